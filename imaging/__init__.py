@@ -1,0 +1,4 @@
+"""Reading and writing scans, geometry, segmentation and phantoms.
+
+Nothing heavy is imported here: import the module you need.
+"""

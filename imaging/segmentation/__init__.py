@@ -1,0 +1,1 @@
+"""Segmenters: plug-ins from a scan to a label map with a quality note."""

@@ -1,0 +1,125 @@
+"""`SurfaceMesh`, `TetMesh` and `Embedding`: plain arrays that the engine may import. numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.errors import MeshError
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceMesh:
+    """A triangulated surface.
+
+    Attributes:
+        points: (V, 3) float64, LPS mm.
+        triangles: (F, 3) int32, counter-clockwise seen from outside (normals point outward).
+        regions: (F, 2) int32, label id inside and outside each face; 0 is the outside.
+        name: the segment or group it bounds.
+        fields: point or cell data by name, (V, ...) or (F, ...).
+    """
+
+    points: NDArray[np.float64]
+    triangles: NDArray[np.int32]
+    regions: NDArray[np.int32] | None = None
+    name: str = ""
+    fields: Mapping[str, NDArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
+        object.__setattr__(self, "triangles", np.ascontiguousarray(self.triangles, dtype=np.int32))
+        _check_connectivity(self.points, self.triangles, 3, self.name or "surface")
+
+    @property
+    def volume(self) -> float:
+        """Enclosed volume in mm³ by the divergence theorem; positive when normals point outward."""
+        a, b, c = (self.points[self.triangles[:, i]] for i in range(3))
+        return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
+
+    @property
+    def areas(self) -> NDArray[np.float64]:
+        """(F,) mm²."""
+        a, b, c = (self.points[self.triangles[:, i]] for i in range(3))
+        return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class TetMesh:
+    """A conforming tetrahedral mesh with regions.
+
+    Attributes:
+        points: (N, 3) float64, LPS mm.
+        tetrahedra: (E, 4) int32, every one of positive volume (b−a, c−a, d−a right-handed).
+        region: (E,) int32 label id.
+        region_names: label id → segment name.
+        facet_sets: name → (F, 3) int32 triangles of nodes, normals outward.
+        node_sets: name → (n,) int32 node indices.
+
+    Raises:
+        MeshError: a node index out of range, or a tetrahedron of zero or negative volume.
+    """
+
+    points: NDArray[np.float64]
+    tetrahedra: NDArray[np.int32]
+    region: NDArray[np.int32]
+    region_names: Mapping[int, str] = field(default_factory=dict)
+    facet_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    node_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
+        object.__setattr__(self, "tetrahedra", np.ascontiguousarray(self.tetrahedra, dtype=np.int32))
+        object.__setattr__(self, "region", np.ascontiguousarray(self.region, dtype=np.int32))
+        _check_connectivity(self.points, self.tetrahedra, 4, "tetrahedral mesh")
+        if self.region.shape != (len(self.tetrahedra),):
+            raise MeshError(f"{len(self.tetrahedra)} tetrahedra but {self.region.shape} region labels")
+        bad = np.flatnonzero(~(self.volumes > 0))
+        if bad.size:
+            at = self.points[self.tetrahedra[bad[0]]].mean(axis=0)
+            raise MeshError(
+                f"{bad.size} tetrahedra have no positive volume, the first is element {bad[0]} at {np.round(at, 2)} mm",
+                advice="Remesh, or swap two nodes where the volume is negative",
+            )
+
+    @property
+    def volumes(self) -> NDArray[np.float64]:
+        """(E,) signed volumes in mm³."""
+        a, b, c, d = (self.points[self.tetrahedra[:, i]] for i in range(4))
+        return np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Visual vertices carried by tetrahedra: x = Σ weights · nodes of the carrier.
+
+    Attributes:
+        carrier: (V,) int32 tetrahedron that carries each vertex.
+        weights: (V, 4) float64 barycentric coordinates; rows sum to 1, and may be
+            slightly negative for a vertex just outside the tetrahedra.
+        distance: (V,) float64 mm from the vertex to its carrier (0 inside).
+    """
+
+    carrier: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+    def apply(self, tetrahedra: NDArray[np.int32], nodal: NDArray) -> NDArray:
+        """Interpolate a nodal field (N, ...) to the visual vertices (V, ...)."""
+        corners = nodal[tetrahedra[self.carrier]]
+        return np.einsum("vc,vc...->v...", self.weights, corners)
+
+
+def _check_connectivity(points: NDArray, cells: NDArray, corners: int, where: str) -> None:
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise MeshError(f"points must be (N, 3), not {points.shape}", where=where)
+    if cells.ndim != 2 or cells.shape[1] != corners:
+        raise MeshError(f"cells must be (n, {corners}), not {cells.shape}", where=where)
+    if not np.isfinite(points).all():
+        bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+        raise MeshError(f"point {bad} is not finite", where=where, advice="Look for NaN in the input")
+    if cells.size and (cells.min() < 0 or cells.max() >= len(points)):
+        raise MeshError(f"a cell names node {int(cells.max())} of {len(points)}", where=where)

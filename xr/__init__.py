@@ -1,0 +1,4 @@
+"""OpenXR: runtime, input and stereo rendering.
+
+Nothing heavy is imported here: import the module you need.
+"""
