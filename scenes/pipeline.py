@@ -1,0 +1,167 @@
+"""From a scan to a result folder: the stages every scene runs through."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from ..imaging.errors import SegmentationError
+from ..imaging.progress import Progress, part, silent
+from .atomic import atomic_folder, require_free
+from .procedures import procedure
+from .schema import Patient, Scene
+from .session import Session
+
+TRUST_LINE = "The segmentation is not to be trusted as it is: look at its notes before using any number."
+
+
+def run_scene(
+    scene: Scene,
+    out: Path,
+    *,
+    scan: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    pictures: bool = True,
+    progress: Progress = silent,
+) -> Session:
+    """Run a scene and write its result folder.
+
+    Args:
+        scene: what to do.
+        out: the result folder; it appears whole at the end, or not at all.
+        scan: a scan to use instead of the scene's own.
+        device: auto, cpu or gpu.
+        overwrite: replace an earlier result at `out`.
+        pictures: stills, animation and report; off for batches that only want numbers.
+
+    Raises:
+        PreopError: one line: what is wrong, where, what to do.
+    """
+    from ..engine.device import select_device
+
+    require_free(out, overwrite=overwrite)
+    if scan is not None:
+        scene = scene.model_copy(update={"patient": _patient_with_scan(scene.patient, scan)})
+    select_device(device)
+    with (
+        atomic_folder(out, overwrite=overwrite) as folder,
+        tempfile.TemporaryDirectory(prefix="preop-") as scratch,
+    ):
+        session = Session(scene, Path(scratch), device=device, progress=progress)
+        compute(session)
+        from .results import write_result
+
+        write_result(session, folder, pictures=pictures)
+    return session
+
+
+def compute(session: Session) -> Session:
+    """All stages up to the numbers, without writing anything but scratch files."""
+    kind = procedure(session.scene.procedure)
+    read_patient(session)
+    segment(session)
+    session.labels.require(kind.labels_needed(session.scene), where=f"segmentation for {session.scene.name}")
+    make_surfaces(session)
+    session.outcome = kind.run(session)
+    return session
+
+
+def _patient_with_scan(patient: Patient, scan: Path) -> Patient:
+    # Absolute, so that the scene as run says which scan it was whatever the folder.
+    return patient.model_copy(update={"scan": str(scan.absolute())})
+
+
+def read_patient(session: Session) -> None:
+    """Fill `volume` (and `truth` for the embedded patient).
+
+    The phantom takes the same road as a patient: it is written as a DICOM series and read back.
+    """
+    from ..imaging.scan import read_scan
+    from .provenance import hash_input
+
+    patient = session.scene.patient
+    if patient.scan == "phantom":
+        source = _write_phantom(session)
+    else:
+        source = (session.scene.folder / patient.scan).absolute()
+    with session.stage("read scan") as progress:
+        session.volume = read_scan(
+            source, series=patient.series, resample_uneven=patient.resample_uneven, progress=part(progress, 0, 0.9)
+        )
+        progress(0.9, "checksum")
+        session.inputs.append({"name": source.name, "sha256": hash_input(source)})
+        session.notes.extend(session.volume.notes)
+
+
+def _write_phantom(session: Session) -> Path:
+    from ..imaging.dicom_write import write_ct_series
+    from ..imaging.phantom import PhantomParameters, make_phantom
+
+    options = session.scene.patient.phantom
+    with session.stage("phantom patient") as progress:
+        parameters = PhantomParameters(**options.model_dump())
+        phantom = make_phantom(parameters, progress=part(progress, 0, 0.8))
+        folder = session.scratch / "phantom-dicom"
+        write_ct_series(phantom.volume, folder, seed=options.seed, progress=part(progress, 0.8, 1))
+        session.truth = phantom.labels
+    return folder
+
+
+def segment(session: Session) -> None:
+    """Fill `segmentation`, and the agreement with the truth where there is one."""
+    from ..imaging.segmentation.base import Seed, SegmentationRequest
+    from ..imaging.segmentation.registry import segmenter
+
+    options, volume = session.scene.segmentation, session.volume
+    assert volume is not None
+    if options.labels is not None:
+        _given_labels(session, (session.scene.folder / options.labels).absolute())
+    else:
+        seeds = {organ: Seed(point=seed.point, box=seed.box) for organ, seed in options.seeds.items()}
+        with session.stage("segmentation") as progress:
+            chosen = segmenter(options.segmenter)
+            chosen.check(volume)
+            request = SegmentationRequest(phase=options.phase, seeds=seeds)
+            session.segmentation = chosen.segment(volume, request, progress)
+    assert session.segmentation is not None
+    if not session.segmentation.trusted:
+        session.notes.append(TRUST_LINE)
+    if session.truth is not None:
+        _compare_with_truth(session)
+
+
+def _given_labels(session: Session, path: Path) -> None:
+    from ..imaging.labelfile import read_labels
+    from ..imaging.segmentation.base import Segmentation
+    from ..imaging.segmentation.quality import assess_all
+    from .provenance import hash_input
+
+    assert session.volume is not None
+    with session.stage("labels from file"):
+        labels = read_labels(path, like=session.volume.grid)
+        if not labels.names:
+            raise SegmentationError("holds no known label", where=str(path), advice="Add a labels.json with their names")
+        notes, trusted = assess_all(labels, session.volume)
+        session.segmentation = Segmentation(labels=labels, notes=notes, trusted=trusted, phase="given", text="")
+        session.inputs.append({"name": path.name, "sha256": hash_input(path)})
+
+
+def _compare_with_truth(session: Session) -> None:
+    from ..imaging.compare import compare_labels
+
+    assert session.truth is not None
+    with session.stage("comparison with the known truth") as progress:
+        session.agreement = [a.to_dict() for a in compare_labels(session.labels, session.truth, progress=progress)]
+
+
+def make_surfaces(session: Session) -> None:
+    """Fill `surfaces` with what the scene shows and the scan holds."""
+    from ..meshing.surface import surfaces_from_labels
+
+    labels = session.labels
+    names = [name for name in session.scene.show if labels.mask(name).any()]
+    with session.stage("surfaces") as progress:
+        session.surfaces = dict(surfaces_from_labels(labels, names, progress=progress))
+
+

@@ -1,0 +1,86 @@
+"""Turning a scene's `Place` into nodes of a mesh's surface."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ..imaging.errors import SceneError
+from ..imaging.volume import LabelMap
+from ..meshing.mesh import TetMesh
+from .schema import Place
+
+
+def surface_normals(mesh: TetMesh, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Nodes of a facet set and their area-weighted outward unit normals: (n,), (n, 3)."""
+    a, b, c = (mesh.points[triangles[:, i]] for i in range(3))
+    area_normals = np.cross(b - a, c - a)
+    total = np.zeros_like(mesh.points)
+    for corner in range(3):
+        np.add.at(total, triangles[:, corner], area_normals)
+    nodes = np.unique(triangles)
+    normals = total[nodes]
+    return nodes, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+
+
+def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> NDArray[np.int64]:
+    """(n,) nodes of the outer surface that lie at a place, sorted.
+
+    Raises:
+        SceneError: no node lies there.
+    """
+    nodes, normals = surface_normals(mesh, mesh.facet_sets["surface"])
+    points = mesh.points[nodes]
+    chosen = nodes[_selection(place, points, normals, labels, where)]
+    if chosen.size == 0:
+        raise SceneError(
+            "no node of the mesh lies there",
+            where=where,
+            advice="Enlarge radius_mm, within_mm or fraction, or move the place",
+        )
+    return chosen
+
+
+def _selection(
+    place: Place, points: NDArray, normals: NDArray, labels: LabelMap, where: str
+) -> NDArray[np.bool_]:
+    if place.point is not None:
+        return _within(points, np.asarray(place.point), place.radius_mm, where)
+    if place.towards is not None:
+        direction = np.asarray(place.towards) / np.linalg.norm(place.towards)
+        return _within(points, points[np.argmax(points @ direction)], place.radius_mm, where)
+    if place.facing is not None:
+        direction = np.asarray(place.facing) / np.linalg.norm(place.facing)
+        height = points @ direction
+        low, high = height.min(), height.max()
+        return (normals @ direction > np.cos(np.radians(45))) & (height >= high - place.fraction * (high - low))
+    if place.near is not None:
+        return _near(points, labels, place.near, place.within_mm)
+    return np.ones(len(points), dtype=bool)
+
+
+def _within(points: NDArray, centre: NDArray, radius_mm: float, where: str) -> NDArray[np.bool_]:
+    distance = np.linalg.norm(points - centre, axis=1)
+    if distance.min() > radius_mm:
+        raise SceneError(
+            f"the surface is {distance.min():.0f} mm away from {np.round(centre, 1).tolist()}",
+            where=where,
+            advice="Move the point onto the organ's surface or enlarge radius_mm",
+        )
+    return distance <= radius_mm
+
+
+def _near(points: NDArray, labels: LabelMap, names: tuple[str, ...], within_mm: float) -> NDArray[np.bool_]:
+    mask = labels.mask(names)
+    if not mask.any():
+        return np.zeros(len(points), dtype=bool)
+    # Only the voxels in the organ's neighbourhood can be near: cut down before building the tree.
+    index = np.argwhere(mask)
+    voxels = labels.grid.points_from_index(index)
+    margin = within_mm + float(labels.grid.spacing.max())
+    inside = ((voxels >= points.min(axis=0) - margin) & (voxels <= points.max(axis=0) + margin)).all(axis=1)
+    if not inside.any():
+        return np.zeros(len(points), dtype=bool)
+    distance, _ = cKDTree(voxels[inside]).query(points, distance_upper_bound=within_mm)
+    return np.isfinite(distance)

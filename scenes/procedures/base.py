@@ -1,0 +1,111 @@
+"""What a procedure is: options it reads from the scene, and a run that ends in an `Outcome`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..schema import Part, Scene
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...meshing.mesh import SurfaceMesh, TetMesh
+    from ..session import Session
+
+
+@dataclass(frozen=True)
+class Number:
+    """One figure of the report, with its unit and what it means in plain words."""
+
+    key: str
+    name: str
+    value: float
+    unit: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """y over x, for a plot and for `result.json`."""
+
+    name: str
+    x_name: str
+    x_unit: str
+    y_name: str
+    y_unit: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FieldStep:
+    """Fields of one load step.
+
+    Attributes:
+        load: fraction of the load path in [0, 1].
+        point_data: name → (N, ...) nodal fields; `displacement` is in mm, LPS.
+        cell_data: name → (E, ...) element fields.
+    """
+
+    load: float
+    point_data: Mapping[str, NDArray]
+    cell_data: Mapping[str, NDArray]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a procedure computed.
+
+    Attributes:
+        mesh: the tetrahedra it solved on, undeformed (LPS mm).
+        steps: fields per accepted load step.
+        numbers, curves: what the report shows.
+        solver: the solution's code, advice and statistics, ready for JSON.
+        node_sets: named node indices worth showing, such as `grasp`.
+        surfaces: further surfaces made on the way, by name (LPS mm).
+        deforming: names of anatomy surfaces that the mesh carries with it.
+        notes: limits of the model that belong beside the numbers.
+    """
+
+    mesh: TetMesh
+    steps: tuple[FieldStep, ...]
+    numbers: tuple[Number, ...]
+    curves: tuple[Curve, ...]
+    solver: Mapping[str, Any]
+    node_sets: Mapping[str, NDArray] = field(default_factory=dict)
+    surfaces: Mapping[str, SurfaceMesh] = field(default_factory=dict)
+    deforming: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Procedure(ABC):
+    """A kind of operation. Stateless: everything it needs is in the session."""
+
+    name: ClassVar[str]
+    options: ClassVar[type[Part]]
+
+    def parse(self, scene: Scene) -> Any:
+        """The scene's `options` as this procedure's own type.
+
+        Raises:
+            SceneError: an unknown key or a value out of range.
+        """
+        from ..scene_file import validated
+
+        return validated(self.options, scene.options, f"scene {scene.name}", prefix="options")
+
+    @abstractmethod
+    def labels_needed(self, scene: Scene) -> tuple[str, ...]:
+        """Segments without which the procedure cannot run."""
+
+    @abstractmethod
+    def run(self, session: Session) -> Outcome:
+        """Mesh, solve and measure.
+
+        Raises:
+            SegmentationError: a label it needs is absent.
+            MeshError, SolverError: no mesh, or no answer.
+        """

@@ -1,0 +1,151 @@
+"""Reading scene files: built-in names, YAML, `--set key=value`, and one clear line per mistake."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ..imaging.errors import SceneError
+from .schema import Scene
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def builtin_names() -> list[str]:
+    """Names of the scenes that come with preop."""
+    files = resources.files("preop.scenes.builtin").iterdir()
+    return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
+
+
+def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
+    """Read a scene by built-in name or YAML path and apply `key=value` overrides.
+
+    Raises:
+        SceneError: no such scene, not YAML, an unknown key or a value out of range.
+    """
+    text, where, folder = _source(name_or_path)
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SceneError(f"not valid YAML: {_yaml_problem(error)}", where=where, advice="Mend that line") from None
+    if not isinstance(data, dict):
+        raise SceneError("a scene file must be a mapping of keys", where=where, advice="See `preop scenes` for examples")
+    for override in overrides:
+        _override(data, override)
+    scene = validated(Scene, {**data, "folder": folder}, where)
+    # The procedure checks its own options now, so that a misspelt one stops before any work.
+    from .procedures import procedure
+
+    procedure(scene.procedure).parse(scene)
+    return scene
+
+
+def validated(model: type[ModelT], data: Mapping[str, Any], where: str, prefix: str = "") -> ModelT:
+    """Validate and turn pydantic's report into one line that names the first mistake."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise SceneError(*_first_problem(error, model, prefix), where=where) from None
+
+
+def _source(name_or_path: str) -> tuple[str, str, Path]:
+    if name_or_path in builtin_names():
+        file = resources.files("preop.scenes.builtin") / f"{name_or_path}.yaml"
+        return file.read_text(encoding="utf-8"), f"scene {name_or_path}", Path.cwd()
+    path = Path(name_or_path)
+    if not path.is_file():
+        close = difflib.get_close_matches(name_or_path, builtin_names(), n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        raise SceneError(
+            "no such scene",
+            where=name_or_path,
+            advice=f"{hint}Built in are {', '.join(builtin_names())}; or give a YAML file",
+        )
+    try:
+        return path.read_text(encoding="utf-8"), str(path), path.resolve().parent
+    except (OSError, UnicodeDecodeError) as error:
+        raise SceneError(f"cannot be read as text ({error})", where=str(path), advice="Give a YAML scene file") from None
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "cannot be parsed"
+    return f"{problem}, line {mark.line + 1}" if mark else str(problem)
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    """Set one dotted key, such as `options.tetrahedra=60000`; a number indexes a list."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise SceneError(f"--set needs key=value, not {text!r}", advice="For example --set options.tetrahedra=60000")
+    parts = key.strip().split(".")
+    target: Any = data
+    for part in parts[:-1]:
+        target = _descend(target, part, text)
+    last: Any = parts[-1]
+    if isinstance(target, list):
+        last = _list_index(target, last, text)
+    elif not isinstance(target, dict):
+        raise SceneError(f"{'.'.join(parts[:-1])} is a single value and has no key {last}", where=f"--set {text}")
+    try:
+        target[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise SceneError("the value is not valid YAML", where=f"--set {text}", advice="Quote it") from None
+
+
+def _descend(target: Any, part: str, text: str) -> Any:
+    if isinstance(target, list):
+        return target[_list_index(target, part, text)]
+    if not isinstance(target, dict):
+        raise SceneError(f"there is no key {part} under a single value", where=f"--set {text}")
+    # A null in YAML (`key:` with nothing) counts as an empty mapping.
+    if target.get(part) is None:
+        target[part] = {}
+    return target[part]
+
+
+def _list_index(target: list, part: str, text: str) -> int:
+    if part.isdigit() and int(part) < len(target):
+        return int(part)
+    raise SceneError(f"{part!r} is not an entry of that list (0 to {len(target) - 1})", where=f"--set {text}")
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) -> tuple[str]:
+    problems = error.errors(include_url=False)
+    # An unknown key explains most of the others, so it is told first.
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    loc = [str(part) for part in first["loc"]]
+    key = ".".join([prefix, *loc]) if prefix else ".".join(loc)
+    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(loc[-1], _keys_at(model, loc[:-1]), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return (f"unknown key {key}{hint}{more}",)
+    if first["type"] == "missing":
+        return (f"the key {key} is missing{more}",)
+    message = first["msg"].removeprefix("Value error, ")
+    return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}, not {_short(first['input'])}{more}",)
+
+
+def _keys_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:
+    """Known keys of the sub-model at a location, as far as it can be followed."""
+    current: Any = model
+    for part in loc:
+        fields = getattr(current, "model_fields", None)
+        if not fields or part not in fields:
+            break
+        annotation = fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            current = annotation
+    return list(getattr(current, "model_fields", {}))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,169 @@
+"""The scene file: one YAML for desktop, headset and batch.
+
+A `Scene` is frozen and holds no arrays. Unknown keys are errors, so a misspelt option
+never passes silently. Lengths are mm, directions LPS (x to the patient's Left, y to
+Posterior, z to Superior); stiffnesses and pressures name their unit in the key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Vector = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Part(BaseModel):
+    """Base of every piece of a scene: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PhantomOptions(Part):
+    """The embedded patient, when no scan is given."""
+
+    shape: tuple[int, int, int] = (256, 256, 160)
+    phase: Literal["native", "arterial", "portal"] = "portal"
+    seed: int = Field(default=0, ge=0)
+    variation: float = Field(default=0.0, ge=0, le=1)
+
+
+class Patient(Part):
+    """Where the scan comes from.
+
+    `scan` is `phantom`, or a folder, zip or volume file (relative to the scene file).
+    `series` picks a Series Instance UID where a folder holds several.
+    """
+
+    scan: str = "phantom"
+    series: str | None = None
+    resample_uneven: bool = False
+    phantom: PhantomOptions = PhantomOptions()
+    systolic_mmHg: Positive = 120.0
+    diastolic_mmHg: Positive = 80.0
+
+    @model_validator(mode="after")
+    def _pressures(self) -> Patient:
+        if self.diastolic_mmHg >= self.systolic_mmHg:
+            raise ValueError("systolic_mmHg must be above diastolic_mmHg")
+        return self
+
+
+class SeedOptions(Part):
+    """A click inside an organ, or a box around it, in LPS mm."""
+
+    point: Vector | None = None
+    box: tuple[Vector, Vector] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> SeedOptions:
+        if (self.point is None) == (self.box is None):
+            raise ValueError("give either a point or a box")
+        return self
+
+
+class SegmentationOptions(Part):
+    """Which segmenter, in which contrast phase, with which seeds.
+
+    `labels` names a label map file or a folder of masks to use instead of a segmenter.
+    """
+
+    segmenter: str = "classical"
+    phase: Literal["auto", "native", "arterial", "portal"] = "auto"
+    seeds: dict[str, SeedOptions] = {}
+    labels: str | None = None
+
+
+class Region(Part):
+    """A part of the mesh with its own material.
+
+    `labels` are segment names; `tissue` names an entry of the tissue catalogue, whose
+    values `young_kPa`, `poisson` and `density` override.
+    """
+
+    labels: tuple[str, ...]
+    tissue: str
+    optional: bool = False
+    young_kPa: Positive | None = None
+    poisson: Annotated[float, Field(ge=0, lt=0.5)] | None = None
+    density: Positive | None = None
+
+
+class Place(Part):
+    """A part of a surface, by where it lies. Give exactly one way.
+
+    `point`: nodes within `radius_mm` of a point (LPS mm).
+    `towards`: the outermost point of the surface in a direction, and what is within `radius_mm` of it.
+    `facing`: nodes whose outward normal is within 45° of a direction, in the outer `fraction` of the extent.
+    `near`: nodes within `within_mm` of another segment.
+    `all`: the whole surface.
+    """
+
+    point: Vector | None = None
+    towards: Vector | None = None
+    facing: Vector | None = None
+    near: tuple[str, ...] | None = None
+    all: Literal[True] | None = None
+    radius_mm: Positive = 12.0
+    within_mm: Positive = 6.0
+    fraction: Fraction = 0.25
+
+    @field_validator("towards", "facing")
+    @classmethod
+    def _direction(cls, value: Vector | None) -> Vector | None:
+        if value is not None and not any(value):
+            raise ValueError("a direction must not be 0 0 0")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Place:
+        ways = [key for key in ("point", "towards", "facing", "near", "all") if getattr(self, key) is not None]
+        if len(ways) != 1:
+            raise ValueError("give exactly one of point, towards, facing, near, all")
+        return self
+
+
+class Support(Part):
+    """An elastic attachment: springs per surface area, as ligaments and neighbours give.
+
+    `stiffness_kPa_per_mm` is traction per displacement (1 kPa/mm = 1e6 N/m³).
+    """
+
+    name: str
+    where: Place
+    stiffness_kPa_per_mm: Positive
+    optional: bool = False
+
+
+class SolverOptions(Part):
+    """How the equilibrium is computed."""
+
+    element: Literal["T4", "T10"] = "T4"
+    load_steps: int = Field(default=8, ge=1, le=500)
+    tolerance: Annotated[float, Field(gt=0, lt=1e-2)] = 1e-6
+
+
+class Scene(Part):
+    """One operation on one patient.
+
+    `procedure` names the kind of operation; its own options stand under `options` and
+    are checked by the procedure (see `preop.scenes.procedures`).
+    """
+
+    preop: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    title: str
+    description: str = ""
+    needs: str = ""
+    patient: Patient = Patient()
+    segmentation: SegmentationOptions = SegmentationOptions()
+    show: tuple[str, ...] = ()
+    solver: SolverOptions = SolverOptions()
+    procedure: str
+    options: dict[str, Any] = {}
+    folder: Path = Field(default=Path(), exclude=True)
+    """Where relative paths start: the scene file's folder."""
