@@ -23,11 +23,15 @@ def require_free(target: Path, *, overwrite: bool) -> None:
     if target.is_dir() and any(target.iterdir()):
         if not overwrite:
             raise PreopError(
-                "already holds files", where=str(target), advice="Give another --out, or --overwrite to replace a result"
+                "already holds files",
+                where=str(target),
+                advice="Give another --out, or --overwrite to replace a result",
             )
         if not (target / MARK).is_file():
             raise PreopError(
-                "holds files that preop did not write", where=str(target), advice="Give another --out; it is not touched"
+                "holds files that preop did not write",
+                where=str(target),
+                advice="Give another --out; it is not touched",
             )
     parent = _existing_parent(target)
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -71,7 +75,9 @@ def disk_error(error: OSError, target: Path) -> PreopError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PreopError("no permission to write there", where=str(target), advice="Give another --out")
     where = error.filename or target
-    return PreopError(f"the file system says: {error.strerror or error}", where=str(where), advice="Nothing was written")
+    return PreopError(
+        f"the file system says: {error.strerror or error}", where=str(where), advice="Nothing was written"
+    )
 
 
 def _replace(work: Path, target: Path) -> None:

@@ -141,7 +141,9 @@ def _given_labels(session: Session, path: Path) -> None:
     with session.stage("labels from file"):
         labels = read_labels(path, like=session.volume.grid)
         if not labels.names:
-            raise SegmentationError("holds no known label", where=str(path), advice="Add a labels.json with their names")
+            raise SegmentationError(
+                "holds no known label", where=str(path), advice="Add a labels.json with their names"
+            )
         notes, trusted = assess_all(labels, session.volume)
         session.segmentation = Segmentation(labels=labels, notes=notes, trusted=trusted, phase="given", text="")
         session.inputs.append({"name": path.name, "sha256": hash_input(path)})
@@ -163,5 +165,3 @@ def make_surfaces(session: Session) -> None:
     names = [name for name in session.scene.show if labels.mask(name).any()]
     with session.stage("surfaces") as progress:
         session.surfaces = dict(surfaces_from_labels(labels, names, progress=progress))
-
-

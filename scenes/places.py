@@ -42,9 +42,7 @@ def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> ND
     return chosen
 
 
-def _selection(
-    place: Place, points: NDArray, normals: NDArray, labels: LabelMap, where: str
-) -> NDArray[np.bool_]:
+def _selection(place: Place, points: NDArray, normals: NDArray, labels: LabelMap, where: str) -> NDArray[np.bool_]:
     if place.point is not None:
         return _within(points, np.asarray(place.point), place.radius_mm, where)
     if place.towards is not None:

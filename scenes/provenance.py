@@ -9,8 +9,20 @@ from importlib import metadata
 from pathlib import Path
 
 _PACKAGES = (
-    "preop", "numpy", "scipy", "jax", "jaxlib", "equinox", "pyamg", "pydicom", "SimpleITK", "scikit-image",
-    "vtk", "pyvista", "trimesh", "pytetwild",
+    "preop",
+    "numpy",
+    "scipy",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "pyamg",
+    "pydicom",
+    "SimpleITK",
+    "scikit-image",
+    "vtk",
+    "pyvista",
+    "trimesh",
+    "pytetwild",
 )
 
 

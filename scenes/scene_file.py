@@ -35,7 +35,9 @@ def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
     except yaml.YAMLError as error:
         raise SceneError(f"not valid YAML: {_yaml_problem(error)}", where=where, advice="Mend that line") from None
     if not isinstance(data, dict):
-        raise SceneError("a scene file must be a mapping of keys", where=where, advice="See `preop scenes` for examples")
+        raise SceneError(
+            "a scene file must be a mapping of keys", where=where, advice="See `preop scenes` for examples"
+        )
     for override in overrides:
         _override(data, override)
     scene = validated(Scene, {**data, "folder": folder}, where)
@@ -70,7 +72,9 @@ def _source(name_or_path: str) -> tuple[str, str, Path]:
     try:
         return path.read_text(encoding="utf-8"), str(path), path.resolve().parent
     except (OSError, UnicodeDecodeError) as error:
-        raise SceneError(f"cannot be read as text ({error})", where=str(path), advice="Give a YAML scene file") from None
+        raise SceneError(
+            f"cannot be read as text ({error})", where=str(path), advice="Give a YAML scene file"
+        ) from None
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:

@@ -7,14 +7,38 @@ Posterior, z to Superior); stiffnesses and pressures name their unit in the key.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ..imaging.anatomy import SEGMENTS, WHOLES
 
 Vector = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+def _known(name: str, kind: str, names: Iterable[str]) -> str:
+    if name in (names := tuple(names)):
+        return name
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else f" (known are {', '.join(names)})"
+    raise ValueError(f"unknown {kind} {name}{hint}")
+
+
+def _known_tissue(name: str) -> str:
+    from ..engine.tissue.tissues import TISSUES
+
+    return _known(name, "tissue", TISSUES)
+
+
+SegmentName = Annotated[str, AfterValidator(lambda name: _known(name, "segment", (*SEGMENTS, *WHOLES)))]
+"""A name of the anatomy table, or a whole such as `kidneys`."""
+TissueName = Annotated[str, AfterValidator(_known_tissue)]
+"""A name of the engine's tissue catalogue."""
 
 
 class Part(BaseModel):
@@ -74,7 +98,7 @@ class SegmentationOptions(Part):
 
     segmenter: str = "classical"
     phase: Literal["auto", "native", "arterial", "portal"] = "auto"
-    seeds: dict[str, SeedOptions] = {}
+    seeds: dict[SegmentName, SeedOptions] = {}
     labels: str | None = None
 
 
@@ -85,8 +109,8 @@ class Region(Part):
     values `young_kPa`, `poisson` and `density` override.
     """
 
-    labels: tuple[str, ...]
-    tissue: str
+    labels: Annotated[tuple[SegmentName, ...], Field(min_length=1)]
+    tissue: TissueName
     optional: bool = False
     young_kPa: Positive | None = None
     poisson: Annotated[float, Field(ge=0, lt=0.5)] | None = None
@@ -106,7 +130,7 @@ class Place(Part):
     point: Vector | None = None
     towards: Vector | None = None
     facing: Vector | None = None
-    near: tuple[str, ...] | None = None
+    near: tuple[SegmentName, ...] | None = None
     all: Literal[True] | None = None
     radius_mm: Positive = 12.0
     within_mm: Positive = 6.0
@@ -161,7 +185,7 @@ class Scene(Part):
     needs: str = ""
     patient: Patient = Patient()
     segmentation: SegmentationOptions = SegmentationOptions()
-    show: tuple[str, ...] = ()
+    show: tuple[SegmentName, ...] = ()
     solver: SolverOptions = SolverOptions()
     procedure: str
     options: dict[str, Any] = {}

@@ -23,7 +23,9 @@ def procedure(name: str) -> Procedure:
     if name not in _REGISTRY:
         close = difflib.get_close_matches(name, _REGISTRY, n=1)
         hint = f"Did you mean {close[0]}? " if close else ""
-        raise SceneError(f"unknown procedure {name}", where="procedure", advice=f"{hint}There are {', '.join(_REGISTRY)}")
+        raise SceneError(
+            f"unknown procedure {name}", where="procedure", advice=f"{hint}There are {', '.join(_REGISTRY)}"
+        )
     module, _, cls = _REGISTRY[name].partition(":")
     return getattr(import_module(f".{module}", __name__), cls)()
 

@@ -1,0 +1,240 @@
+"""The `preop` command. Only argparse is imported here; each sub-command imports what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..imaging.errors import NOT_A_MEDICAL_DEVICE, PreopError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command.
+
+    Returns:
+        0 done, 1 done but with a finding (see the sub-command), 2 an error told in one line, 130 interrupted.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    # A batch system ends a job with SIGTERM: clean up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return arguments.command(arguments)
+    except PreopError as error:
+        return _fail(error.line())
+    except KeyboardInterrupt:
+        print("\npreop: interrupted; nothing half-written is left", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe (`preop inspect | head`) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("not enough memory. Use a smaller mesh (--set options.tetrahedra=…) or a machine with more")
+    except Exception as error:
+        if os.environ.get("PREOP_DEBUG"):
+            raise
+        return _fail(
+            f"{type(error).__name__}: {' '.join(str(error).split())}. A fault in preop: PREOP_DEBUG=1 shows where"
+        )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All sub-commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="preop",
+        description="From a patient's scans to an operation that is planned, computed and rehearsed.",
+        epilog=NOT_A_MEDICAL_DEVICE,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_doctor(commands)
+    _add_inspect(commands)
+    _add_phantom(commands)
+    _add_run(commands)
+    _add_view(commands)
+    _add_scenes(commands)
+    _add_compare(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; looked up only then, as importlib.metadata costs as much as the help itself."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"preop {version('preop')}")
+        parser.exit()
+
+
+def _command(commands, name: str, function, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=NOT_A_MEDICAL_DEVICE
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_doctor(commands) -> None:
+    parser = _command(commands, "doctor", _doctor, "show what this machine offers and what is missing")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    # The one place where scenes reaches into xr, and only when asked.
+    from ..xr.probe import runtime_report
+    from .doctor import run_doctor
+
+    return run_doctor(as_json=arguments.json, xr_report=runtime_report)
+
+
+def _add_inspect(commands) -> None:
+    parser = _command(commands, "inspect", _inspect, "list the studies and series of a scan and what is odd about them")
+    parser.add_argument("path", metavar="PATH", type=Path, help="a folder, a zip, or one file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--identify", action="store_true", help="show patient names and IDs")
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from ..imaging.inspect import inspect_scan
+    from .progress_bar import progress_bar
+
+    with progress_bar("inspect", quiet=arguments.json) as progress:
+        inspection = inspect_scan(arguments.path, progress=progress)
+    if arguments.json:
+        return _print_json(inspection.to_dict(identify=arguments.identify))
+    from .tables import print_inspection
+
+    print_inspection(inspection, identify=arguments.identify)
+    return 0
+
+
+def _add_phantom(commands) -> None:
+    parser = _command(
+        commands, "phantom", _phantom, "write the embedded patient as a DICOM CT series with its true label map"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
+    parser.add_argument("--shape", type=int, nargs=3, metavar=("I", "J", "K"), default=(256, 256, 160), help="voxels")
+    parser.add_argument("--phase", choices=("native", "arterial", "portal"), default="portal", help="contrast phase")
+    parser.add_argument("--seed", type=int, default=0, help="noise, texture and variation")
+    parser.add_argument(
+        "--variation", type=float, default=0.0, help="how far the anatomy departs from the textbook, 0 to 1"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier phantom")
+
+
+def _phantom(arguments: argparse.Namespace) -> int:
+    from .phantom_export import export_phantom
+    from .progress_bar import progress_bar
+
+    with progress_bar("phantom") as progress:
+        summary = export_phantom(
+            arguments.out,
+            shape=tuple(arguments.shape),
+            phase=arguments.phase,
+            seed=arguments.seed,
+            variation=arguments.variation,
+            overwrite=arguments.overwrite,
+            progress=progress,
+        )
+    print(summary)
+    print(NOT_A_MEDICAL_DEVICE)
+    return 0
+
+
+def _add_run(commands) -> None:
+    parser = _command(commands, "run", _run, "run a scene: scan, segmentation, meshes, physics, pictures, report")
+    parser.add_argument("scene", metavar="SCENE", help="a built-in name (see `preop scenes`) or a YAML file")
+    parser.add_argument(
+        "--dicom", metavar="PATH", type=Path, help="the patient: a folder, a zip, or a NIfTI/NRRD/MHA volume"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="result folder (default: results/SCENE-TIME)")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to compute")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="change one key of the scene; may be repeated",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier result")
+    parser.add_argument("--no-pictures", action="store_true", help="numbers and meshes only")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from .run_command import run_command
+
+    return run_command(arguments)
+
+
+def _add_view(commands) -> None:
+    parser = _command(commands, "view", _view, "show a result in a window, or its stills when there is no display")
+    parser.add_argument("result", metavar="RESULT", type=Path, help="a folder that `preop run` wrote")
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    from .viewer import view_result
+
+    return view_result(arguments.result)
+
+
+def _add_scenes(commands) -> None:
+    parser = _command(commands, "scenes", _scenes, "list the built-in scenes and what each needs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--show", metavar="NAME", help="print one scene's YAML, to start your own from")
+
+
+def _scenes(arguments: argparse.Namespace) -> int:
+    from .scene_list import print_scene, print_scenes
+
+    return print_scene(arguments.show) if arguments.show else print_scenes(as_json=arguments.json)
+
+
+def _add_compare(commands) -> None:
+    parser = _command(
+        commands, "compare", _compare, "compare two segmentations: Dice, 95 %% Hausdorff distance, volumes"
+    )
+    parser.add_argument(
+        "labels", metavar="LABELS", type=Path, help="a label map, a folder of masks, or a result folder"
+    )
+    parser.add_argument("truth", metavar="TRUTH", type=Path, help="the same, taken as true")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="only these segments")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from .compare_command import compare_command
+
+    return compare_command(arguments)
+
+
+def _print_json(data: object) -> int:
+    import json
+
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _fail(line: str) -> int:
+    print(f"preop: {line}", file=sys.stderr)
+    return 2
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

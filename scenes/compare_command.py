@@ -1,0 +1,30 @@
+"""`preop compare`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def compare_command(arguments: argparse.Namespace) -> int:
+    """Print Dice, 95 % Hausdorff distance and volumes per label."""
+    from ..imaging.compare import compare_labels
+    from ..imaging.labelfile import read_masks
+    from .progress_bar import progress_bar
+
+    with progress_bar("compare", quiet=arguments.json) as progress:
+        labels, truth = (read_masks(_label_path(path)) for path in (arguments.labels, arguments.truth))
+        agreements = compare_labels(labels, truth, arguments.names, progress=progress)
+    if arguments.json:
+        print(json.dumps([agreement.to_dict() for agreement in agreements], indent=2, ensure_ascii=False))
+        return 0
+    from .tables import print_agreement
+
+    print_agreement(agreements)
+    return 0
+
+
+def _label_path(path: Path) -> Path:
+    """A result or phantom folder stands for the label map in it."""
+    return path / "labels.nii.gz" if (path / "labels.nii.gz").is_file() else path

@@ -1,0 +1,197 @@
+"""Writing a result folder: data first, then pictures and the report made from that data."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..imaging.errors import NOT_A_MEDICAL_DEVICE
+from ..imaging.progress import Progress
+from .provenance import machine, versions
+
+if TYPE_CHECKING:
+    from .session import Session
+
+LAYOUT = 1
+"""Version of the folder's layout, written into result.json."""
+
+
+def write_result(session: Session, folder: Path, *, pictures: bool = True) -> None:
+    """Write everything `preop view` and the report read.
+
+    Args:
+        session: a session whose stages have run.
+        folder: an empty folder; the caller renames it into place.
+        pictures: also stills, animation and report.html.
+    """
+    with session.stage("writing") as progress:
+        (folder / "scene.yaml").write_text(scene_text(session), encoding="utf-8")
+        _write_labels(session, folder)
+        progress(0.2, "surfaces")
+        _write_surfaces(session, folder / "surfaces")
+        progress(0.5, "tetrahedra")
+        _write_steps(session, folder / "fields")
+        write_json(folder / "result.json", result_dict(session))
+    if pictures:
+        with session.stage("pictures") as progress:
+            _pictures(session, folder, progress)
+        # Once more, now with the cost of the pictures in it; the report reads this file.
+        write_json(folder / "result.json", result_dict(session))
+        with session.stage("report"):
+            from .report import write_report
+
+            write_report(folder)
+
+
+def scene_text(session: Session) -> str:
+    """The scene as run, after overrides and --dicom, as YAML that runs again."""
+    data = session.scene.model_dump(mode="json", exclude_defaults=False)
+    header = f"# The scene as run by preop {versions()['preop']}.\n# {NOT_A_MEDICAL_DEVICE}\n"
+    return header + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Strict JSON: a NaN is a fault, not a number."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
+
+def result_dict(session: Session) -> dict[str, Any]:
+    """Every number of the report, ready for JSON."""
+    outcome, segmentation = session.outcome, session.segmentation
+    assert outcome is not None
+    assert segmentation is not None
+    scene = session.scene
+    return {
+        "preop": versions()["preop"],
+        "layout": LAYOUT,
+        "disclaimer": NOT_A_MEDICAL_DEVICE,
+        "scene": {key: getattr(scene, key) for key in ("name", "title", "description", "procedure")},
+        "status": outcome.solver["code"],
+        "numbers": [asdict(number) for number in outcome.numbers],
+        "curves": [asdict(curve) for curve in outcome.curves],
+        "segmentation": {
+            "trusted": segmentation.trusted,
+            "phase": segmentation.phase,
+            "text": segmentation.text,
+            "notes": [asdict(note) for note in segmentation.notes],
+        },
+        "meshes": [_mesh_dict(session)],
+        "surfaces": [_surface_dict(name, surface) for name, surface in _all_surfaces(session).items()],
+        "solver": dict(outcome.solver),
+        "agreement": session.agreement,
+        "notes": list(outcome.notes),
+        "warnings": session.notes,
+        "provenance": _provenance(session),
+    }
+
+
+def _provenance(session: Session) -> dict[str, Any]:
+    patient = session.scene.patient
+    return {
+        "inputs": session.inputs,
+        "versions": versions(),
+        "machine": machine(),
+        "device": session.device,
+        "seed": patient.phantom.seed if patient.scan == "phantom" else None,
+        "started": _utc(session.started),
+        "finished": _utc(time.time()),
+        "stages": [asdict(stage) for stage in session.stages],
+    }
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _mesh_dict(session: Session) -> dict[str, Any]:
+    from ..meshing.quality import quality
+
+    assert session.outcome is not None
+    mesh = session.outcome.mesh
+    volumes = mesh.volumes
+    return {
+        "name": session.scene.name,
+        "nodes": len(mesh.points),
+        "tetrahedra": len(mesh.tetrahedra),
+        "region_volumes_ml": {
+            name: float(volumes[mesh.region == label].sum() / 1000) for label, name in mesh.region_names.items()
+        },
+        "quality": quality(mesh).to_dict(),
+    }
+
+
+def _surface_dict(name: str, surface: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "triangles": len(surface.triangles),
+        "volume_ml": surface.volume / 1000,
+        "area_cm2": float(surface.areas.sum() / 100),
+    }
+
+
+def _all_surfaces(session: Session) -> dict[str, Any]:
+    assert session.outcome is not None
+    return {**session.surfaces, **session.outcome.surfaces}
+
+
+def _write_labels(session: Session, folder: Path) -> None:
+    from ..imaging.labelfile import write_labels
+
+    write_labels(folder / "labels.nii.gz", session.labels)
+
+
+def _write_surfaces(session: Session, folder: Path) -> None:
+    from ..meshing.io import write_surface
+
+    folder.mkdir()
+    for name, surface in _all_surfaces(session).items():
+        for suffix in (".vtp", ".stl", ".glb"):
+            write_surface(folder / f"{name}{suffix}", surface)
+
+
+def _write_steps(session: Session, folder: Path) -> None:
+    """One VTU per load step, a .pvd over them, and the carried surfaces per step."""
+    from ..meshing.io import write_collection, write_tetrahedra
+
+    assert session.outcome is not None
+    outcome = session.outcome
+    folder.mkdir()
+    files = []
+    for number, step in enumerate(outcome.steps):
+        file = folder / f"step_{number:03d}.vtu"
+        write_tetrahedra(file, outcome.mesh, point_data=step.point_data, cell_data=step.cell_data)
+        files.append((step.load, file))
+    write_collection(folder / "steps.pvd", files)
+    _write_deformed(session, folder.parent / "deformed")
+
+
+def _write_deformed(session: Session, folder: Path) -> None:
+    """The anatomy that the mesh carries, moved along at every load step."""
+    from dataclasses import replace
+
+    from ..meshing.embedding import embed
+    from ..meshing.io import write_surface
+
+    assert session.outcome is not None
+    outcome = session.outcome
+    folder.mkdir()
+    for name in outcome.deforming:
+        surface = session.surfaces.get(name)
+        if surface is None:
+            continue
+        embedding = embed(surface.points, outcome.mesh)
+        for number, step in enumerate(outcome.steps):
+            moved = surface.points + embedding.apply(outcome.mesh.tetrahedra, step.point_data["displacement"])
+            write_surface(folder / f"{name}_step_{number:03d}.vtp", replace(surface, points=moved))
+
+
+def _pictures(session: Session, folder: Path, progress: Progress) -> None:
+    from .pictures import write_pictures
+
+    assert session.volume is not None
+    write_pictures(folder, session.volume, session.labels, progress)

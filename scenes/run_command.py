@@ -1,0 +1,57 @@
+"""`preop run`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from ..imaging.errors import NOT_A_MEDICAL_DEVICE
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Run the scene; 0 when done, 1 when done but the segmentation is not to be trusted."""
+    from .pipeline import run_scene
+    from .progress_bar import progress_bar
+    from .scene_file import load_scene
+
+    scene = load_scene(arguments.scene, arguments.overrides)
+    out = arguments.out or Path("results") / f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with progress_bar("", quiet=arguments.json) as progress:
+        session = run_scene(
+            scene,
+            out,
+            scan=arguments.dicom,
+            device=arguments.device,
+            overwrite=arguments.overwrite,
+            pictures=not arguments.no_pictures,
+            progress=progress,
+        )
+    result = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    if arguments.json:
+        print(json.dumps({"out": str(out), **result}, indent=2, ensure_ascii=False))
+    else:
+        _print_summary(result, out)
+    assert session.segmentation is not None
+    return 0 if session.segmentation.trusted else 1
+
+
+def _print_summary(result: dict, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=result["scene"]["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right", style="bold")
+    table.add_column()
+    for number in result["numbers"]:
+        table.add_row(number["name"], f"{number['value']:.4g}", number["unit"])
+    console.print(table)
+    for note in [*result["warnings"], *result["notes"]]:
+        console.print(f"Note: {note}", markup=False, highlight=False)
+    console.print(f"Result: {out}", markup=False, highlight=False, soft_wrap=True)
+    if (out / "report.html").is_file():
+        console.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    console.print(NOT_A_MEDICAL_DEVICE, markup=False)
