@@ -1,0 +1,119 @@
+"""Stored pixels of one file → numbers, whatever the transfer syntax.
+
+pydicom with pylibjpeg-openjpeg (JPEG 2000), pyjpegls (JPEG-LS) and its own RLE decodes most. Lossless and 12-bit JPEG
+have no other permissively licensed Python decoder, so those frames go through GDCM, which SimpleITK carries.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, generate_uid
+
+from .archive import Source
+from .dicom_header import read_dataset
+from .errors import ScanError
+
+_BY_GDCM = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in ("50", "51", "57", "70"))
+"""JPEG baseline, extended (12 bit), lossless, lossless selection value 1."""
+
+_BROKEN = (
+    InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError,
+    NotImplementedError, OSError,
+)  # fmt: skip
+
+
+def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
+    """(frames, rows, columns) stored values of a greyscale image, before any rescale.
+
+    Raises:
+        ScanError: pixels missing, shorter than the header says, damaged, in colour, or in an unknown encoding.
+    """
+    try:
+        with source.open() as stream:
+            dataset = read_dataset(stream, pixels=True)
+    except _BROKEN as error:
+        raise _damaged(source, str(error)) from error
+    if not any(word in dataset for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise _damaged(source, "it ends before its pixels, or has none")
+    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise ScanError("is a colour picture, not a scan", where=source.name, advice="Choose another series")
+    if not transfer_syntax_uid:
+        _assume_syntax(dataset)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels = _by_gdcm(dataset) if transfer_syntax_uid in _BY_GDCM else dataset.pixel_array
+    except _BROKEN as error:
+        raise _damaged(source, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    return pixels.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+
+
+def _damaged(source: Source, reason: str) -> ScanError:
+    advice = "Copy or export this slice again"
+    return ScanError(f"the slice is truncated or damaged ({_short(reason)})", where=source.name, advice=advice)
+
+
+def _short(reason: str) -> str:
+    reason = " ".join(reason.split())
+    return reason if len(reason) <= 200 else f"{reason[:197]}…"
+
+
+def _assume_syntax(dataset: Dataset) -> None:
+    """A file without meta information: pydicom found out how it is encoded, and is only told so here."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    implicit, little = dataset.original_encoding
+    if not implicit:
+        from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    dataset.file_meta = meta
+
+
+_PIXEL_ELEMENTS = (
+    "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation",
+)  # fmt: skip
+
+
+def _by_gdcm(dataset: Dataset) -> NDArray[Any]:
+    """Each encapsulated frame in a bare file of its own: GDCM then applies no rescale and sees no odd header."""
+    import SimpleITK as sitk
+
+    count = int(dataset.get("NumberOfFrames") or 1)
+    frames = []
+    with tempfile.TemporaryDirectory(prefix="preop-") as folder:
+        for number, data in enumerate(generate_frames(dataset.PixelData, number_of_frames=count)):
+            file = Path(folder) / f"{number}.dcm"
+            _bare_file(dataset, data, file)
+            reader = sitk.ImageFileReader()
+            reader.SetImageIO("GDCMImageIO")
+            reader.SetFileName(str(file))
+            frames.append(np.asarray(sitk.GetArrayFromImage(reader.Execute())))
+            file.unlink()
+    return np.concatenate(frames)
+
+
+def _bare_file(dataset: Dataset, data: bytes, file: Path) -> None:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    bare = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
+    bare.SOPClassUID, bare.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+    bare.RescaleSlope, bare.RescaleIntercept = 1, 0
+    for keyword in _PIXEL_ELEMENTS:
+        if keyword in dataset:
+            bare[keyword] = dataset[keyword]
+    bare.PixelData = encapsulate([data])
+    bare["PixelData"].is_undefined_length = True
+    bare.save_as(file, enforce_file_format=True)

@@ -1,0 +1,151 @@
+"""One stack of slices → `ImageVolume`: decode, rescale, pad, put in place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dicom_geometry import SAME_PLACE_MM, stack_geometry
+from .dicom_pixels import read_pixels
+from .dicom_series import Slice, Stack
+from .errors import GeometryError, ScanError
+from .progress import Progress, part, silent
+from .volume import Grid, ImageVolume
+
+AIR_HU = -1024.0
+"""What padding outside of the reconstruction circle becomes in a CT: the lowest value of the 12-bit HU range."""
+
+
+def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progress = silent) -> ImageVolume:
+    """The volume of a stack.
+
+    Args:
+        stack: from `dicom_series.stacks_of`, with `why_not` empty.
+        resample_uneven: interpolate linearly on the true positions where the spacing is uneven, instead of an error.
+        progress: told after every file.
+
+    Raises:
+        ScanError: missing or unevenly spaced slices, damaged pixels, contradicting slices at one place.
+    """
+    where = stack.label()
+    slices = list(stack.slices)
+    voxels = _decode(slices, part(progress, 0.0, 0.9))
+    keep, notes = _one_per_place(stack, slices, voxels)
+    if len(keep) < len(slices):
+        slices, voxels = [slices[i] for i in keep], voxels[:, :, keep]
+    geometry = stack_geometry([one.frame for one in slices], where)
+    notes = [*stack.notes, *(n for n in geometry.notes if n not in stack.notes), *notes]
+    affine = geometry.affine
+    if geometry.faults and not resample_uneven:
+        raise ScanError("; ".join(geometry.faults), where=where, advice=_uneven_advice(geometry.missing))
+    if geometry.faults:
+        voxels, affine, note = _resampled(voxels, geometry.centres, affine, geometry.along)
+        notes += [*geometry.faults, note]
+    first = stack.first
+    notes += _value_notes(slices)
+    grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine, first.frame_of_reference_uid)
+    progress(1.0, f"read {len(slices)} slices")
+    return ImageVolume(voxels, grid, first.modality, unit_of(stack), tuple(notes))
+
+
+def _uneven_advice(missing: int) -> str:
+    copy = "Copy or export the series again" if missing else "Choose another series"
+    return f"{copy}, or allow linear resampling between the slices that are there (--set resample_uneven=true)"
+
+
+def unit_of(stack: Stack) -> str:
+    """HU for a CT whose values are rescaled to nothing else; the Rescale Type for others, if it says anything."""
+    unit = stack.slices[0].frame.unit.upper()
+    if stack.first.modality == "CT":
+        derived_map = any(word.startswith(("PERFUSION", "RCBF", "RCBV", "MTT")) for word in stack.first.image_type)
+        return "HU" if unit in ("", "HU", "HU_MOD") and not derived_map else unit.removeprefix("US")
+    return "" if unit in ("US", "UNSPECIFIED") else unit
+
+
+def _decode(slices: list[Slice], progress: Progress) -> NDArray[np.float32]:
+    """(I, J, K) float32, rescaled, each file decoded once and slices written where they belong."""
+    first = slices[0].instance
+    # Slices are contiguous in memory (Fortran order): each is written in one piece, and I runs fastest as in the file.
+    voxels = np.empty((first.columns, first.rows, len(slices)), np.float32, order="F")
+    files: dict[int, list[int]] = defaultdict(list)
+    for k, one in enumerate(slices):
+        files[id(one.instance)].append(k)
+    for done, members in enumerate(files.values()):
+        instance = slices[members[0]].instance
+        progress(done / len(files), f"reading {instance.source.name}")
+        pixels = read_pixels(instance.source, instance.transfer_syntax_uid)
+        for k in members:
+            number = slices[k].frame.number or 0
+            if number >= len(pixels):
+                raise ScanError(f"has {len(pixels)} frames, not {len(members)}", where=instance.source.name)
+            voxels[:, :, k] = _values(pixels[number], slices[k]).T
+    return voxels
+
+
+def _values(stored: NDArray, one: Slice) -> NDArray[np.float32]:
+    frame, instance = one.frame, one.instance
+    values = stored.astype(np.float32) if stored.dtype.itemsize < 4 else stored.astype(np.float64)
+    if frame.slope != 1.0 or frame.intercept != 0.0:
+        values = values * values.dtype.type(frame.slope) + values.dtype.type(frame.intercept)
+    if instance.padding and instance.modality == "CT":
+        outside = (stored >= instance.padding[0]) & (stored <= instance.padding[-1])
+        values[outside] = AIR_HU
+    return values.astype(np.float32, copy=False)
+
+
+def _value_notes(slices: list[Slice]) -> list[str]:
+    notes = []
+    scales = {(one.frame.slope, one.frame.intercept) for one in slices}
+    if len(scales) > 1:
+        notes.append(
+            f"slices are scaled in {len(scales)} ways (rescale slope and intercept): each was scaled by its own"
+        )
+    if any(one.instance.padding for one in slices) and slices[0].instance.modality == "CT":
+        notes.append(f"padding outside of the reconstruction was set to {AIR_HU:.0f} HU")
+    return notes
+
+
+def _one_per_place(stack: Stack, slices: list[Slice], voxels: NDArray) -> tuple[list[int], list[str]]:
+    """Indices of slices to keep. Two at one place must be the same picture; else the stack contradicts itself."""
+    assert stack.geometry
+    keep, dropped = [0], 0
+    along = stack.geometry.along
+    for k in range(1, len(slices)):
+        last = keep[-1]
+        if along[k] - along[last] >= SAME_PLACE_MM:
+            keep.append(k)
+        elif np.array_equal(voxels[:, :, k], voxels[:, :, last]):
+            dropped += 1
+        else:
+            names = f"{slices[last].instance.source.name} and {slices[k].instance.source.name}"
+            raise ScanError(
+                f"two different slices are at the same place ({names})",
+                where=stack.label(),
+                advice="Several phases or reconstructions are mixed: export them as series of their own",
+            )
+    notes = [f"{dropped} slices are in the series twice and were used once"] if dropped else []
+    return keep, notes
+
+
+def _resampled(
+    voxels: NDArray[np.float32], centres: NDArray, affine: NDArray, along: NDArray
+) -> tuple[NDArray[np.float32], NDArray[np.float64], str]:
+    """Linear interpolation on the line through the first and the last slice, at the median spacing."""
+    step = float(np.median(np.diff(along)))
+    count = int(np.floor((along[-1] - along[0]) / step + 1e-6)) + 1
+    direction = (centres[-1] - centres[0]) / (along[-1] - along[0])
+    aside = np.linalg.norm(centres - centres[0] - np.outer(along - along[0], direction), axis=1).max()
+    if aside > 0.5:
+        raise GeometryError(f"slices lie up to {aside:.1f} mm beside a straight line", advice="Choose another series")
+    at = along[0] + step * np.arange(count)
+    upper = np.clip(np.searchsorted(along, at, side="left"), 1, len(along) - 1)
+    weight = np.clip((at - along[upper - 1]) / (along[upper] - along[upper - 1]), 0.0, 1.0).astype(np.float32)
+    out = np.empty((*voxels.shape[:2], count), np.float32, order="F")
+    for k, (u, w) in enumerate(zip(upper, weight, strict=True)):
+        out[:, :, k] = (1 - w) * voxels[:, :, u - 1] + w * voxels[:, :, u]
+    affine = affine.copy()
+    affine[:3, 2], affine[:3, 3] = direction * step, centres[0]
+    note = f"{len(along)} uneven slices were resampled linearly to {count} at {step:.2f} mm: detail between them is not real"
+    return out, affine, note
