@@ -1,0 +1,114 @@
+"""The lines that all organs refer to: trunk outline, body cavity, diaphragm, spine.
+
+LPS mm. The origin lies in the middle of the trunk; z = 0 is between L2 and L3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from .parameters import PhantomParameters
+from .shapes import Array, Implicit, box, smooth_minimum
+
+# level: z of the vertebral body's centre, height of the body, height of the disc below (mm)
+VERTEBRAE: dict[str, tuple[float, float, float]] = {
+    "L5": (-96.0, 27.0, 10.0),
+    "L4": (-59.0, 27.0, 10.0),
+    "L3": (-22.0, 27.5, 9.5),
+    "L2": (15.0, 27.5, 9.5),
+    "L1": (51.5, 27.0, 8.5),
+    "T12": (86.0, 26.0, 7.0),
+    "T11": (117.5, 24.5, 5.5),
+    "T10": (146.5, 23.5, 5.0),
+    "T9": (174.0, 22.5, 4.5),
+    "T8": (200.5, 22.0, 4.5),
+    "T7": (226.5, 21.5, 4.5),
+    "T6": (252.0, 21.0, 4.5),
+}
+_SPINE_Z = (-300.0, -220.0, -180.0, -150.0, -115.0, -59.0, -22.0, 15.0, 51.0, 86.0, 117.0, 174.0, 226.0, 300.0)
+_SPINE_Y = (88.0, 90.0, 80.0, 66.0, 49.0, 35.0, 32.0, 34.0, 39.0, 45.0, 50.0, 57.0, 61.0, 62.0)
+_OUTLINE_Z = (-300.0, -180.0, -110.0, -40.0, 40.0, 120.0, 200.0, 300.0)
+_OUTLINE_X = (1.06, 1.06, 1.03, 0.985, 0.975, 0.965, 0.955, 0.95)
+_FRONT = (0.88, 0.91, 0.97, 1.0, 0.985, 0.955, 0.93, 0.90)
+_BACK = (0.97, 0.98, 0.94, 0.90, 0.91, 0.95, 0.97, 0.96)
+EXPONENT = 2.5
+HUGE = ((-400.0, 400.0), (-400.0, 400.0), (-400.0, 400.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The patient's outline and the curves inside it; functions take LPS mm."""
+
+    parameters: PhantomParameters
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """(2,) size of this trunk against the textbook one along x and y."""
+        return np.array(self.parameters.body_half_axes_mm) / (170.0, 118.0)
+
+    @cached_property
+    def _spine(self) -> PchipInterpolator:
+        return PchipInterpolator(_SPINE_Z, np.array(_SPINE_Y) * self.scale[1])
+
+    def spine_y(self, z: float | Array) -> NDArray[np.float64]:
+        """y of the centre of the vertebral bodies at height z."""
+        return self._spine(z)
+
+    def outline(self, name: str, side: float, front: float, back: float) -> Implicit:
+        """A rounded cylinder that lies `side`, `front`, `back` mm under the skin."""
+        a0, b0 = self.parameters.body_half_axes_mm
+        width, belly, spine = (PchipInterpolator(_OUTLINE_Z, v) for v in (_OUTLINE_X, _FRONT, _BACK))
+
+        def function(x: Array, y: Array, z: Array) -> Array:
+            a = (a0 * width(z) - side).astype(np.float32)
+            forward = (b0 * belly(z) - front).astype(np.float32)
+            backward = (b0 * spine(z) - back).astype(np.float32)
+            depth = np.where(y < 0, forward, backward)
+            ratio = ((np.abs(x) / a) ** EXPONENT + (np.abs(y) / depth) ** EXPONENT) ** np.float32(1 / EXPONENT)
+            # Radial distance: zero on the outline, and about 1 mm per mm around it.
+            return np.sqrt(x * x + y * y) * (1 - 1 / np.maximum(ratio, np.float32(1e-3))) - np.float32(
+                1e-3
+            ) * min(a0, b0) * (ratio < 1e-3)
+
+        return Implicit(function, box((-1.1 * a0, 1.1 * a0), (-1.05 * b0, 1.05 * b0), (-400, 400)))
+
+    @cached_property
+    def skin(self) -> Implicit:
+        return self.outline("skin", 0, 0, 0)
+
+    @cached_property
+    def wall(self) -> Implicit:
+        """Outer face of the muscular wall."""
+        return self.outline("wall", 14, 17, 13)
+
+    @cached_property
+    def cavity(self) -> Implicit:
+        """Inner face of the muscular wall: pleural, peritoneal and retroperitoneal space."""
+        return self.outline("cavity", 27, 27, 27)
+
+    @cached_property
+    def abdomen(self) -> Implicit:
+        """Everything under the two domes of the diaphragm (open downwards)."""
+        s = self.scale
+
+        def dome(x: Array, y: Array, z: Array, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Array:
+            c, r = np.array(centre) * [s[0], s[1], 1], np.array(radii) * [s[0], s[1], 1]
+            up = np.maximum(z - np.float32(c[2]), 0) / np.float32(r[2])
+            square = ((x - np.float32(c[0])) / np.float32(r[0])) ** 2 + ((y - np.float32(c[1])) / np.float32(r[1])) ** 2
+            return (np.sqrt(square + up * up) - 1) * np.float32(min(r))
+
+        def function(x: Array, y: Array, z: Array) -> Array:
+            right = dome(x, y, z, (-62, -4, 80), (94, 98, 92))
+            left = dome(x, y, z, (68, 2, 70), (86, 96, 90))
+            return smooth_minimum(right, left, 24)
+
+        return Implicit(function, box((-400, 400), (-400, 400), (-400, 180)))
+
+    def in_front_of_spine(self, z: float, gap: float = 0.0) -> float:
+        """y of the front of the vertebral bodies at z, less `gap` mm."""
+        return float(self.spine_y(z)) - 17.0 * self.scale[1] - gap

@@ -1,0 +1,199 @@
+"""Liver, gallbladder, spleen, kidneys, stomach, pancreas and bowel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..anatomy import SEGMENTS
+from .frame import Frame
+from .render import Layer, Part
+from .shapes import Array, Implicit, Solid, Tube, box, difference, ellipsoid, intersection, polyline_tube, rotation, smooth_maximum, wobbled
+
+BODY = SEGMENTS["body"].label
+
+
+def lbl(name: str) -> int:
+    return SEGMENTS[name].label
+
+
+def liver(frame: Frame, rng: np.random.Generator) -> Implicit:
+    """The liver as a wedge under the diaphragm: domes above, a sloping hollow underside, a tapering left lobe.
+
+    It reaches a few mm into the diaphragm and the wall, which are painted over it, so
+    that neighbours share a voxel without a gap.
+    """
+    s, scale = frame.scale, frame.parameters.liver_scale
+
+    def function(x: Array, y: Array, z: Array) -> Array:
+        x, y = x / np.float32(s[0]), y / np.float32(s[1])
+        u = np.clip((x + 118) / (190 * scale), 0, 1.3)
+        under = 6 + 112 * u**1.15 + (20 - 20 * scale) + 0.30 * (y + 40)
+        under = under + 12 * np.exp(-(((x + 48) / 26) ** 2) - ((y + 5) / 30) ** 2)
+        below = (under.astype(np.float32) - z) / np.float32(1.25)
+        behind = (y - (26 - 0.78 * (x + 15))) / np.float32(1.27)
+        left = (x - 78 * scale) * np.float32(0.9) + 0 * y
+        notch = 4.5 - np.sqrt((x - 2) ** 2 + ((z - 62) / 3) ** 2) + np.maximum(y + 62, 0) * 0.3
+        value = smooth_maximum(below, behind.astype(np.float32), 16)
+        value = smooth_maximum(value, left, 16)
+        return smooth_maximum(value, notch.astype(np.float32), 4)
+
+    slab = Implicit(function, box((-165, 95), (-125, 105), (-45, 182)))
+    inside = Implicit(
+        lambda x, y, z: frame.cavity.distance(x.ravel(), y.ravel(), z.ravel()) - np.float32(4), frame.cavity.bounds
+    )
+    return intersection(wobbled(slab, 2.0, 80, rng), frame.abdomen, inside)
+
+
+def gallbladder(frame: Frame) -> Part:
+    """A pear in its fossa under the liver."""
+    s = frame.scale
+    points = np.array([[-58, -70, 34], [-52, -56, 42], [-46, -40, 54], [-41, -27, 63]], float) * [s[0], s[1], 1]
+    tube = polyline_tube(points, (14.5, 14.0, 9.5, 4.0))
+    return Part("gallbladder", tube, (Layer(-1.8, "gallbladder_wall", BODY), Layer(0, "bile", lbl("gallbladder"))))
+
+
+def spleen(frame: Frame, rng: np.random.Generator) -> Part:
+    """A crescent between the left diaphragm, the kidney and the stomach."""
+    s, scale = frame.scale, frame.parameters.spleen_scale
+    outer = ellipsoid(
+        np.array([104 * s[0], 36 * s[1], 104]), np.array([37 * s[0], 50 * s[1], 56]) * scale, rotation(0, -18) @ rotation(1, 14)
+    )
+    inner = ellipsoid(np.array([66 * s[0], 14 * s[1], 100]), (42 * s[0], 44 * s[1], 62))
+    inside = Implicit(lambda x, y, z: frame.cavity.distance(x.ravel(), y.ravel(), z.ravel()) - 3, frame.cavity.bounds)
+    solid = intersection(difference(wobbled(outer, 2.0, 60, rng), inner), frame.abdomen, inside)
+    return Part("spleen", solid, (Layer(0, "spleen", lbl("spleen")),))
+
+
+def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
+    """Cortex, pyramids, sinus fat and renal pelvis of both kidneys in a thin fat capsule."""
+    parts = []
+    s, scale = frame.scale, frame.parameters.kidney_scale
+    for side, name, z in ((-1, "kidney_right", 16.0), (1, "kidney_left", 32.0)):
+        centre = kidney_centre(frame, side, z)
+        turn = rotation(2, side * 32.0) @ rotation(1, side * 12.0) @ rotation(0, 12.0)
+        outer = wobbled(ellipsoid(centre, np.array([25.0, 29.0, 55.0]) * scale, turn), 1.2, 50, rng)
+        hilum = centre + turn @ np.array([-side * 27.0, 0, 0]) * scale
+        sinus = ellipsoid(hilum, np.array([21.0, 9.5, 25.0]) * scale, turn)
+        kidney = difference(outer, sinus)
+        label = lbl(name)
+        parts.append(Part(f"{name}_capsule", outer, (Layer(-4.0, "fat", BODY),)))
+        parts.append(Part(name, kidney, (Layer(0, "kidney_cortex", label),)))
+        pyramids = intersection(_pyramids(outer, centre, turn, 6.5), kidney)
+        parts.append(Part(f"{name}_medulla", pyramids, (Layer(2.0, "kidney_medulla", label),)))
+        pelvis = ellipsoid(hilum + turn @ np.array([side * 5.0, 0, 0]), np.array([10.0, 4.5, 11.0]) * scale, turn)
+        parts.append(Part(f"{name}_pelvis", pelvis, (Layer(0, "renal_pelvis", BODY),)))
+    del s
+    return parts
+
+
+def kidney_centre(frame: Frame, side: int, z: float) -> np.ndarray:
+    """(3,) LPS mm."""
+    return np.array([side * 66.0 * frame.scale[0], 38.0 * frame.scale[1], z])
+
+
+def _pyramids(outer: Solid, centre: np.ndarray, turn: np.ndarray, depth: float) -> Implicit:
+    """Deep tissue cut by radial columns of cortex."""
+
+    def function(x: Array, y: Array, z: Array) -> Array:
+        deep = outer.distance(x.ravel(), y.ravel(), z.ravel()) + np.float32(depth)
+        a, b, c = x - np.float32(centre[0]), y - np.float32(centre[1]), z - np.float32(centre[2])
+        t = turn.T.astype(np.float32)
+        v = t[1, 0] * a + t[1, 1] * b + t[1, 2] * c
+        w = t[2, 0] * a + t[2, 1] * b + t[2, 2] * c
+        columns = 2.6 - 4.5 * np.abs(np.sin(w * np.float32(np.pi / 15))) - 0.05 * np.abs(v)
+        return np.maximum(deep, columns.astype(np.float32))
+
+    return Implicit(function, outer.bounds)
+
+
+def stomach(frame: Frame) -> list[Part]:
+    """Fundus under the left dome, body, antrum crossing the midline; fluid with gas in front."""
+    s = frame.scale
+    points = np.array([[62, 22, 132], [60, 8, 108], [58, -18, 78], [44, -42, 50], [16, -50, 38], [-12, -42, 42], [-26, -30, 44]], float)
+    tube = polyline_tube(points * [s[0], s[1], 1], (27, 33, 29, 23, 18, 13, 9))
+    gut = intersection(tube, frame.abdomen)
+    return [
+        Part("stomach", gut, (Layer(0, "bowel_wall", BODY), Layer(3.5, "stomach_content", BODY))),
+        Part("stomach_gas", _gas(gut, -38 * s[1]), (Layer(3.5, "gas", BODY),)),
+    ]
+
+
+def _gas(solid: Solid, level: float) -> Implicit:
+    """What lies in front of a level, as gas does in a patient on the back."""
+    bounds = solid.bounds.copy()
+    bounds[1, 1] = min(bounds[1, 1], level + 4)
+    return Implicit(
+        lambda x, y, z: np.maximum(solid.distance(x.ravel(), y.ravel(), z.ravel()), y - np.float32(level - 3.5)), bounds
+    )
+
+
+def pancreas(frame: Frame, rng: np.random.Generator) -> list[Part]:
+    """Head beside the duodenum, body over the spine, tail at the spleen."""
+    s = frame.scale
+    points = np.array([[-32, 0, 32], [-26, -8, 48], [-2, -16, 62], [24, -10, 70], [48, 10, 78], [72, 22, 88]], float)
+    gland = wobbled(polyline_tube(points * [s[0], s[1], 1], (15, 14, 10, 10, 9, 7)), 2.5, 14, rng)
+    duodenum = np.array([[-30, -30, 44], [-50, -12, 40], [-54, 0, 10], [-46, 4, -14], [-10, -4, -20], [22, -8, -6]], float)
+    bowel = polyline_tube(duodenum * [s[0], s[1], 1], 12.0)
+    return [
+        Part("duodenum", bowel, (Layer(0, "bowel_wall", BODY), Layer(2.5, "bowel_content", BODY))),
+        Part("pancreas", gland, (Layer(0, "pancreas", BODY),)),
+    ]
+
+
+def bowel(frame: Frame, rng: np.random.Generator) -> list[Part]:
+    """Colon with haustra, stool and gas, and small-bowel loops."""
+    s, parts = frame.scale, []
+    for n, loop in enumerate(_loops(rng)):
+        tube = intersection(polyline_tube(loop * [s[0], s[1], 1], 11.5), frame.cavity)
+        parts.append(Part(f"ileum_{n}", tube, (Layer(0, "bowel_wall", BODY), Layer(2.2, "bowel_content", BODY))))
+        if n % 3 == 1:
+            level = float(tube.bounds[0, 1]) + 9
+            parts.append(Part(f"ileum_gas_{n}", _gas(tube, level), (Layer(2.2, "gas", BODY),)))
+    course = np.array(
+        [
+            [-98, 30, -140], [-106, 34, -100], [-110, 34, -60], [-108, 24, -28], [-98, -10, -18], [-80, -58, -22], [-40, -74, -38],
+            [0, -78, -44], [40, -74, -30], [78, -56, 10], [98, -14, 48], [106, 24, 56], [110, 40, 30], [112, 40, -20],
+            [112, 34, -70], [104, 24, -120], [88, 12, -160], [50, 10, -190], [10, 30, -215],
+        ],
+        float,
+    )  # fmt: skip
+    t = np.linspace(0, 1, 140)
+    points = np.stack([np.interp(t, np.linspace(0, 1, len(course)), c) for c in course.T], axis=1) * [s[0], s[1], 1]
+    radii = np.interp(t, (0, 0.2, 0.6, 1), (25, 21, 17, 13)) * (1 + 0.13 * np.sin(t * 190))
+    colon = intersection(polyline_tube(points, radii), frame.cavity)
+    parts.append(Part("colon", colon, (Layer(0, "bowel_wall", BODY), Layer(2.2, "stool", BODY))))
+    parts.append(Part("colon_gas", _gas(colon, -66 * s[1]), (Layer(2.2, "gas", BODY),)))
+    for a, b, level in ((0, 26, 26.0), (78, 128, 28.0)):
+        piece = intersection(Tube(points[a:b], points[a + 1 : b + 1], radii[a:b], radii[a + 1 : b + 1]), frame.cavity)
+        parts.append(Part("colon_gas", _gas(piece, level * s[1]), (Layer(2.2, "gas", BODY),)))
+    return parts
+
+
+def _loops(rng: np.random.Generator) -> list[np.ndarray]:
+    """Polylines (P, 3) of small-bowel loops hanging in the middle of the abdomen."""
+    loops = []
+    for z in np.arange(-205.0, -30.0, 25.0):
+        for y in (-62.0, -34.0):
+            t = np.linspace(0, 1, 24)
+            width = 78 - 0.12 * max(0, -110 - z) * 2
+            x = width * (2 * t - 1)
+            wave = np.sin(t * rng.uniform(12, 17) + rng.uniform(0, 6)) * 9
+            lift = np.sin(t * rng.uniform(8, 14) + rng.uniform(0, 6)) * 8
+            loops.append(np.stack([x, y + lift, z + wave], axis=1))
+    return loops
+
+
+def tumours(frame: Frame) -> list[Part]:
+    """The liver's tumours, with the layers of their kind."""
+    label = lbl("liver_tumor")
+    parts = []
+    for n, tumour in enumerate(frame.parameters.tumours):
+        solid = ellipsoid(tumour.centre, tumour.radii)
+        if tumour.kind == "rim":
+            layers = (Layer(0, "tumour_rim", label), Layer(0.22 * min(tumour.radii), "tumour_core", label))
+        else:
+            layers = (Layer(0, "tumour", label),)
+        parts.append(Part(f"tumour_{n + 1}", solid, layers))
+    return parts
+
+
