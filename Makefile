@@ -1,0 +1,72 @@
+# preop: everything a person does from a fresh clone. Needs Python 3.11 or newer with venv, git and make.
+#
+#   make               set everything up in .venv
+#   make demo          phantom patient → DICOM → segmentation → meshes → tissue simulation → pictures and report
+#   make test          checks of style, types and architecture, then the whole test suite
+#   make test-quick    the tests that take seconds
+#   make lint          the checks alone
+#   make bench         every stage timed on phantom and real scan
+#   make constraints   pin the newest versions that pyproject.toml allows
+#   make clean         remove what was made, except .venv (make distclean removes that too)
+#
+# PYTHON=…  which Python to use        EXTRAS=viewer,xr,dev,gpu  which extras to install
+# PYTEST_ARGS=…  passed to pytest      SYSTEM_LIBRARIES=no       leave the system's packages alone
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := setup
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+SYSTEM_LIBRARIES ?= install
+PYTEST_ARGS ?=
+DEMO_SCENE ?= liver-retraction
+DEMO ?= out/demo
+export PYTHON EXTRAS
+
+.PHONY: setup demo test test-quick lint format bench constraints system-libraries clean distclean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh scripts/find_python.sh scripts/system_libraries.py
+	@sh scripts/setup.sh
+	@$(BIN)/python scripts/system_libraries.py $(SYSTEM_LIBRARIES)
+	@touch $@
+
+system-libraries: $(STAMP)
+	@$(BIN)/python scripts/system_libraries.py $(SYSTEM_LIBRARIES) --viewer
+
+demo: setup
+	$(BIN)/preop phantom --out $(DEMO)/patient --overwrite
+	$(BIN)/preop run $(DEMO_SCENE) --dicom $(DEMO)/patient --out $(DEMO)/result --overwrite
+	@echo "Open $(DEMO)/result/report.html, or: $(BIN)/preop view $(DEMO)/result"
+
+test: setup lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-quick: setup
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/basedpyright
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python benchmarks/help_speed.py
+	$(BIN)/python benchmarks/stages.py
+
+constraints:
+	@sh scripts/constraints.sh
+
+clean:
+	rm -rf build dist $(DEMO) *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	find imaging meshing engine scenes xr scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
