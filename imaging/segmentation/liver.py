@@ -1,0 +1,149 @@
+"""The liver: the largest homogeneous tissue under the right lung, with its tumours and vessels.
+
+1. Tissue: peaks of the histogram right of the spine inside the body wall; the one that
+   forms the thickest, largest piece.
+2. Core: that piece parted into lumps; lumps that belong by contact and place are kept, so
+   that spleen, heart, pancreas and stomach of the same HU stay out.
+3. Parenchyma: minimum cut with the tissue's likelihood.
+4. What it encloses: tumours, also those at its border, and vessels (`tumours`).
+5. Its border in the full-resolution scan (`boundary`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..progress import Progress
+from .basins import Basins, basins_of
+from .boundary import refined
+from .case import Case
+from .continuous_cut import minimum_cut
+from .morphology import Mask, distance, largest
+from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, opened, tissue_peaks
+from .resample import box_of
+from .tumours import with_enclosed
+
+_WIDTH = 2.5
+"""Spreads from the mean within which a voxel is the tissue."""
+_LEAST_ML = 150.0
+
+
+def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
+    """Find the liver; {} and a remark where the scan shows none."""
+    progress(0.0, "liver: tissue")
+    abdomen = abdomen_of(case)
+    others = other_organs(case)
+    found = liver_tissue(case, abdomen, others)
+    if found is None:
+        case.remarks.append("no liver was found: no large homogeneous tissue right of the spine")
+        return {}
+    tissue, core = found
+    progress(0.3, "liver: parenchyma")
+    parenchyma, rejected = parenchyma_of(case, abdomen, tissue, core, others)
+    progress(0.5, "liver: tumours and vessels")
+    whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
+    progress(0.7, "liver: border")
+    return {"liver": refined(case, whole)}
+
+
+def other_organs(case: Case) -> Mask:
+    """(I, J, K) coarse: what earlier stages found that is no liver."""
+    taken = np.zeros(case.coarse.grid.shape, dtype=bool)
+    for name in ("aorta", "kidney_left", "kidney_right"):
+        mask = case.coarse_mask(name)
+        if mask is not None:
+            taken |= mask
+    return taken
+
+
+def liver_tissue(case: Case, abdomen: Abdomen, others: Mask) -> tuple[Tissue, Mask] | None:
+    """The liver's tissue and the piece it forms, or None."""
+    region = abdomen.cavity & ~others & right_upper(case, abdomen)
+    sample = region & (abdomen.gradient < 3.0) & (abdomen.hu > -5.0) & (abdomen.hu < 260.0)
+    best, best_score = None, 0.0
+    for tissue in tissue_peaks(abdomen.hu[sample]):
+        piece = tissue_piece(abdomen, tissue, others)
+        core = largest(opened(piece & region, 10.0, abdomen.spacing))
+        score = core.sum() * abdomen.voxel_ml
+        if score > best_score:
+            best, best_score = (tissue, piece), score
+    return best if best_score >= _LEAST_ML / 3 else None
+
+
+def right_upper(case: Case, abdomen: Abdomen) -> Mask:
+    """(I, J, K) right of the midline and not farther below the diaphragm than a liver is high."""
+    frame = case.frame
+    place = np.broadcast_to(frame.x < abdomen.midline, abdomen.hu.shape).copy()
+    if frame.dome_right is not None:
+        place &= (frame.z < frame.dome_right + 5.0) & (frame.z > frame.dome_right - 220.0)
+    return place
+
+
+def tissue_piece(abdomen: Abdomen, tissue: Tissue, others: Mask) -> Mask:
+    """Voxels of this tissue in the cavity, small holes (vessels) filled, without thin parts."""
+    like = (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH) & abdomen.cavity & ~others
+    like = ndimage.binary_fill_holes(like)
+    return opened(like & abdomen.cavity & ~others, 4.5, abdomen.spacing)
+
+
+def parenchyma_of(case: Case, abdomen: Abdomen, tissue: Tissue, piece: Mask, others: Mask) -> tuple[Mask, Mask]:
+    """Liver tissue without what only touches it, and the lumps that were turned down."""
+    lumps = basins_of(piece, abdomen.spacing)
+    kept = liver_lumps(case, abdomen, lumps)
+    core = np.isin(lumps.labels, kept)
+    rejected = (lumps.labels > 0) & ~core
+    deep = distance(rejected, abdomen.spacing) > 4.0
+    return cut_out(abdomen, tissue, core, others | deep), deep
+
+
+def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
+    """Numbers of the lumps that are liver: the largest right one, and what joins it broadly in a place of liver."""
+    x = _means(np.broadcast_to(case.frame.x - abdomen.midline, lumps.labels.shape), lumps)
+    y = _means(np.broadcast_to(case.frame.y - abdomen.front, lumps.labels.shape), lumps)
+    z = _means(np.broadcast_to(case.frame.z, lumps.labels.shape), lumps)
+    near_wall = distance(~(abdomen.wall | abdomen.lungs), abdomen.spacing) < 10.0
+    at_wall = np.bincount(lumps.labels[near_wall], minlength=lumps.count + 1)
+    at_wall = at_wall * np.prod(abdomen.spacing) / 10.0
+    right = np.where(x < 0, lumps.volume, 0.0)
+    right[0] = 0.0
+    kept = [int(right.argmax())]
+    dome = case.frame.dome_right
+    waiting = set(range(1, lumps.count + 1)) - set(kept)
+    while waiting:
+        ratio = {i: lumps.contact[i, kept].sum() / lumps.size(i) for i in waiting}
+        accepted = []
+        for i in waiting:
+            posterior_left = x[i] > 35.0 and y[i] > -45.0
+            over_dome = dome is not None and z[i] > dome - 12.0 and x[i] > -50.0
+            neck = lumps.neck[i, kept].max() / max(lumps.thickness[i], 1e-6)
+            broad = ratio[i] >= 0.9 and neck >= 0.5 and at_wall[i] / lumps.size(i) >= 0.25
+            if (ratio[i] >= 1.8 or broad) and not posterior_left and not over_dome:
+                accepted.append(i)
+        if not accepted:
+            return kept
+        kept += accepted
+        waiting -= set(accepted)
+    return kept
+
+
+def _means(field: NDArray, lumps: Basins) -> NDArray[np.float64]:
+    return np.asarray(ndimage.mean(field, lumps.labels, np.arange(lumps.count + 1)))
+
+
+def cut_out(abdomen: Abdomen, tissue: Tissue, core: Mask, others: Mask) -> Mask:
+    """Minimum cut around a core: tissue likelihood, distance from the core, the wall."""
+    away = distance(~core, abdomen.spacing)
+    box = box_of(away < 50.0, 2)
+    assert box is not None
+    deviation = tissue.deviation(abdomen.hu[box]) / _WIDTH
+    cost = np.clip(deviation**2 - 1.0, -1.0, 2.0) + np.clip((away[box] - 10.0) / 15.0, 0.0, 2.0)
+    depth_in_wall = distance(abdomen.wall[box], abdomen.spacing)
+    cost += np.clip((depth_in_wall - 2.0) / 3.0, 0.0, 3.0)
+    cost[abdomen.lungs[box] | others[box]] = 3.0
+    cost[ndimage.binary_erosion(core[box])] = -3.0
+    capacity = 1.2 * edge_capacity(abdomen, 2.0 * tissue.sd)[box]
+    result = np.zeros(core.shape, dtype=bool)
+    result[box] = minimum_cut(cost.astype(np.float32), capacity)
+    return largest(result)
