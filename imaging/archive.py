@@ -14,6 +14,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Source:
         with self.open() as stream:
             try:
                 return stream.read(limit)
-            except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, gzip.zlib.error) as error:
+            except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
                 raise ScanError(
                     f"cannot be read to its end ({_reason(error)})", where=self.name, advice=_advice(error)
                 ) from error
@@ -147,11 +148,11 @@ def _nested(source: Source, stack: ExitStack) -> list[Source]:
 
 def _tar(path: Path, stack: ExitStack) -> list[Source]:
     try:
-        plain = stack.enter_context(tempfile.TemporaryFile(prefix="preop-"))
+        plain = stack.enter_context(tempfile.TemporaryFile(prefix="preop-"))  # noqa: SIM115
         with _decompressed(path) as packed:
             shutil.copyfileobj(packed, plain, 1 << 20)
         plain.seek(0)
-        archive = stack.enter_context(tarfile.open(fileobj=plain, mode="r:"))
+        archive = stack.enter_context(tarfile.open(fileobj=plain, mode="r:"))  # noqa: SIM115
         members = archive.getmembers()
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, PermissionError):

@@ -6,10 +6,9 @@ the least-squares step s of p_k ≈ p_0 + k s: its part along the normal is the 
 gantry (a sheared grid), and what remains is irregularity.
 
 Tolerances. Positions are decimal strings; scanners are known to round them to 0.1 mm, which moves a slice by up to
-0.05 mm, and positions of the same slice in two series agree to about 1e-3 mm. A slice 0.15 mm off is still less than
-half of the thinnest pixel of a clinical CT. So a slice may lie up to a tenth of the step from its even position, within
-[0.06, 0.15] mm. A missing slice moves some slice by at least 1/9 of the step even in a stack of three, and by a quarter and
-more in longer ones; gaps are compared on their own besides, so that one is found among many.
+0.05 mm. So a slice may lie up to a tenth of the step from its even position, within [0.06, 0.15] mm: more than
+rounding, and less than half of the thinnest pixel of a clinical CT. Gaps are compared on their own besides (each end may
+be off, so twice the tolerance): one missing slice among hundreds hardly moves the fit, but doubles a gap.
 """
 
 from __future__ import annotations
@@ -101,7 +100,8 @@ def stack_geometry(frames: list[Frame], where: str) -> StackGeometry:
         GeometryError: nonsense directions or pixel spacing, or slices that shift sideways irregularly.
     """
     first = frames[0]
-    assert first.orientation and first.pixel_spacing
+    assert first.orientation
+    assert first.pixel_spacing
     check_orientation(first.orientation, where)
     if min(first.pixel_spacing) <= 0:
         raise GeometryError(f"the pixel spacing is {first.pixel_spacing} mm", where=where, advice="Export it again")
@@ -143,7 +143,10 @@ def _even_step(
         return normal * (thickness or 1.0), positions[0], np.zeros((1, 3))
     k = np.arange(count) - (count - 1) / 2
     step = (k[:, None] * positions).sum(axis=0) / (k @ k)
+    step[np.abs(step) < 1e-9] = 0.0
     start = positions.mean(axis=0) - step * (count - 1) / 2
+    if np.abs(positions[0] - start).max() < 1e-4:
+        start = positions[0]
     return step, start, positions - start - np.arange(count)[:, None] * step
 
 

@@ -214,7 +214,7 @@ _GROUPS = (
 
 def _functional_frames(dataset: Dataset) -> Iterable[Frame]:
     """Frames of an enhanced object: per-frame functional groups over the shared ones (PS3.3 C.7.6.16)."""
-    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]))
     each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
     each = each or [Dataset() for _ in range(int(dataset.get("NumberOfFrames") or 1))]
     for number, own in enumerate(each):

@@ -147,5 +147,5 @@ def _resampled(
         out[:, :, k] = (1 - w) * voxels[:, :, u - 1] + w * voxels[:, :, u]
     affine = affine.copy()
     affine[:3, 2], affine[:3, 3] = direction * step, centres[0]
-    note = f"{len(along)} uneven slices were resampled linearly to {count} at {step:.2f} mm: detail between them is not real"
-    return out, affine, note
+    note = f"{len(along)} uneven slices were resampled linearly to {count} at {step:.2f} mm"
+    return out, affine, f"{note}: detail between them is not real"

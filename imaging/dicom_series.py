@@ -302,6 +302,7 @@ def with_notes(stack: Stack, notes: Iterable[str]) -> Stack:
 
 
 def patients(stacks: Iterable[Stack]) -> list[str]:
-    """Distinct patients: by Patient ID, or by name where there is no ID."""
-    found = {one.first.patient_id or one.first.patient_name for one in stacks}
-    return sorted(found - {""})
+    """Distinct patients: by Patient ID, or by name where there is no ID (and no other object gives that name one)."""
+    everyone = {(one.first.patient_id, one.first.patient_name) for one in stacks}
+    named = {name: identity for identity, name in everyone if identity}
+    return sorted({identity or named.get(name, name) for identity, name in everyone} - {""})

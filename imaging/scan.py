@@ -92,8 +92,7 @@ def pick(stacks: list[Stack], series: str | None, where: str, files: int) -> tup
         raise ScanError(what, where=where, advice="Give a DICOM folder, a zip of one, or a NIfTI, NRRD or MHA volume")
     if series is not None:
         return _asked_for(stacks, series, where), ()
-    images = [one for one in stacks if not one.why_not] or stacks
-    people = patients(images)
+    people = patients(stacks)
     if len(people) > 1:
         raise ScanError(
             f"scans of {len(people)} patients are mixed (patient IDs {', '.join(people[:6])})",
