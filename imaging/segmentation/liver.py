@@ -28,6 +28,7 @@ from .tumours import with_enclosed
 _WIDTH = 2.5
 """Spreads from the mean within which a voxel is the tissue."""
 _LEAST_ML = 150.0
+_UNEVEN_MM = 18.0
 
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
@@ -45,7 +46,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     progress(0.5, "liver: tumours and vessels")
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
     progress(0.7, "liver: border")
-    return {"liver": refined(case, whole)}
+    return {"liver": refined(case, whole, forbidden=case.masks.get("bone"))}
 
 
 def other_organs(case: Case) -> Mask:
@@ -95,7 +96,20 @@ def parenchyma_of(case: Case, abdomen: Abdomen, tissue: Tissue, piece: Mask, oth
     core = np.isin(lumps.labels, kept)
     rejected = (lumps.labels > 0) & ~core
     deep = distance(rejected, abdomen.spacing) > 4.0
-    return cut_out(abdomen, tissue, core, others | deep), deep
+    level = np.full(core.shape, tissue.mean, dtype=np.float32)
+    first = cut_out(abdomen, tissue, level, core, others | deep)
+    level = local_level(abdomen, tissue, first)
+    core = opened(first, 6.0, abdomen.spacing)
+    return cut_out(abdomen, tissue, level, core, others | deep), deep
+
+
+def local_level(abdomen: Abdomen, tissue: Tissue, mask: Mask) -> NDArray[np.float32]:
+    """HU of the tissue near each voxel: perfusion and beam hardening make one organ uneven."""
+    like = mask & (np.abs(tissue.deviation(abdomen.hu)) < 2.0 * _WIDTH)
+    sigma = _UNEVEN_MM / abdomen.spacing
+    weight = ndimage.gaussian_filter(like.astype(np.float32), sigma) + np.float32(1e-3)
+    excess = np.where(like, abdomen.hu - np.float32(tissue.mean), np.float32(0.0))
+    return ndimage.gaussian_filter(excess, sigma) / weight + np.float32(tissue.mean)
 
 
 def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
@@ -132,12 +146,12 @@ def _means(field: NDArray, lumps: Basins) -> NDArray[np.float64]:
     return np.asarray(ndimage.mean(field, lumps.labels, np.arange(lumps.count + 1)))
 
 
-def cut_out(abdomen: Abdomen, tissue: Tissue, core: Mask, others: Mask) -> Mask:
+def cut_out(abdomen: Abdomen, tissue: Tissue, level: NDArray[np.float32], core: Mask, others: Mask) -> Mask:
     """Minimum cut around a core: tissue likelihood, distance from the core, the wall."""
     away = distance(~core, abdomen.spacing)
     box = box_of(away < 50.0, 2)
     assert box is not None
-    deviation = tissue.deviation(abdomen.hu[box]) / _WIDTH
+    deviation = (abdomen.hu[box] - level[box]) / np.float32(_WIDTH * tissue.sd)
     cost = np.clip(deviation**2 - 1.0, -1.0, 2.0) + np.clip((away[box] - 10.0) / 15.0, 0.0, 2.0)
     depth_in_wall = distance(abdomen.wall[box], abdomen.spacing)
     cost += np.clip((depth_in_wall - 2.0) / 3.0, 0.0, 3.0)
