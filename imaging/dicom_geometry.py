@@ -7,8 +7,8 @@ gantry (a sheared grid), and what remains is irregularity.
 
 Tolerances. Positions are decimal strings; scanners are known to round them to 0.1 mm, which moves a slice by up to
 0.05 mm. So a slice may lie up to a tenth of the step from its even position, within [0.06, 0.15] mm: more than
-rounding, and less than half of the thinnest pixel of a clinical CT. Gaps are compared on their own besides (each end may
-be off, so twice the tolerance): one missing slice among hundreds hardly moves the fit, but doubles a gap.
+rounding, and less than half of the thinnest pixel of a clinical CT. Gaps are compared on their own besides (each end
+may be off, so twice the tolerance): one missing slice among hundreds hardly moves the fit, but doubles a gap.
 """
 
 from __future__ import annotations

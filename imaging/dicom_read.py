@@ -52,7 +52,7 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
 
 def _uneven_advice(missing: int) -> str:
     copy = "Copy or export the series again" if missing else "Choose another series"
-    return f"{copy}, or allow linear resampling between the slices that are there (--set resample_uneven=true)"
+    return f"{copy}, or allow linear resampling between the slices that are there (--set patient.resample_uneven=true)"
 
 
 def unit_of(stack: Stack) -> str:

@@ -233,7 +233,7 @@ def choose(stacks: list[Stack]) -> Choice:
     notes = ()
     if equals:
         others = ", ".join(one.label() for one in equals[:4])
-        notes = (f"{best.label()} was used; {others} would do as well: choose with --series if another is meant",)
+        notes = (f"{best.label()} was used; {others} would do as well: name another with --set patient.series=KEY",)
     why = "the only volume" if len(usable) == 1 else _reason(best, ranked[1], longest)
     return Choice(best, why, notes)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .anatomy import WHOLES, Segment
+from .anatomy import SEGMENTS, WHOLES, Segment
 from .errors import SegmentationError
 from .volume import Grid, LabelMap
 
@@ -80,16 +80,30 @@ def _with_labels(labels: LabelMap, by_name: Mapping[str, Segment]) -> Iterable[t
     return [(name, replace(segment, label=ids[name])) for name, segment in by_name.items()]
 
 
+_INSIDE_LIVER = {"portal_vein": "portal_vein_intrahepatic", "inferior_vena_cava": "hepatic_vein"}
+"""A manual venous mask that runs into the liver: what its part inside is called, so that the liver keeps it."""
+
+
 def label_map_of(masks: MaskSet) -> LabelMap:
-    """One label per voxel: wholes first, their parts over them, and smaller structures over larger ones."""
-    taken = {segment.label for segment in masks.segments.values()}
-    assert len(taken) == len(masks.segments)
-    loaded = [
-        (name, masks.loaders[name]()) for name in masks.loaders if name not in WHOLES or not masks.parts(name)[1:]
-    ]
-    depth = {name: len(masks.segments[name].part_of) for name, _ in loaded}
-    loaded.sort(key=lambda one: (one[0] != "body", depth[one[0]], -int(one[1].sum())))
+    """One label per voxel: wholes first, their parts over them, and smaller structures over larger ones.
+
+    Veins of the portal and caval masks inside the liver mask become intrahepatic ones, which are part of the liver.
+    """
+    names = [name for name in masks.loaders if name not in WHOLES or not masks.parts(name)[1:]]
+    # Packed to bits: a dozen masks of a large scan would not fit beside each other otherwise.
+    packed, size = {}, {}
+    for name in names:
+        mask = masks.loaders[name]().ravel(order="F")
+        packed[name], size[name] = np.packbits(mask), int(mask.sum())
+    names.sort(key=lambda name: (name != "body", len(masks.segments[name].part_of), -size[name]))
+    segments = {segment.label: segment for segment in masks.segments.values()}
     labels = np.zeros(masks.grid.shape, np.uint16, order="F")
-    for name, mask in loaded:
-        labels[mask] = masks.segments[name].label
-    return LabelMap(labels, masks.grid, {s.label: s for s in masks.segments.values()})
+    flat = labels.reshape(-1, order="F")
+    for name in names:
+        flat[np.unpackbits(packed[name], count=flat.size).view(bool)] = masks.segments[name].label
+        inside = SEGMENTS.get(_INSIDE_LIVER.get(name, ""))
+        if inside and "liver" in packed and inside.name not in packed:
+            both = np.unpackbits(packed[name] & packed["liver"], count=flat.size).view(bool)
+            flat[both] = inside.label
+            segments[inside.label] = inside
+    return LabelMap(labels, masks.grid, segments)

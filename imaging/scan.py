@@ -97,7 +97,7 @@ def pick(stacks: list[Stack], series: str | None, where: str, files: int) -> tup
         raise ScanError(
             f"scans of {len(people)} patients are mixed (patient IDs {', '.join(people[:6])})",
             where=where,
-            advice="Give one patient's folder, or choose a series with --series",
+            advice="Give one patient's folder, or name a series with --set patient.series=KEY",
         )
     choice = choose(stacks)
     if choice.stack is None:
