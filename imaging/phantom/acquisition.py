@@ -58,7 +58,10 @@ class Texture:
         """(nz, ny, nx) at the tensor product of the coordinates (mm)."""
         total = np.zeros((len(z), len(y), len(x)), dtype=np.float32)
         for step, origin, values in self._lattices:
-            weights = [_linear_weights((c - o) / step, n) for c, o, n in zip((x, y, z), origin, values.shape[::-1], strict=True)]
+            weights = [
+                _linear_weights((c - o) / step, n)
+                for c, o, n in zip((x, y, z), origin, values.shape[::-1], strict=True)
+            ]
             coarse = np.tensordot(weights[2], values, axes=(1, 0))
             coarse = np.tensordot(coarse, weights[0], axes=(2, 1))
             total += np.matmul(weights[1][None], coarse)

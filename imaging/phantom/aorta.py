@@ -58,7 +58,11 @@ class Aorta:
     def plain_radius(self, z: float | Array) -> NDArray[np.float64]:
         """Lumen radius of the aorta without aneurysm."""
         low, high = self.bifurcation_z, RENAL_Z
-        return np.interp(z, (low, high, high + 60, high + 220), (self.end_radius, self.neck_radius, self.neck_radius * 1.12, self.neck_radius * 1.25))
+        return np.interp(
+            z,
+            (low, high, high + 60, high + 220),
+            (self.end_radius, self.neck_radius, self.neck_radius * 1.12, self.neck_radius * 1.25),
+        )
 
     def outer_radius(self, z: float | Array) -> NDArray[np.float64]:
         """Radius of the outer wall."""
@@ -99,7 +103,9 @@ class Aorta:
             return np.maximum(across, np.float32(low) - pz)
 
         reach = float(radius.max()) + 2
-        return Implicit(function, box((x.min() - reach, x.max() + reach), (y.min() - reach, y.max() + reach), (low, 400)))
+        return Implicit(
+            function, box((x.min() - reach, x.max() + reach), (y.min() - reach, y.max() + reach), (low, 400))
+        )
 
     @property
     def bifurcation(self) -> NDArray[np.float64]:
@@ -118,7 +124,11 @@ class Aorta:
         z = start[2] + (-262 - start[2]) * t
         down = start[2] - z
         x = start[0] + side * np.tan(angle) * down * np.exp(-(down / 190))
-        y = start[1] + 26 * np.sin(np.clip(down / 120, 0, 1) * np.pi / 2) * s[1] - 46 * np.clip((down - 80) / 110, 0, 1) ** 1.5
+        y = (
+            start[1]
+            + 26 * np.sin(np.clip(down / 120, 0, 1) * np.pi / 2) * s[1]
+            - 46 * np.clip((down - 80) / 110, 0, 1) ** 1.5
+        )
         return np.stack([x, y, z], axis=1)
 
     def parts(self) -> list[Part]:
@@ -129,14 +139,37 @@ class Aorta:
         top, bottom = self.sac
         parts = []
         if a is not None:
-            sac: Solid = intersection(outer, Implicit(lambda x, y, z: np.maximum(bottom - z, z - top) + 0 * (x + y), box((-400, 400), (-400, 400), (bottom, top))))
-            layers = (Layer(-WALL_MM, "vessel_wall", SEGMENTS["body"].label), Layer(0, "thrombus", SEGMENTS["aortic_thrombus"].label))
+            sac: Solid = intersection(
+                outer,
+                Implicit(
+                    lambda x, y, z: np.maximum(bottom - z, z - top) + 0 * (x + y),
+                    box((-400, 400), (-400, 400), (bottom, top)),
+                ),
+            )
+            layers = (
+                Layer(-WALL_MM, "vessel_wall", SEGMENTS["body"].label),
+                Layer(0, "thrombus", SEGMENTS["aortic_thrombus"].label),
+            )
             parts.append(Part("aneurysm", sac, layers))
-        renal = [polyline_tube([[float(self.centre(z)[0]), float(self.centre(z)[1]), z], [side * 30, 12, z + 2], [side * 52, 28, z - 8]], 2.6) for side, z in ((-1, RENAL_Z), (1, RENAL_Z + 4))]
+        renal = [
+            polyline_tube(
+                [
+                    [float(self.centre(z)[0]), float(self.centre(z)[1]), z],
+                    [side * 30, 12, z + 2],
+                    [side * 52, 28, z - 8],
+                ],
+                2.6,
+            )
+            for side, z in ((-1, RENAL_Z), (1, RENAL_Z + 4))
+        ]
         parts.append(Part("renal_arteries", union(*renal), (Layer(0, "aorta", SEGMENTS["body"].label),)))
         for side, name in ((1, "iliac_artery_left"), (-1, "iliac_artery_right")):
             tube = polyline_tube(self.iliac(side), radius)
             parts.append(Part(name, tube, (Layer(-0.9, "vessel_wall"), Layer(0, "aorta", SEGMENTS[name].label))))
-        parts.append(Part("aorta_wall", outer, (Layer(-WALL_MM, "vessel_wall"),)) if a is None else Part("aorta_wall", lumen, (Layer(-0.8, "vessel_wall"),)))
+        parts.append(
+            Part("aorta_wall", outer, (Layer(-WALL_MM, "vessel_wall"),))
+            if a is None
+            else Part("aorta_wall", lumen, (Layer(-0.8, "vessel_wall"),))
+        )
         parts.append(Part("aorta", lumen, (Layer(0, "aorta", SEGMENTS["aorta"].label),)))
         return parts

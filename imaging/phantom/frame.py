@@ -71,9 +71,9 @@ class Frame:
             depth = np.where(y < 0, forward, backward)
             ratio = ((np.abs(x) / a) ** EXPONENT + (np.abs(y) / depth) ** EXPONENT) ** np.float32(1 / EXPONENT)
             # Radial distance: zero on the outline, and about 1 mm per mm around it.
-            return np.sqrt(x * x + y * y) * (1 - 1 / np.maximum(ratio, np.float32(1e-3))) - np.float32(
-                1e-3
-            ) * min(a0, b0) * (ratio < 1e-3)
+            return np.sqrt(x * x + y * y) * (1 - 1 / np.maximum(ratio, np.float32(1e-3))) - np.float32(1e-3) * min(
+                a0, b0
+            ) * (ratio < 1e-3)
 
         return Implicit(function, box((-1.1 * a0, 1.1 * a0), (-1.05 * b0, 1.05 * b0), (-400, 400)))
 
@@ -96,7 +96,9 @@ class Frame:
         """Everything under the two domes of the diaphragm (open downwards)."""
         s = self.scale
 
-        def dome(x: Array, y: Array, z: Array, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Array:
+        def dome(
+            x: Array, y: Array, z: Array, centre: tuple[float, float, float], radii: tuple[float, float, float]
+        ) -> Array:
             c, r = np.array(centre) * [s[0], s[1], 1], np.array(radii) * [s[0], s[1], 1]
             up = np.maximum(z - np.float32(c[2]), 0) / np.float32(r[2])
             square = ((x - np.float32(c[0])) / np.float32(r[0])) ** 2 + ((y - np.float32(c[1])) / np.float32(r[1])) ** 2

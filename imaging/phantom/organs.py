@@ -7,7 +7,20 @@ import numpy as np
 from ..anatomy import SEGMENTS
 from .frame import Frame
 from .render import Layer, Part
-from .shapes import Array, Implicit, Solid, Tube, box, difference, ellipsoid, intersection, polyline_tube, rotation, smooth_maximum, wobbled
+from .shapes import (
+    Array,
+    Implicit,
+    Solid,
+    Tube,
+    box,
+    difference,
+    ellipsoid,
+    intersection,
+    polyline_tube,
+    rotation,
+    smooth_maximum,
+    wobbled,
+)
 
 BODY = SEGMENTS["body"].label
 
@@ -56,7 +69,9 @@ def spleen(frame: Frame, rng: np.random.Generator) -> Part:
     """A crescent between the left diaphragm, the kidney and the stomach."""
     s, scale = frame.scale, frame.parameters.spleen_scale
     outer = ellipsoid(
-        np.array([104 * s[0], 36 * s[1], 104]), np.array([37 * s[0], 50 * s[1], 56]) * scale, rotation(0, -18) @ rotation(1, 14)
+        np.array([104 * s[0], 36 * s[1], 104]),
+        np.array([37 * s[0], 50 * s[1], 56]) * scale,
+        rotation(0, -18) @ rotation(1, 14),
     )
     inner = ellipsoid(np.array([66 * s[0], 14 * s[1], 100]), (42 * s[0], 44 * s[1], 62))
     inside = Implicit(lambda x, y, z: frame.cavity.distance(x.ravel(), y.ravel(), z.ravel()) - 3, frame.cavity.bounds)
@@ -109,7 +124,10 @@ def _pyramids(outer: Solid, centre: np.ndarray, turn: np.ndarray, depth: float) 
 def stomach(frame: Frame) -> list[Part]:
     """Fundus under the left dome, body, antrum crossing the midline; fluid with gas in front."""
     s = frame.scale
-    points = np.array([[62, 22, 132], [60, 8, 108], [58, -18, 78], [44, -42, 50], [16, -50, 38], [-12, -42, 42], [-26, -30, 44]], float)
+    points = np.array(
+        [[62, 22, 132], [60, 8, 108], [58, -18, 78], [44, -42, 50], [16, -50, 38], [-12, -42, 42], [-26, -30, 44]],
+        float,
+    )
     tube = polyline_tube(points * [s[0], s[1], 1], (27, 33, 29, 23, 18, 13, 9))
     gut = intersection(tube, frame.abdomen)
     return [
@@ -132,7 +150,9 @@ def pancreas(frame: Frame, rng: np.random.Generator) -> list[Part]:
     s = frame.scale
     points = np.array([[-32, 0, 32], [-26, -8, 48], [-2, -16, 62], [24, -10, 70], [48, 10, 78], [72, 22, 88]], float)
     gland = wobbled(polyline_tube(points * [s[0], s[1], 1], (15, 14, 10, 10, 9, 7)), 2.5, 14, rng)
-    duodenum = np.array([[-30, -30, 44], [-50, -12, 40], [-54, 0, 10], [-46, 4, -14], [-10, -4, -20], [22, -8, -6]], float)
+    duodenum = np.array(
+        [[-30, -30, 44], [-50, -12, 40], [-54, 0, 10], [-46, 4, -14], [-10, -4, -20], [22, -8, -6]], float
+    )
     bowel = polyline_tube(duodenum * [s[0], s[1], 1], 12.0)
     return [
         Part("duodenum", bowel, (Layer(0, "bowel_wall", BODY), Layer(2.5, "bowel_content", BODY))),
@@ -195,5 +215,3 @@ def tumours(frame: Frame) -> list[Part]:
             layers = (Layer(0, "tumour", label),)
         parts.append(Part(f"tumour_{n + 1}", solid, layers))
     return parts
-
-

@@ -73,7 +73,12 @@ def make_phantom(parameters: PhantomParameters | None = None, *, progress: Progr
 
 
 def _scan_slab(
-    patient: Patient, parameters: PhantomParameters, axes: tuple, hu: np.ndarray, labels: np.ndarray, texture: acquisition.Texture
+    patient: Patient,
+    parameters: PhantomParameters,
+    axes: tuple,
+    hu: np.ndarray,
+    labels: np.ndarray,
+    texture: acquisition.Texture,
 ) -> None:
     table = tissues(parameters.phase)
     hu[:] = table["air"].hu

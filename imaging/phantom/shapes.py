@@ -120,7 +120,9 @@ def difference(solid: Solid, *removed: Solid) -> Implicit:
     return Implicit(function, solid.bounds)
 
 
-def _combined(solids: Sequence[Solid], combine: Callable[[Array, Array], Array], bounds: NDArray[np.float64]) -> Implicit:
+def _combined(
+    solids: Sequence[Solid], combine: Callable[[Array, Array], Array], bounds: NDArray[np.float64]
+) -> Implicit:
     def function(x: Array, y: Array, z: Array) -> Array:
         flat = x.ravel(), y.ravel(), z.ravel()
         value = solids[0].distance(*flat)
@@ -170,6 +172,8 @@ class Tube:
     @property
     def bounds(self) -> NDArray[np.float64]:
         reach = np.maximum(self.start_radii, self.end_radii)[:, None] * np.array(self.stretch)
+        if len(self.starts) == 0:
+            return np.array([np.full(3, np.inf), np.full(3, -np.inf)])
         low = np.minimum(self.starts, self.ends) - reach
         high = np.maximum(self.starts, self.ends) + reach
         return np.array([low.min(axis=0), high.max(axis=0)])
@@ -188,7 +192,9 @@ class Tube:
             if any(cut.start >= cut.stop for cut in cuts):
                 continue
             near = value[cuts[2], cuts[1], cuts[0]]
-            np.minimum(near, _round_cone([c[cut] for c, cut in zip(coordinates, cuts, strict=True)], a, b, ra, rb), out=near)
+            np.minimum(
+                near, _round_cone([c[cut] for c, cut in zip(coordinates, cuts, strict=True)], a, b, ra, rb), out=near
+            )
         return value
 
 

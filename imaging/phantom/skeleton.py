@@ -101,7 +101,12 @@ def ribs(frame: Frame) -> list[Part]:
             points = np.vstack([head, [side * 36.0, float(frame.spine_y(start)) + 29, start + 2], points[2:]])
             tube = polyline_tube(points, 3.7, (1, 1, 1.75))
             if number < 11:
-                end = _on_wall(frame, np.radians([angle, angle + 14, min(angle + 26, 172)]), np.array([stop, stop + 4, stop + 26]), side)
+                end = _on_wall(
+                    frame,
+                    np.radians([angle, angle + 14, min(angle + 26, 172)]),
+                    np.array([stop, stop + 4, stop + 26]),
+                    side,
+                )
                 cartilage = polyline_tube(end, 3.6, (1, 1, 1.6))
                 parts.append(Part(f"cartilage_{number}", cartilage, (Layer(0, "cartilage", BODY),)))
             parts.append(bone(tube, f"rib_{number}", RIBS, 1.1))

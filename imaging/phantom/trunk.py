@@ -52,7 +52,7 @@ def _mediastinum(frame: Frame, side: int) -> Implicit:
 
     def function(x: Array, y: Array, z: Array) -> Array:
         # Narrow behind the heart, wide in front of it.
-        edge = 26 + 16 * np.exp(-((y + 45) / 45) ** 2)
+        edge = 26 + 16 * np.exp(-(((y + 45) / 45) ** 2))
         return (edge.astype(np.float32) - side * x) + 0 * z
 
     limits = (0.0, 400.0) if side > 0 else (-400.0, 0.0)

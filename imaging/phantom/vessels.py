@@ -41,7 +41,13 @@ class Segments:
 
 
 def grow(
-    segments: Segments, root: Points, radius: float, territory: Points, direction: Points, smallest: float, avoid: tuple[Tumour, ...]
+    segments: Segments,
+    root: Points,
+    radius: float,
+    territory: Points,
+    direction: Points,
+    smallest: float,
+    avoid: tuple[Tumour, ...],
 ) -> None:
     """Grow a tree from `root` that supplies the points of `territory`.
 
@@ -144,9 +150,13 @@ def portal_trunk(vessels: LiverVessels, frame: Frame) -> Part:
     """Portal trunk with its splenic and superior mesenteric roots."""
     s = np.array([frame.scale[0], frame.scale[1], 1])
     splenic = polyline_tube(np.array([[-4, -2, 46], [20, 2, 62], [46, 18, 74], [76, 28, 92]]) * s, (5.0, 4.5, 4.0, 3.5))
-    mesenteric = polyline_tube(np.array([[-2, -2, 43], [-6, -18, 10], [-8, -26, -30], [-14, -28, -70]]) * s, (6.0, 5.5, 4.5, 3.0))
+    mesenteric = polyline_tube(
+        np.array([[-2, -2, 43], [-6, -18, 10], [-8, -26, -30], [-14, -28, -70]]) * s, (6.0, 5.5, 4.5, 3.0)
+    )
     solid = union(vessels.trunk, splenic, mesenteric)
-    return Part("portal_vein", solid, (Layer(-0.8, "vessel_wall"), Layer(0, "portal_vein", SEGMENTS["portal_vein"].label)))
+    return Part(
+        "portal_vein", solid, (Layer(-0.8, "vessel_wall"), Layer(0, "portal_vein", SEGMENTS["portal_vein"].label))
+    )
 
 
 def caval_vein(frame: Frame) -> list[Part]:
@@ -155,11 +165,22 @@ def caval_vein(frame: Frame) -> list[Part]:
     z = np.array([-88, -60, -28, 0, 25, 60, 95, 125, 150, 172, 195.0])
     x = np.array([-14, -24, -31, -28, -24, -22, -23, -25, -26, -24, -16]) * s[0]
     y = np.array([frame.in_front_of_spine(v) for v in z]) + np.array([-9, -7, -5, -7, -8, -8, -9, -12, -20, -32, -42])
-    tube = polyline_tube(np.stack([x, y, z], axis=1), (9, 9.5, 10, 10, 10.5, 11, 11.5, 12, 13, 13, 13), (1.12, 0.9, 1.0))
+    tube = polyline_tube(
+        np.stack([x, y, z], axis=1), (9, 9.5, 10, 10, 10.5, 11, 11.5, 12, 13, 13, 13), (1.12, 0.9, 1.0)
+    )
     parts = []
     for side in (-1, 1):
-        points = np.array([[-14 * s[0], y[0], -88], [side * 22 - 6, y[0] + 14, -118], [side * 52, y[0] + 22, -165], [side * 68, y[0] - 18, -235]])
-        parts.append(Part("iliac_vein", polyline_tube(points, (8.5, 7, 6.5, 6)), (Layer(0, "vein", SEGMENTS["body"].label),)))
+        points = np.array(
+            [
+                [-14 * s[0], y[0], -88],
+                [side * 22 - 6, y[0] + 14, -118],
+                [side * 52, y[0] + 22, -165],
+                [side * 68, y[0] - 18, -235],
+            ]
+        )
+        parts.append(
+            Part("iliac_vein", polyline_tube(points, (8.5, 7, 6.5, 6)), (Layer(0, "vein", SEGMENTS["body"].label),))
+        )
     label = SEGMENTS["inferior_vena_cava"].label
     parts.append(Part("inferior_vena_cava", tube, (Layer(-1.0, "vessel_wall"), Layer(0, "vein", label))))
     return parts
