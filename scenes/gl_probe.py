@@ -20,7 +20,8 @@ def probe() -> GLReport:
         MissingLibraryError: nothing here can render off screen.
     """
     prepare_off_screen()
-    # The factories of the OpenGL classes register when this module is imported.
+    # Importing this registers the OpenGL classes with VTK's factories.
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401
     from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
     from vtkmodules.vtkFiltersSources import vtkSphereSource
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow

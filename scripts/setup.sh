@@ -13,10 +13,12 @@ fi
 pinned() { sed -n "s/^\($1==[^ ;]*\).*/\1/p" constraints.txt; }
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
-echo "preop: installing the pinned packages into .venv (some 800 MB on disk; a minute or two on a usual line)"
+echo "preop: installing the pinned packages into .venv (2.6 GB on disk; a few minutes)"
 # The build backend is pinned too, which pip does only without build isolation.
 pip install --quiet "$(pinned pip)" "$(pinned setuptools)"
-pip install --quiet --no-build-isolation --constraint constraints.txt --editable ".[${EXTRAS:-viewer,xr,dev}]"
+# setuptools warns that an editable install is not for production; people need not read that.
+PYTHONWARNINGS=ignore pip install --quiet --no-build-isolation --constraint constraints.txt \
+    --editable ".[${EXTRAS:-viewer,xr,dev}]"
 pip check --quiet || pip check
 
 # Lets the type checker find `preop.…` in scripts, benchmarks and tests: it does not follow an editable install.

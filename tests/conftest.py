@@ -1,0 +1,50 @@
+"""What every test runs under: float64, CPU, no window, a fixed seed. Set before any library reads it.
+
+Nothing heavy is imported here: the tests of the command line's speed run under it too.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# A value that is already set wins, so the same tests run on a GPU with JAX_PLATFORMS=cuda.
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("PYVISTA_OFF_SCREEN", "true")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SEED = 20240229
+
+
+def pytest_configure() -> None:
+    """Choose the off-screen window before a test imports VTK: without a choice VTK may end the whole run."""
+    from preop.imaging.errors import MissingLibraryError
+    from preop.scenes.gl import prepare_off_screen
+
+    try:
+        prepare_off_screen()
+    except MissingLibraryError as error:
+        # The tests that render say so themselves.
+        os.environ["PREOP_NO_OFF_SCREEN"] = error.line()
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The global generators that libraries draw from start alike in every test. Our own code takes a seed."""
+    import random
+
+    import numpy as np
+
+    random.seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002
+
+
+@pytest.fixture
+def off_screen() -> str:
+    """For tests that render: the VTK window class in use, or a skip that says what is missing."""
+    if reason := os.environ.get("PREOP_NO_OFF_SCREEN"):
+        pytest.skip(reason)
+    return os.environ.get("VTK_DEFAULT_OPENGL_WINDOW", "native")
