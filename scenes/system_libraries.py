@@ -49,19 +49,19 @@ def _library(name: str, purpose: str, apt: str, dnf: str, zypper: str, pacman: s
     return SystemLibrary(name, purpose, {APT: apt, DNF: dnf, ZYPPER: zypper, PACMAN: pacman})
 
 
-_PICTURES, _WINDOW, _QT = (
+PICTURES, _WINDOW, _QT = (
     "pictures without a display",
     "a window on a display, headsets",
     "the Qt window of `preop view`",
 )
 
 NEEDED = (
-    _library("libEGL.so.1", _PICTURES, "libegl1", "mesa-libEGL", "Mesa-libEGL1", "mesa"),
+    _library("libEGL.so.1", PICTURES, "libegl1", "mesa-libEGL", "Mesa-libEGL1", "mesa"),
     _library("libGL.so.1", _WINDOW, "libgl1", "mesa-libGL", "Mesa-libGL1", "libglvnd"),
 )
 """What `make setup` installs."""
 
-DRIVER = _library("OpenGL driver", _PICTURES, "libgl1-mesa-dri", "mesa-dri-drivers", "Mesa-dri", "mesa")
+DRIVER = _library("OpenGL driver", PICTURES, "libgl1-mesa-dri", "mesa-dri-drivers", "Mesa-dri", "mesa")
 """Renders in software where there is no graphics card; loaded by EGL, so no name to ask the loader for."""
 
 VIEWER = (
