@@ -1,0 +1,185 @@
+"""Label maps to conforming tetrahedra of several regions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.errors import MeshError
+from ..imaging.progress import Progress, part, silent
+from ..imaging.volume import LabelMap
+from .classify import facet_neighbours, largest_pieces, region_of_tetrahedra, tidy_regions
+from .interfaces import Interfaces, smooth_interfaces
+from .mesh import TetMesh
+from .regions import RegionLattice, region_lattice
+from .sets import with_region_sets
+from .tetwild import fill
+
+TETRAHEDRA_PER_CUBE = 12.0
+"""Tetrahedra per cube of the edge length: 6√2 for regular ones, more beside curved interfaces."""
+LATTICE_PER_EDGE = 0.5
+"""Lattice spacing over edge length: interfaces are seen at half the size of the elements."""
+EPSILON_PER_EDGE = 0.05
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How well the tetrahedra keep one region.
+
+    Attributes:
+        name: region.
+        tetrahedra: number of elements.
+        volume_mm3: of the elements.
+        label_volume_mm3: of the region's voxels.
+    """
+
+    name: str
+    tetrahedra: int
+    volume_mm3: float
+    label_volume_mm3: float
+
+    @property
+    def relative_error(self) -> float:
+        """(mesh − labels) / labels."""
+        return self.volume_mm3 / self.label_volume_mm3 - 1.0
+
+
+def tetrahedralize(
+    labels: LabelMap,
+    regions: Mapping[str, Sequence[str]] | Sequence[str],
+    *,
+    target_tetrahedra: int | None = None,
+    edge_length_mm: float | None = None,
+    epsilon_mm: float | None = None,
+    tolerance: float = 0.2,
+    timeout: float = 1200.0,
+    threads: int = 0,
+    memory_limit_bytes: int = 0,
+    progress: Progress = silent,
+) -> TetMesh:
+    """Conforming tetrahedra of one or several regions that share their interfaces' nodes.
+
+    Args:
+        labels: the label map.
+        regions: segment names, or region name → segments. A part named beside its whole
+            (liver, liver_tumor) is a region of its own inside it.
+        target_tetrahedra: wanted number, met within `tolerance`; or
+        edge_length_mm: wanted edge length. Exactly one of the two.
+        epsilon_mm: how far the mesh's interfaces may lie from the smoothed labels'; None: a twentieth of the edge.
+        tolerance: relative, for `target_tetrahedra`.
+        timeout: seconds for all of it.
+        threads: of fTetWild; 0 for all.
+        memory_limit_bytes: of fTetWild's process; 0 for none.
+        progress: told of the steps and of the seconds elapsed.
+
+    Returns:
+        TetMesh with the facet sets of `sets.with_region_sets`. See `fidelity` for the regions' volumes.
+
+    Raises:
+        SegmentationError: a region has no voxel.
+        MeshError: the arguments contradict each other, a region is too small for the
+            edge length, or fTetWild fails, takes too long or too much memory.
+    """
+    if (target_tetrahedra is None) == (edge_length_mm is None):
+        raise MeshError("give either a number of tetrahedra or an edge length", where="tetrahedralize")
+    deadline = time.monotonic() + timeout
+
+    def attempt(edge: float, inner: Progress) -> TetMesh:
+        left = max(deadline - time.monotonic(), 1.0)
+        return _mesh_once(
+            labels, regions, edge, epsilon_mm,
+            lambda p, t, **k: fill(
+                p, t, timeout=left, threads=threads, memory_limit_bytes=memory_limit_bytes, progress=inner, **k
+            ), inner,
+        )  # fmt: skip
+
+    if edge_length_mm is not None:
+        if not edge_length_mm > 0:
+            raise MeshError(f"an edge length of {edge_length_mm} mm is not positive", where="tetrahedralize")
+        return attempt(edge_length_mm, progress)
+    assert target_tetrahedra is not None
+    if target_tetrahedra < 20:
+        raise MeshError(f"{target_tetrahedra} tetrahedra are too few for a shape", where="tetrahedralize")
+    return _to_count(labels, regions, target_tetrahedra, tolerance, attempt, progress)
+
+
+def fidelity(mesh: TetMesh, labels: LabelMap, regions: Mapping[str, Sequence[str]] | Sequence[str]) -> list[Fidelity]:
+    """Volume of each region in the mesh against its voxels."""
+    from .regions import region_map
+
+    mapped, names = region_map(labels, regions)
+    volumes = mesh.volumes
+    return [
+        Fidelity(
+            name, int((mesh.region == i).sum()), float(volumes[mesh.region == i].sum()),
+            float((mapped == i).sum() * labels.grid.voxel_volume),
+        )
+        for i, name in names.items()
+    ]  # fmt: skip
+
+
+def _to_count(labels, regions, target: int, tolerance: float, attempt: Callable, progress: Progress) -> TetMesh:
+    """Correct the edge length by the count it gave: n ∝ h⁻³, or the slope of the last two tries."""
+    from .regions import region_map
+
+    volume = float((region_map(labels, regions)[0] > 0).sum() * labels.grid.voxel_volume)
+    edge = (TETRAHEDRA_PER_CUBE * volume / target) ** (1 / 3)
+    tries: list[tuple[float, int, TetMesh]] = []
+    for number in range(5):
+        mesh = attempt(edge, part(progress, number / 5, (number + 1) / 5))
+        count = len(mesh.tetrahedra)
+        if abs(count / target - 1) <= tolerance:
+            return mesh
+        tries.append((edge, count, mesh))
+        slope = 3.0
+        if len(tries) > 1:
+            (h0, n0, _), (h1, n1, _) = tries[-2:]
+            slope = float(np.clip(np.log(n0 / n1) / np.log(h1 / h0), 1.5, 4.0)) if h0 != h1 and n0 != n1 else 3.0
+        edge *= float(np.clip(count / target, 1 / 30, 30)) ** (1 / slope)
+    closest = min(tries, key=lambda t: abs(np.log(t[1] / target)))
+    raise MeshError(
+        f"{target} tetrahedra were asked for, and the closest of {len(tries)} tries gave {closest[1]}",
+        advice=f"Give edge_length_mm (about {closest[0]:.2g} mm) or another number",
+    )
+
+
+def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: Callable, progress: Progress) -> TetMesh:
+    progress(0.0, f"interfaces for an edge of {edge:.3g} mm")
+    lattice = region_lattice(labels, regions, LATTICE_PER_EDGE * edge)
+    missing = [name for i, name in lattice.names.items() if not (lattice.labels == i).any()]
+    if missing:
+        raise MeshError(
+            f"an edge length of {edge:.3g} mm is too coarse for {', '.join(missing)}", advice="Ask for more tetrahedra"
+        )
+    surface = smooth_interfaces(lattice)
+    epsilon = EPSILON_PER_EDGE * edge if epsilon_mm is None else epsilon_mm
+    points, tetrahedra = filler(
+        surface.points, surface.triangles, edge_length_mm=edge, epsilon_mm=epsilon, keep_outside=True
+    )
+    progress(0.95, "regions of the tetrahedra")
+    return assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge / 12)
+
+
+def assemble(
+    points: NDArray[np.float64], tetrahedra: NDArray[np.int32], surface: Interfaces, names: Mapping[int, str],
+    *, resolution_mm: float,
+) -> TetMesh:  # fmt: skip
+    """Regions, the pieces that count, no unused node, and the facet sets."""
+    region = region_of_tetrahedra(points, tetrahedra, surface.closed(), resolution_mm=resolution_mm)
+    neighbours = facet_neighbours(tetrahedra)
+    region = tidy_regions(region, neighbours)
+    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
+    volumes = np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
+    kept = largest_pieces(region, neighbours, volumes, share=1e-3)
+    if not kept.any():
+        raise MeshError("no tetrahedron lies inside the regions", advice="The edge length is too coarse")
+    used, renumbered = np.unique(tetrahedra[kept], return_inverse=True)
+    mesh = TetMesh(points[used], renumbered.reshape(-1, 4).astype(np.int32), region[kept], dict(names))
+    return with_region_sets(mesh)
+
+
+__all__ = ["Fidelity", "RegionLattice", "assemble", "fidelity", "tetrahedralize"]
