@@ -2,7 +2,8 @@
 
 Air that reaches the sides of the scan is outside. Lungs cut off by a narrow field of
 view also reach the sides, but hold blood: they are some tens of HU denser than air, and
-wrapped in thick chest wall, which foam of the same density is not. What is left is opened to part the table from the back.
+wrapped in thick chest wall, which foam of the same density is not. What is left is
+opened to part the table from the back.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _outside(
     rim[[0, -1]] = rim[:, [0, -1]] = True
     air = connected_to(_opened(pure, element), rim)
     air = ndimage.binary_dilation(air, element, iterations=2, mask=pure)
-    labels, count = ndimage.label(_opened(thin & ~air, element))
+    labels, _ = ndimage.label(_opened(thin & ~air, element))
     lung_like = np.zeros_like(thin)
     wall = ndimage.binary_dilation(largest(_opened(~thin, ball(4.0, spacing))), element)
     seen = ~rim & (hu > -1020.0)
@@ -124,7 +125,7 @@ def _measure_tissues(case: Case) -> None:
     assert frame.body is not None
     inside = hu[frame.body]
     frame.fat_hu = _mode(inside, -160.0, -50.0, default=-100.0)
-    lean = _mode(inside, 10.0, 90.0, default=50.0)
+    lean = _mode(inside, 30.0, 90.0, default=50.0)
     near = inside[np.abs(inside - lean) < 30.0]
     frame.muscle_hu = (lean, float(near.std()) if near.size > 100 else 15.0)
     frame.noise_hu = _noise(case, lean)

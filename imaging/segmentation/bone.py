@@ -16,7 +16,7 @@ from scipy import ndimage
 from ..progress import Progress
 from .canal import find_canal
 from .case import Case
-from .morphology import Mask, ball, closed, components, fill_slices, without_small
+from .morphology import Mask, ball, closed, fill_slices, without_small
 from .resample import Pyramid
 
 SPACING_MM = 1.25
@@ -95,7 +95,7 @@ def _with_marrow(case: Case, shell: Mask, hu: NDArray[np.float32], pyramid: Pyra
     filled = fill_slices(sealed)
     # Closing also bridges gaps between bones; what it adds must be denser than muscle or lie inside.
     soft = ndimage.gaussian_filter(hu, 1.5)
-    lean, spread = case.frame.muscle_hu
+    lean = case.frame.muscle_hu[0]
     added = filled & ~shell
     enclosed = fill_slices(closed(shell, 2.5, spacing)) & ~shell
     marrow = added & (enclosed | (soft > lean + 30.0)) & (hu > -150.0)

@@ -1,8 +1,10 @@
 """The vertebral canal, followed from slice to slice: the spine's course, and what marrow filling must leave out.
 
-In an axial slice at the height of a vertebra's pedicles, the canal is a hole of 1-8 cm²
-in the bone's ring, near the midline, of soft tissue density. Between the arches the
-ring is open; there the course is interpolated.
+In an axial slice the canal is soft tissue with compact bone around it at 7-16 mm: the
+vertebral body before it, the arch beside and behind it. Between the arches the ring is
+open. So every point of every slice gets a score for being the middle of such a ring,
+and the smoothest path of highest scores through all slices is found by dynamic
+programming.
 """
 
 from __future__ import annotations
@@ -11,120 +13,138 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..volume import Grid
 from .case import Case
-from .morphology import Mask, ball, closed
+from .morphology import Mask
 from .resample import Pyramid
 
-_AREA_MM2 = (80.0, 900.0)
-"""Adult canals measure about 150-600 mm² in axial slices; meninges and partial volume widen the range."""
+_CORE_MM, _RING_MM = 5.0, (7.0, 16.0)
+"""Adult canals are 15-25 mm deep and wide in axial slices, bone begins beyond."""
+
+_SEEN = 0.18
+"""Least ring score at which a slice shows the canal; vertebrae with arches reach 0.3-0.7."""
+
+_BODY_BEFORE_CANAL_MM = 25.0
+"""Middle of an adult vertebral body before the middle of its canal (T8-L5: 22-30 mm)."""
 
 
 def find_canal(case: Case, shell: Mask, hu: NDArray[np.float32], pyramid: Pyramid) -> Mask | None:
-    """The canal as a mask on the pyramid's coarse grid, and the spine's course in the frame; None if unseen."""
-    grid = pyramid.coarse
-    soft = ndimage.gaussian_filter(hu, (1.0, 1.0, 1.0))
-    rings = _rings(case, shell, soft, pyramid)
-    path = _course(rings, grid.shape[2], float(grid.spacing[2]))
-    if path is None:
+    """The canal on the pyramid's coarse grid, and the spine's course in the frame; None if unseen.
+
+    Args:
+        case: its frame gets `spine` and `vertebra`.
+        shell: (I, J, K) compact bone on the pyramid's coarse grid.
+        hu: (I, J, K) the scan on that grid.
+        pyramid: between the scan and that grid.
+    """
+    score = _ring_score(case, shell, pyramid)
+    path, strength = _smoothest_path(score, case.coarse.grid.spacing)
+    visible = ndimage.gaussian_filter1d(strength, 1.0) > _SEEN
+    if visible.sum() * case.coarse.grid.spacing[2] < 8.0:
         case.remarks.append("the vertebral canal is not seen: the spine's course is not known")
         return None
-    points = np.full((grid.shape[2], 2), np.nan)
-    canal = np.zeros(shell.shape, dtype=bool)
-    x, y = (grid.origin[a] + grid.spacing[a] * np.arange(grid.shape[a]) for a in range(2))
-    for k in np.flatnonzero(np.isfinite(path[:, 0])):
-        centre, radius = path[k, :2], path[k, 2]
-        points[k] = centre
-        near = np.hypot(x[:, None] - centre[0], y[None, :] - centre[1]) < 1.35 * radius
-        free = near & ~shell[:, :, k]
-        labels, _ = ndimage.label(free)
-        i, j = np.abs(x - centre[0]).argmin(), np.abs(y - centre[1]).argmin()
-        canal[:, :, k] = labels == labels[i, j] if labels[i, j] else False
-    _keep_course(case, points, grid, shell)
-    return canal
+    _keep_course(case, path, visible)
+    return _canal(case, shell, hu, pyramid.coarse)
 
 
-def _rings(
-    case: Case, shell: Mask, soft: NDArray[np.float32], pyramid: Pyramid
-) -> list[tuple[int, float, float, float, float]]:
-    """(k, x mm, y mm, radius mm, score) of every hole that may be the canal."""
-    grid = pyramid.coarse
-    frame = case.frame
+def _ring_score(case: Case, shell: Mask, pyramid: Pyramid) -> NDArray[np.float32]:
+    """(I, J, K) on the case's coarse grid: how evenly bone lies around a soft middle, in [0, 1]; 0 where impossible."""
+    frame, grid = case.frame, case.coarse.grid
+    assert frame.body is not None
     assert frame.centre is not None
     assert frame.half_size is not None
-    ratio = case.coarse.grid.shape[2] / grid.shape[2]
+    between = Pyramid(pyramid.coarse, grid)
+    bone = np.minimum(1.5 * ndimage.maximum_filter(between.down(shell), size=(2, 2, 2)), 1.0)
+    radius = int(np.ceil(_RING_MM[1] / grid.spacing[0]))
+    x = np.arange(-radius, radius + 1)[:, None] * grid.spacing[0]
+    y = np.arange(-radius, radius + 1)[None, :] * grid.spacing[1]
+    distance, angle = np.hypot(x, y), np.arctan2(y, x)
+    sectors = []
+    for start in np.arange(-np.pi, np.pi - 1e-6, np.pi / 4):
+        sector = (distance >= _RING_MM[0]) & (distance <= _RING_MM[1])
+        sector &= (angle >= start) & (angle < start + np.pi / 4 + 1e-6)
+        # One filled ray's worth of bone closes a sector.
+        covered = ndimage.convolve(bone, (sector / sector.sum())[::-1, ::-1, None].astype(np.float32), mode="constant")
+        sectors.append(np.minimum(3.0 * covered, 1.0))
+    core = (distance <= _CORE_MM).astype(np.float32)
+    filled = ndimage.convolve(bone, (core / core.sum())[:, :, None], mode="constant")
+    ring = np.sort(np.array(sectors), axis=0)[1:].mean(axis=0) * np.clip(1.0 - 1.5 * filled, 0.0, 1.0)
+    soft = ndimage.uniform_filter(case.coarse.voxels, size=(3, 3, 1))
     lean = frame.muscle_hu[0]
-    area = float(grid.spacing[0] * grid.spacing[1])
-    found: list[tuple[int, float, float, float, float]] = []
-    for k in range(grid.shape[2]):
-        middle = frame.centre[min(int((k + 0.5) * ratio), len(frame.centre) - 1)]
-        half = frame.half_size[min(int((k + 0.5) * ratio), len(frame.centre) - 1)]
-        if not np.isfinite(middle).all():
-            continue
-        sealed = closed(shell[:, :, k, None], 3.0, grid.spacing)[:, :, 0]
-        holes, count = ndimage.label(ndimage.binary_fill_holes(sealed) & ~sealed)
-        for i, box in enumerate(ndimage.find_objects(holes), start=1):
-            hole = holes[box] == i
-            size = float(hole.sum()) * area
-            if not _AREA_MM2[0] < size < _AREA_MM2[1]:
-                continue
-            level = float(np.median(soft[box[0], box[1], k][hole]))
-            if not lean - 130.0 < level < lean + 35.0:
-                continue
-            at = np.array(ndimage.center_of_mass(hole)) + (box[0].start, box[1].start)
-            px, py = grid.origin[:2] + grid.spacing[:2] * at
-            aside, behind = abs(px - middle[0]) / half[0], (py - middle[1]) / half[1]
-            if aside < 0.45 and behind > -0.4:
-                fill = size / (np.pi / 4 * np.ptp(np.nonzero(hole), axis=1).clip(1).prod() * area)
-                found.append((k, float(px), float(py), float(np.sqrt(size / np.pi)), min(fill, 1.0)))
-    return found
+    possible = frame.body & (soft < lean + 70.0) & (soft > lean - 140.0)
+    aside = np.abs(frame.x - frame.centre[:, 0]) / np.maximum(frame.half_size[:, 0], 1.0)
+    behind = (frame.y - frame.centre[:, 1]) / np.maximum(frame.half_size[:, 1], 1.0)
+    possible &= (aside < 0.3) & (behind > -0.35)
+    score = np.where(possible, (ring - 0.35) / 0.65, 0.0)
+    smooth = ndimage.gaussian_filter1d(np.clip(score, 0.0, 1.0), 4.0 / grid.spacing[2], axis=2)
+    return smooth.astype(np.float32)
 
 
-def _course(
-    rings: list[tuple[int, float, float, float, float]], count: int, step_mm: float
-) -> NDArray[np.float64] | None:
-    """(K, 3) x, y, radius of the smoothest long chain of rings, interpolated between them; NaN beyond its ends."""
-    if not rings:
-        return None
-    best = np.array([ring[4] for ring in rings])
-    before = np.full(len(rings), -1)
-    for b, ring in enumerate(rings):
-        for a in range(b - 1, -1, -1):
-            gap = (ring[0] - rings[a][0]) * step_mm
-            if gap > 60.0:
-                break
-            if gap <= 0:
-                continue
-            jump = np.hypot(ring[1] - rings[a][1], ring[2] - rings[a][2])
-            if jump > 4.0 + 0.8 * gap:
-                continue
-            score = best[a] + ring[4] - 0.05 * jump
-            if score > best[b]:
-                best[b], before[b] = score, a
-    chain, at = [], int(best.argmax())
-    while at >= 0:
-        chain.append(rings[at])
-        at = int(before[at])
-    chain = np.array(chain[::-1])
-    if len(chain) * step_mm < 6.0:
-        return None
-    path = np.full((count, 3), np.nan)
-    k = np.arange(int(chain[0, 0]), int(chain[-1, 0]) + 1)
-    for column in range(3):
-        line = np.interp(k, chain[:, 0], chain[:, column + 1])
-        path[k, column] = ndimage.gaussian_filter1d(line, 4.0 / step_mm, mode="nearest")
-    return path
+def _smoothest_path(
+    score: NDArray[np.float32], spacing: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """(K, 2) indices of the best path from the lowest to the highest slice, and (K,) its scores.
+
+    Maximises Σ score − cost·step², steps of at most two voxels per slice (Viterbi).
+    """
+    count = score.shape[2]
+    steps = [(a, b) for a in range(-2, 3) for b in range(-2, 3)]
+    cost = [0.02 * ((a * spacing[0]) ** 2 + (b * spacing[1]) ** 2) / spacing[2] ** 2 for a, b in steps]
+    total = score[:, :, 0].astype(np.float64)
+    choice = np.zeros(score.shape, dtype=np.uint8)
+    for k in range(1, count):
+        padded = np.pad(total, 2, constant_values=-np.inf)
+        options = np.array(
+            [
+                padded[2 + a : 2 + a + total.shape[0], 2 + b : 2 + b + total.shape[1]] - c
+                for (a, b), c in zip(steps, cost, strict=True)
+            ]
+        )
+        choice[:, :, k] = options.argmax(axis=0)
+        total = options.max(axis=0) + score[:, :, k]
+    path = np.zeros((count, 2), dtype=np.intp)
+    path[-1] = np.unravel_index(total.argmax(), total.shape)
+    for k in range(count - 1, 0, -1):
+        i, j = path[k]
+        path[k - 1] = path[k] + steps[choice[i, j, k]]
+    strength = score[path[:, 0], path[:, 1], np.arange(count)].astype(np.float64)
+    return path, strength
 
 
-def _keep_course(case: Case, points: NDArray[np.float64], grid, shell: Mask) -> None:
-    """The course on the case's coarse slices, continued straight for 40 mm, and the vertebral bodies before it."""
-    frame = case.frame
-    z_fine = grid.origin[2] + grid.spacing[2] * np.arange(grid.shape[2])
-    seen = np.isfinite(points[:, 0])
+def _keep_course(case: Case, path: NDArray[np.intp], visible: NDArray[np.bool_]) -> None:
+    """The course on the case's coarse slices from the lowest to the highest visible one, and 40 mm on."""
+    frame, grid = case.frame, case.coarse.grid
     z = frame.z.ravel()
-    near = (z > z_fine[seen].min() - 40.0) & (z < z_fine[seen].max() + 40.0)
+    seen = np.flatnonzero(visible)
+    near = (z > z[seen[0]] - 40.0) & (z < z[seen[-1]] + 40.0)
     spine = np.full((len(z), 2), np.nan)
     for axis in range(2):
-        spine[near, axis] = np.interp(z[near], z_fine[seen], points[seen, axis])
+        at = grid.origin[axis] + grid.spacing[axis] * path[:, axis]
+        line = np.interp(z[near], z[seen], at[seen])
+        spine[near, axis] = ndimage.gaussian_filter1d(line, 6.0 / grid.spacing[2], mode="nearest")
     frame.spine = spine
-    # The middle of an adult lumbar or thoracic body lies about 25 mm before the canal's middle.
-    frame.vertebra = spine - np.array([0.0, 25.0])
+    frame.vertebra = spine - np.array([0.0, _BODY_BEFORE_CANAL_MM])
+
+
+def _canal(case: Case, shell: Mask, hu: NDArray[np.float32], grid: Grid) -> Mask:
+    """Soft tissue around the course that bone does not part from it."""
+    frame = case.frame
+    assert frame.spine is not None
+    lean = frame.muscle_hu[0]
+    soft = ndimage.gaussian_filter(hu, 1.0)
+    x, y, z = (grid.origin[a] + grid.spacing[a] * np.arange(grid.shape[a]) for a in range(3))
+    course = np.stack([np.interp(z, frame.z.ravel(), frame.spine[:, a]) for a in range(2)], axis=1)
+    canal = np.zeros(shell.shape, dtype=bool)
+    for k in np.flatnonzero(np.isfinite(course[:, 0])):
+        i = np.flatnonzero(np.abs(x - course[k, 0]) < 16.0)
+        j = np.flatnonzero(np.abs(y - course[k, 1]) < 13.0)
+        if not (i.size and j.size):
+            continue
+        box = (slice(i[0], i[-1] + 1), slice(j[0], j[-1] + 1), k)
+        away = np.hypot((x[box[0], None] - course[k, 0]) / 16.0, (y[None, box[1]] - course[k, 1]) / 13.0)
+        free = (away < 1.0) & ~shell[box] & (soft[box] < lean + 70.0)
+        labels, count = ndimage.label(free)
+        if count:
+            nearest = labels.ravel()[np.where(free, away, np.inf).argmin()]
+            canal[box] = labels == nearest
+    return canal
