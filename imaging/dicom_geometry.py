@@ -57,6 +57,11 @@ class StackGeometry:
     notes: tuple[str, ...]
     missing: int
 
+    @property
+    def gap_mm(self) -> float:
+        """The usual (median) distance between neighbouring slices; 0 for one slice."""
+        return float(np.median(np.diff(self.along))) if len(self.along) > 1 else 0.0
+
 
 def check_orientation(orientation: tuple[float, ...], where: str) -> None:
     """Raise GeometryError unless the six cosines are two perpendicular unit vectors."""

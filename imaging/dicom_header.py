@@ -10,14 +10,21 @@ import struct
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, MediaStorageDirectoryStorage
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    MediaStorageDirectoryStorage,
+    MRImageStorage,
+)
 
 from .archive import Source
 
@@ -81,8 +88,23 @@ class Instance:
     rows: int
     columns: int
     samples_per_pixel: int
+    bits_allocated: int
+    lossy: bool
     padding: Vector
     frames: tuple[Frame, ...]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the file is smaller than its uncompressed pixels: it was cut off."""
+        if not self.frames or self.transfer_syntax_uid not in _UNCOMPRESSED:
+            return False
+        bits = self.rows * self.columns * self.samples_per_pixel * self.bits_allocated * len(self.frames)
+        return self.source.size < bits // 8
+
+
+_UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+_LOSSY = tuple(f"1.2.840.10008.1.2.4.{code}" for code in ("50", "51", "81"))
+_SLICES = (CTImageStorage, MRImageStorage, EnhancedCTImageStorage, EnhancedMRImageStorage)
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -108,20 +130,29 @@ def read_dataset(stream: IO[bytes], *, pixels: bool) -> Dataset:
         return pydicom.dcmread(stream, force=True, stop_before_pixels=not pixels)
 
 
-def read_instance(source: Source) -> Instance | None:
-    """The header of one file; None if it is no DICOM object of a patient (such as DICOMDIR)."""
-    if source.size < 132 or not looks_like_dicom(source.read(132)):
-        return None
+def read_instance(source: Source) -> Instance | Literal["other", "broken"]:
+    """The header of one file.
+
+    Returns:
+        The header; "other" for what is no DICOM object of a patient (such as a DICOMDIR); "broken" for what begins like
+        one but cannot be read, an image whose header ends before its size, and for empty files.
+    """
+    if source.size == 0:
+        return "broken"
+    if not looks_like_dicom(source.read(132)):
+        return "other"
     try:
         with source.open() as stream:
             dataset = read_dataset(stream, pixels=False)
             return instance_from(dataset, source)
+    except PermissionError:
+        raise
     except (InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OSError):
-        return None
+        return "broken"
 
 
-def instance_from(dataset: Dataset, source: Source) -> Instance | None:
-    """An `Instance` from a data set; None for a DICOMDIR, or what is neither an image nor in a series.
+def instance_from(dataset: Dataset, source: Source) -> Instance | Literal["other", "broken"]:
+    """An `Instance` from a data set; "other" for a DICOMDIR, or what is neither an image nor in a series.
 
     Anonymisers empty UIDs: the meta information repeats those of the object, and a series without a UID is known by its
     study, number, description and modality.
@@ -132,14 +163,16 @@ def instance_from(dataset: Dataset, source: Source) -> Instance | None:
     series = _text(dataset, "SeriesInstanceUID")
     is_image = "Rows" in dataset and "Columns" in dataset
     if sop_class == MediaStorageDirectoryStorage or not (series or is_image):
-        return None
+        return "other"
+    if sop_class in _SLICES and not is_image:
+        return "broken"
     if not series:
         words = ("StudyInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "PatientID")
         series = "without UID: " + "/".join(_text(dataset, word) for word in words)
     return Instance(
         source=source,
         patient_id=_text(dataset, "PatientID"),
-        patient_name=_text(dataset, "PatientName"),
+        patient_name=_text(dataset, "PatientName").strip("^ "),
         study_uid=_text(dataset, "StudyInstanceUID"),
         study_date=_text(dataset, "StudyDate"),
         study_description=_text(dataset, "StudyDescription"),
@@ -164,6 +197,8 @@ def instance_from(dataset: Dataset, source: Source) -> Instance | None:
         rows=int(dataset.get("Rows") or 0),
         columns=int(dataset.get("Columns") or 0),
         samples_per_pixel=int(dataset.get("SamplesPerPixel") or 1),
+        bits_allocated=int(dataset.get("BitsAllocated") or 16),
+        lossy=_text(dataset, "LossyImageCompression") == "01" or str(syntax or "") in _LOSSY,
         padding=_padding(dataset),
         frames=_frames(dataset) if is_image else (),
     )

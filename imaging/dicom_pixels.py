@@ -6,8 +6,12 @@ have no other permissively licensed Python decoder, so those frames go through G
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ from .errors import ScanError
 
 _BY_GDCM = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in ("50", "51", "57", "70"))
 """JPEG baseline, extended (12 bit), lossless, lossless selection value 1."""
+
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 
 _BROKEN = (
     InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError,
@@ -51,10 +57,22 @@ def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pixels = _by_gdcm(dataset) if transfer_syntax_uid in _BY_GDCM else dataset.pixel_array
+            pixels = _decoded(dataset, transfer_syntax_uid)
     except _BROKEN as error:
         raise _damaged(source, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     return pixels.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+
+
+def _decoded(dataset: Dataset, transfer_syntax_uid: str) -> NDArray[Any]:
+    if transfer_syntax_uid in _BY_GDCM:
+        return _by_gdcm(dataset)
+    try:
+        return dataset.pixel_array
+    except RuntimeError:
+        # Older JPEG-LS encoders pad the stream with a byte that CharLS (in pyjpegls) refuses and GDCM accepts.
+        if transfer_syntax_uid not in _JPEG_LS:
+            raise
+    return _by_gdcm(dataset)
 
 
 def _damaged(source: Source, reason: str) -> ScanError:
@@ -98,9 +116,24 @@ def _by_gdcm(dataset: Dataset) -> NDArray[Any]:
             reader = sitk.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetFileName(str(file))
-            frames.append(np.asarray(sitk.GetArrayFromImage(reader.Execute())))
+            with _quiet_stderr():
+                frames.append(np.asarray(sitk.GetArrayFromImage(reader.Execute())))
             file.unlink()
     return np.concatenate(frames)
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """GDCM tries its 8-bit JPEG decoder first, whose C library writes each refusal of a 12-bit stream to stderr."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _bare_file(dataset: Dataset, data: bytes, file: Path) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from .dicom_geometry import SAME_PLACE_MM, stack_geometry
+from .dicom_geometry import SAME_PLACE_MM, StackGeometry, stack_geometry
 from .dicom_pixels import read_pixels
 from .dicom_series import Slice, Stack
 from .errors import GeometryError, ScanError
@@ -39,7 +39,7 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     notes = [*stack.notes, *(n for n in geometry.notes if n not in stack.notes), *notes]
     affine = geometry.affine
     if geometry.faults and not resample_uneven:
-        raise ScanError("; ".join(geometry.faults), where=where, advice=_uneven_advice(geometry.missing))
+        raise uneven_error(geometry, where)
     if geometry.faults:
         voxels, affine, note = _resampled(voxels, geometry.centres, affine, geometry.along)
         notes += [*geometry.faults, note]
@@ -50,9 +50,13 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     return ImageVolume(voxels, grid, first.modality, unit_of(stack), tuple(notes))
 
 
-def _uneven_advice(missing: int) -> str:
-    copy = "Copy or export the series again" if missing else "Choose another series"
-    return f"{copy}, or allow linear resampling between the slices that are there (--set patient.resample_uneven=true)"
+def uneven_error(geometry: StackGeometry, where: str) -> ScanError:
+    """The error for a stack with missing slices or uneven spacing."""
+    copy = "Copy or export the series again" if geometry.missing else "Choose another series"
+    advice = (
+        f"{copy}, or allow linear resampling between the slices that are there (--set patient.resample_uneven=true)"
+    )
+    return ScanError("; ".join(geometry.faults), where=where, advice=advice)
 
 
 def unit_of(stack: Stack) -> str:
@@ -102,6 +106,8 @@ def _value_notes(slices: list[Slice]) -> list[str]:
         notes.append(
             f"slices are scaled in {len(scales)} ways (rescale slope and intercept): each was scaled by its own"
         )
+    if any(one.instance.lossy for one in slices):
+        notes.append("the pixels were compressed with loss: fine detail and exact values are not what was scanned")
     if any(one.instance.padding for one in slices) and slices[0].instance.modality == "CT":
         notes.append(f"padding outside of the reconstruction was set to {AIR_HU:.0f} HU")
     return notes

@@ -177,15 +177,16 @@ def _stack(slices: list[Slice], key: str) -> Stack:
     first = slices[0]
     why = _why_no_volume(slices)
     frame = first.frame
-    if frame.position is None or frame.orientation is None or frame.pixel_spacing is None:
-        return Stack(key, tuple(slices), None, why or "its slices do not say where they are in the patient")
+    no_place = frame.position is None or frame.orientation is None or frame.pixel_spacing is None
+    if no_place or slices[0].instance.modality == "SEG":
+        return Stack(key, tuple(slices), None, why or "slices that do not say where they are in the patient")
     kept, notes = _without_copies(slices)
     try:
         geometry = stack_geometry([one.frame for one in kept], f"series {key}")
     except GeometryError as error:
         return Stack(key, tuple(kept), None, error.what, notes)
     ordered = tuple(kept[i] for i in geometry.order)
-    why = why or (f"only {len(kept)} slice: a volume needs at least {MIN_SLICES}" if len(kept) < MIN_SLICES else "")
+    why = why or ("a single slice, no volume" if len(kept) < MIN_SLICES else "")
     return Stack(key, ordered, geometry, why, (*notes, *geometry.notes))
 
 
@@ -198,17 +199,17 @@ def _why_no_volume(slices: list[Slice]) -> str:
     if instance.modality in ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "DOC", "KO"):
         return f"no scan but a {instance.sop_class.replace(' Storage', '')} object"
     if instance.modality not in _IMAGE_MODALITIES:
-        return f"modality {instance.modality or 'not stated'} is no cross-sectional scan"
+        return f"of modality {instance.modality or 'not stated'}, no cross-sectional scan"
     return ""
 
 
 def _without_copies(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     """Files that are in the folder twice (same SOP instance and frame) count once."""
     seen: dict[Hashable, Slice] = {}
-    for one in slices:
+    for one in sorted(slices, key=lambda one: one.instance.is_short):
         seen.setdefault((one.instance.sop_instance_uid, one.frame.number), one)
-    copies = len(slices) - len(seen)
-    notes = (f"{copies} files are copies of others and were left out",) if copies else ()
+    copies = len({id(one.instance) for one in slices}) - len({id(one.instance) for one in seen.values()})
+    notes = (f"{copies} files are copies of others (same SOP instance) and were left out",) if copies else ()
     return list(seen.values()), notes
 
 
@@ -301,8 +302,12 @@ def with_notes(stack: Stack, notes: Iterable[str]) -> Stack:
     return replace(stack, notes=(*stack.notes, *notes))
 
 
-def patients(stacks: Iterable[Stack]) -> list[str]:
-    """Distinct patients: by Patient ID, or by name where there is no ID (and no other object gives that name one)."""
-    everyone = {(one.first.patient_id, one.first.patient_name) for one in stacks}
-    named = {name: identity for identity, name in everyone if identity}
-    return sorted({identity or named.get(name, name) for identity, name in everyone} - {""})
+def patient_keys(stacks: Iterable[Stack]) -> dict[int, str]:
+    """id() of each stack → its patient: the Patient ID, or the name where no object of that name has an ID."""
+    stacks = list(stacks)
+    named = {one.first.patient_name: one.first.patient_id for one in stacks if one.first.patient_id}
+    keys = {}
+    for one in stacks:
+        name = one.first.patient_name
+        keys[id(one)] = one.first.patient_id or (named.get(name, name) if name else "")
+    return keys

@@ -25,6 +25,19 @@ def is_image_file(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def format_name(name: str) -> str:
+    """NIfTI, NRRD, MetaImage, … by the suffix."""
+    suffix = next((one for one in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(one)), "")
+    if suffix.startswith(".nii"):
+        return "NIfTI volume"
+    return {".nrrd": "NRRD volume", ".nhdr": "NRRD volume", ".hdr": "Analyze volume"}.get(suffix, "MetaImage volume")
+
+
+def read_image_grid_anywhere(source: Source) -> Grid:
+    """The grid of a volume file on disk or in an archive. Errors as for reading."""
+    return read_image_grid(source)[0] if source.path is not None else read_image_file(source)[1]
+
+
 def read_image_file(source: Source) -> tuple[NDArray[Any], Grid, dict[str, str]]:
     """Voxels (I, J, K) as stored and scaled by the file, their grid in LPS mm, and the file's metadata.
 

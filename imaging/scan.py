@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .archive import Source, open_sources
 from .dicom_header import Instance, read_instance
 from .dicom_read import read_stack
-from .dicom_series import Stack, choose, find, patients, stacks_of
+from .dicom_series import Stack, choose, find, patient_keys, stacks_of
 from .errors import ScanError
 from .image_files import is_image_file, read_image_file
 from .progress import Progress, part, silent
@@ -43,31 +44,84 @@ def read_scan(
         GeometryError: directions or spacing in the header make no sense.
     """
     with open_sources(path) as sources:
-        file = _image_file(Path(path), sources)
-        if file is not None:
-            return _from_image_file(file, progress)
-        instances = read_headers(sources, part(progress, 0.0, 0.3))
-        stacks = stacks_of(instances)
-        stack, notes = pick(stacks, series, str(path), len(sources))
+        headers = read_headers(sources, part(progress, 0.0, 0.3))
+        volumes = [] if headers.instances else volume_files(sources)
+        if volumes:
+            return _from_volume_files(volumes, str(path), series, part(progress, 0.3, 1.0))
+        if not headers.instances:
+            raise nothing_found(Path(path), sources, headers)
+        stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources)
         volume = read_stack(stack, resample_uneven=resample_uneven, progress=part(progress, 0.3, 1.0))
-    return ImageVolume(volume.voxels, volume.grid, volume.modality, volume.unit, (*notes, *volume.notes))
+    return replace(volume, notes=(*notes, *headers.notes(), *volume.notes))
 
 
-def read_headers(sources: list[Source], progress: Progress = silent) -> list[Instance]:
+@dataclass(frozen=True)
+class Headers:
+    """What looking at every file gave.
+
+    Attributes:
+        instances: the DICOM objects.
+        ignored: files that are no DICOM object.
+        broken: files that begin like DICOM, or are empty, but cannot be read, by name.
+    """
+
+    instances: tuple[Instance, ...]
+    ignored: int
+    broken: tuple[str, ...]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the files left out."""
+        if not self.broken:
+            return ()
+        names = f"{', '.join(self.broken[:3])}{' …' if len(self.broken) > 3 else ''}"
+        return (f"{len(self.broken)} files are damaged or empty and were left out ({names})",)
+
+
+def read_headers(sources: list[Source], progress: Progress = silent) -> Headers:
     """The headers of the DICOM objects among some files."""
-    instances = []
+    instances, broken, ignored = [], [], 0
     for number, source in enumerate(sources):
         progress(number / max(len(sources), 1), f"looking at {source.name}")
-        instance = read_instance(source)
-        if instance is not None:
-            instances.append(instance)
-    return instances
+        found = read_instance(source)
+        if isinstance(found, Instance):
+            instances.append(found)
+        elif found == "broken":
+            broken.append(source.name)
+        else:
+            ignored += 1
+    return Headers(tuple(instances), ignored, tuple(broken))
 
 
-def _image_file(path: Path, sources: list[Source]) -> Source | None:
-    if path.is_file() and len(sources) == 1 and is_image_file(sources[0].name):
-        return sources[0]
-    return None
+def volume_files(sources: list[Source]) -> list[Source]:
+    """NIfTI, NRRD and MetaImage files among some files."""
+    return [source for source in sources if is_image_file(source.name)]
+
+
+def nothing_found(path: Path, sources: list[Source], headers: Headers) -> ScanError:
+    """The error for a path at which there is no scan at all."""
+    advice = "Give a DICOM folder, a zip of one, or a NIfTI, NRRD or MHA volume"
+    if headers.broken:
+        names = ", ".join(headers.broken[:3])
+        return ScanError(f"nothing but damaged or empty files ({names})", where=str(path), advice="Export them again")
+    if not sources:
+        return ScanError("there are no files in it", where=str(path), advice=advice)
+    if path.is_file() and len(sources) == 1 and sources[0].path == path:
+        return ScanError("this file is no scan", where=str(path), advice=advice)
+    return ScanError(f"no DICOM object among {len(sources)} files", where=str(path), advice=advice)
+
+
+def _from_volume_files(volumes: list[Source], where: str, series: str | None, progress: Progress) -> ImageVolume:
+    """The one volume file, or the one whose name (or number in the listing) `series` gives."""
+    if series is not None:
+        wanted = [one for i, one in enumerate(volumes) if series in (one.name, str(i + 1))]
+        if not wanted:
+            names = ", ".join(one.name for one in volumes[:8])
+            raise ScanError(f"there is no volume {series!r}", where=where, advice=f"There are: {names}")
+        volumes = wanted
+    if len(volumes) > 1:
+        names = ", ".join(one.name for one in volumes[:4])
+        raise ScanError(f"there are {len(volumes)} volume files ({names} …)", where=where, advice="Give one of them")
+    return _from_image_file(volumes[0], progress)
 
 
 def _from_image_file(source: Source, progress: Progress) -> ImageVolume:
@@ -81,18 +135,16 @@ def _from_image_file(source: Source, progress: Progress) -> ImageVolume:
     )
 
 
-def pick(stacks: list[Stack], series: str | None, where: str, files: int) -> tuple[Stack, tuple[str, ...]]:
+def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Source]) -> tuple[Stack, tuple[str, ...]]:
     """The stack to read and notes on the choice.
 
     Raises:
-        ScanError: nothing to choose from, an unknown series, or two patients.
+        ScanError: an unknown series, two patients, or nothing that is a volume.
     """
-    if not stacks:
-        what = "the folder is empty" if files == 0 else f"no DICOM object among {files} files"
-        raise ScanError(what, where=where, advice="Give a DICOM folder, a zip of one, or a NIfTI, NRRD or MHA volume")
+    where = str(path)
     if series is not None:
         return _asked_for(stacks, series, where), ()
-    people = patients(stacks)
+    people = sorted(set(patient_keys(stacks).values()) - {""})
     if len(people) > 1:
         raise ScanError(
             f"scans of {len(people)} patients are mixed (patient IDs {', '.join(people[:6])})",
@@ -101,9 +153,18 @@ def pick(stacks: list[Stack], series: str | None, where: str, files: int) -> tup
         )
     choice = choose(stacks)
     if choice.stack is None:
-        reasons = "; ".join(dict.fromkeys(f"{one.label()}: {one.why_not}" for one in stacks[:4]))
-        raise ScanError(f"there is no volume here ({reasons})", where=where, advice="Export the whole axial series")
+        raise _no_volume(stacks, path, sources)
     return choice.stack, choice.notes
+
+
+def _no_volume(stacks: list[Stack], path: Path, sources: list[Source]) -> ScanError:
+    reasons = "; ".join(dict.fromkeys(f"{one.label()} is {one.why_not}" for one in stacks[:4]))
+    more = f"; and {len(stacks) - 4} more" if len(stacks) > 4 else ""
+    if path.is_file() and len(sources) == 1 and sources[0].path == path and len(stacks) == 1:
+        advice = "Give the folder that holds the whole series"
+        return ScanError(f"this file is {stacks[0].why_not}", where=str(path), advice=advice)
+    advice = "Export the whole axial series from the archive (PACS)"
+    return ScanError(f"there is no volume here ({reasons}{more})", where=str(path), advice=advice)
 
 
 def _asked_for(stacks: list[Stack], series: str, where: str) -> Stack:
@@ -113,5 +174,7 @@ def _asked_for(stacks: list[Stack], series: str, where: str) -> Stack:
         raise ScanError(f"there is no series {series!r}", where=where, advice=f"There are: {known}")
     usable = [one for one in hits if not one.why_not]
     if not usable:
-        raise ScanError(f"{hits[0].label()} cannot be used: {hits[0].why_not}", where=where, advice="Choose another")
+        raise ScanError(
+            f"{hits[0].label()} cannot be used: it is {hits[0].why_not}", where=where, advice="Choose another"
+        )
     return choose(usable).stack or usable[0]

@@ -1,0 +1,283 @@
+"""`inspect_scan`: what a folder, archive or file holds, from headers alone, and which series would be used.
+
+Patients are only numbered: names, IDs and UIDs appear in `to_dict(identify=True)` and nowhere else, so that a listing
+can be shown or mailed without telling who was scanned. Free text of the scanner (series descriptions) is shown as is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .archive import Source, open_sources
+from .dicom_geometry import orientation_word
+from .dicom_read import uneven_error
+from .dicom_series import Stack, choose, patient_keys, stacks_of
+from .errors import PreopError, ScanError
+from .image_files import format_name, read_image_grid_anywhere
+from .progress import Progress, silent
+from .scan import nothing_found, pick, read_headers, volume_files
+from .volume import Grid
+
+
+@dataclass(frozen=True)
+class SeriesSummary:
+    """One stack of slices, or one object that is no image.
+
+    Attributes:
+        key: by which `series=` chooses it.
+        size: (I, J, K) voxels; K counts slices.
+        spacing_mm: along I, J, K; None where slices have no place. K is the median distance between slices.
+        thickness_mm: Slice Thickness, None if absent.
+        orientation: axial, coronal, sagittal, oblique (…), unknown.
+        phase: what the header hints about the contrast phase, "" if nothing.
+        oddities: what a person should know, in words.
+        usable: whether `read_scan(series=key)` can give a volume.
+        chosen: whether `read_scan` takes it when nothing is asked for.
+        why: why it is chosen, or why it cannot be used.
+    """
+
+    key: str
+    modality: str
+    description: str
+    kind: str
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float] | None
+    thickness_mm: float | None
+    orientation: str
+    date: str
+    manufacturer: str
+    transfer_syntax: str
+    kernel: str
+    body_part: str
+    phase: str
+    oddities: tuple[str, ...]
+    usable: bool
+    chosen: bool
+    why: str
+    series_uid: str = ""
+
+    @property
+    def slices(self) -> int:
+        """Slices in it."""
+        return self.size[2]
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """One visit of one patient."""
+
+    patient: str
+    date: str
+    description: str
+    series: tuple[SeriesSummary, ...]
+    patient_id: str = ""
+    patient_name: str = ""
+    study_uid: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found at a path.
+
+    Attributes:
+        path: as given.
+        studies: with their series.
+        ignored_files: files that are no scan.
+        notes: on the whole, such as damaged files or the choice among equals.
+        problem: the line with which `read_scan` would refuse; empty if it would read.
+    """
+
+    path: str
+    studies: tuple[StudySummary, ...]
+    ignored_files: int
+    notes: tuple[str, ...]
+    problem: str
+
+    @property
+    def chosen(self) -> SeriesSummary | None:
+        """The series that `read_scan` takes."""
+        return next((one for study in self.studies for one in study.series if one.chosen), None)
+
+    def to_dict(self, *, identify: bool = False) -> dict[str, Any]:
+        """Plain data for JSON; patient names, IDs and UIDs only if `identify`."""
+        found = asdict(self)
+        for study in found["studies"]:
+            for word in () if identify else ("patient_id", "patient_name", "study_uid"):
+                del study[word]
+            for series in study["series"]:
+                if not identify:
+                    del series["series_uid"]
+        return found
+
+
+def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -> Inspection:
+    """List the studies and series at a path, reading headers only.
+
+    Args:
+        path: as for `read_scan`.
+        progress: told after every file.
+
+    Raises:
+        ScanError: nothing at this path, nothing readable, or no scan among the files.
+    """
+    with open_sources(path) as sources:
+        headers = read_headers(sources, progress)
+        if not headers.instances:
+            volumes = volume_files(sources)
+            if not volumes:
+                raise nothing_found(Path(path), sources, headers)
+            return _of_volume_files(str(path), volumes, len(sources))
+        stacks = stacks_of(headers.instances)
+        problem, notes = "", headers.notes()
+        try:
+            stack, more = pick(stacks, None, Path(path), sources)
+            notes += more
+            if stack.geometry and stack.geometry.faults:
+                problem = uneven_error(stack.geometry, stack.label()).line()
+        except PreopError as error:
+            problem = error.line()
+        return Inspection(str(path), _studies(stacks, problem), headers.ignored, notes, problem)
+
+
+def _studies(stacks: list[Stack], problem: str) -> tuple[StudySummary, ...]:
+    choice = choose(stacks)
+    people = patient_keys(stacks)
+    # With two patients in one folder nothing is chosen, however good one of the series is.
+    chosen = None if len(set(people.values()) - {""}) > 1 else choice.stack
+    numbers = {key: f"patient {i + 1}" for i, key in enumerate(dict.fromkeys(people.values()))}
+    grouped: dict[tuple[str, str], list[Stack]] = {}
+    for stack in stacks:
+        grouped.setdefault((people[id(stack)], stack.first.study_uid), []).append(stack)
+    studies = []
+    for (person, _), members in grouped.items():
+        first = members[0].first
+        series = tuple(_summary(one, one is chosen, choice.why) for one in members)
+        studies.append(
+            StudySummary(
+                numbers[person],
+                _date(first.study_date),
+                first.study_description,
+                series,
+                first.patient_id,
+                first.patient_name,
+                first.study_uid,
+            )
+        )
+    return tuple(studies)
+
+
+def _summary(stack: Stack, chosen: bool, why: str) -> SeriesSummary:
+    first, frame = stack.first, stack.slices[0].frame
+    spacing = None
+    if stack.geometry and frame.pixel_spacing:
+        spacing = (frame.pixel_spacing[1], frame.pixel_spacing[0], round(stack.geometry.gap_mm, 4))
+    oddities = (*(stack.geometry.faults if stack.geometry else ()), *stack.notes, *_storage_oddities(stack))
+    return SeriesSummary(
+        key=stack.key,
+        modality=first.modality,
+        description=first.series_description,
+        kind=first.sop_class.replace(" Storage", ""),
+        size=(first.columns, first.rows, len(stack.slices)),
+        spacing_mm=spacing,
+        thickness_mm=frame.thickness,
+        orientation=orientation_word(frame.orientation),
+        date=_date(first.study_date),
+        manufacturer=first.manufacturer,
+        transfer_syntax=first.transfer_syntax,
+        kernel=first.kernel,
+        body_part=first.body_part,
+        phase=phase_hint(first.series_description, first.contrast),
+        oddities=oddities,
+        usable=not stack.why_not,
+        chosen=chosen,
+        why=stack.why_not or (why if chosen else ""),
+        series_uid=first.series_uid,
+    )
+
+
+def _storage_oddities(stack: Stack) -> tuple[str, ...]:
+    """What the headers say about the pixels without reading them."""
+    found = []
+    short = [one.instance.source.name for one in stack.slices if one.instance.is_short]
+    if short:
+        found.append(f"{len(short)} truncated: {', '.join(short[:3])}{' …' if len(short) > 3 else ''}")
+    syntaxes = {one.instance.transfer_syntax for one in stack.slices}
+    if len(syntaxes) > 1:
+        found.append(f"stored in {len(syntaxes)} ways: {', '.join(sorted(syntaxes))}")
+    scales = {(one.frame.slope, one.frame.intercept) for one in stack.slices}
+    if len(scales) > 1:
+        found.append(f"{len(scales)} different rescale slopes or intercepts")
+    thicknesses = sorted({one.frame.thickness for one in stack.slices if one.frame.thickness})
+    if len(thicknesses) > 1:
+        found.append(f"slice thickness from {thicknesses[0]:g} to {thicknesses[-1]:g} mm")
+    return tuple(found)
+
+
+_PHASES = (
+    (r"\b(native?|nativ|plain|non[- ]?contrast|unenhanced|w/?o|without|pre[- ]?contrast|nc)\b", "native"),
+    (r"\b(arteri\w*|art|aort\w*|cta|angio\w*)\b", "arterial"),
+    (r"\b(porto?\w*|venous|ven|pv|venös|veineux)\b", "portal venous"),
+    (r"\b(delay\w*|late|spät|tardi\w*|equilib\w*|excret\w*)\b", "delayed"),
+)
+
+
+def phase_hint(description: str, contrast: str) -> str:
+    """The contrast phase that a series description names; else whether an agent is mentioned at all."""
+    words = re.sub(r"[_^.,;()]+", " ", description.lower())
+    for pattern, phase in _PHASES:
+        if re.search(pattern, words):
+            return phase
+    return "contrast, phase not stated" if contrast else ""
+
+
+def _date(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
+
+
+def _of_volume_files(path: str, volumes: list[Source], files: int) -> Inspection:
+    """A listing of NIfTI, NRRD or MetaImage files: one is used, of several none."""
+    series = []
+    for number, source in enumerate(volumes):
+        try:
+            grid, why = read_image_grid_anywhere(source), ""
+        except ScanError as error:
+            grid, why = None, error.what
+        series.append(_file_summary(str(number + 1), source, grid, why, alone=len(volumes) == 1))
+    problem = ""
+    if len(volumes) > 1:
+        problem = f"{path}: there are {len(volumes)} volume files. Give one of them"
+    elif series[0].why and not series[0].usable:
+        problem = f"{volumes[0].name}: {series[0].why}"
+    study = StudySummary("patient 1", "", "", tuple(series))
+    return Inspection(path, (study,), files - len(volumes), (), problem)
+
+
+def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alone: bool) -> SeriesSummary:
+    spacing = (float(grid.spacing[0]), float(grid.spacing[1]), float(grid.spacing[2])) if grid else None
+    orientation = "unknown"
+    if grid:
+        orientation = orientation_word((*map(float, grid.direction[:, 0]), *map(float, grid.direction[:, 1])))
+    return SeriesSummary(
+        key=key,
+        modality="",
+        description=source.name,
+        kind=format_name(source.name),
+        size=grid.shape if grid else (0, 0, 0),
+        spacing_mm=spacing,
+        thickness_mm=None,
+        orientation=orientation,
+        date="",
+        manufacturer="",
+        transfer_syntax="",
+        kernel="",
+        body_part="",
+        phase=phase_hint(source.name, ""),
+        oddities=("the file does not say its modality: CT is assumed if the values can be HU",) if grid else (),
+        usable=grid is not None,
+        chosen=alone and grid is not None,
+        why=why or ("the only volume" if alone else ""),
+    )
