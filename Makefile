@@ -17,7 +17,10 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.set-up
+EXTRAS ?= viewer,xr,dev
+comma := ,
+# One stamp per choice of extras: asking for another choice sets up again.
+STAMP := $(VENV)/.set-up-$(subst $(comma),-,$(EXTRAS))
 SYSTEM_LIBRARIES ?= install
 PYTEST_ARGS ?=
 DEMO_SCENE ?= liver-retraction

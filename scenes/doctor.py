@@ -22,6 +22,7 @@ from .machine import graphics_card, machine_facts
 from .requirements import dependencies
 
 _JAX_SECONDS = 120
+_SET_UP = "In preop's folder run: make setup"
 
 
 class HeadsetReport(Protocol):
@@ -104,7 +105,7 @@ def _problems(found: dict[str, Any], lacking: list[system_libraries.SystemLibrar
     absent = [p for p in found["packages"] if not p["extra"] and not p["fits"]]
     if absent:
         named = ", ".join(f"{p['name']}{p['wanted']} (here: {p['installed'] or 'none'})" for p in absent)
-        problems.append(f"packages: {named}. Run: pip install --upgrade preop")
+        problems.append(f"packages: {named}. {_SET_UP}")
     if "error" in found["jax"]:
         problems.append(f"JAX: {found['jax']['error']}. Install it again: pip install --force-reinstall jax jaxlib")
     if found["gl"]["error"]:
@@ -123,11 +124,11 @@ def _notes(found: dict[str, Any], lacking: list[system_libraries.SystemLibrary])
         names = ", ".join(library.name for library in lacking)
         notes.append(f"shared libraries: {names} (for {purposes}). {system_libraries.advice(lacking)}")
     if graphics_card() and found["jax"].get("backend") == "cpu":
-        notes.append('GPU: a graphics card is here but JAX computes on the CPU. Run: pip install "preop[gpu]"')
+        notes.append(f"GPU: a graphics card is here but JAX computes on the CPU. {_SET_UP} EXTRAS=viewer,xr,dev,gpu")
     if found["openxr"].get("reason"):
         notes.append(f"headset: {found['openxr']['reason']}. {found['openxr'].get('advice', '')}".rstrip(". ") + ".")
     for extra in ("viewer", "xr"):
         absent = [p["name"] for p in found["packages"] if p["extra"] == extra and not p["fits"]]
         if absent:
-            notes.append(f'{extra}: {", ".join(absent)} not installed. Run: pip install "preop[{extra}]"')
+            notes.append(f"{extra}: {', '.join(absent)} not installed. {_SET_UP}")
     return notes

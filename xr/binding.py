@@ -60,7 +60,9 @@ def _init_file() -> Path:
         located = None
     init = Path(str(located)).resolve() if located is not None else None
     if init is None or not init.is_file():
-        raise MissingLibraryError("pyopenxr is not installed", advice='Run: pip install "preop[xr]"')
+        raise MissingLibraryError(
+            "pyopenxr is not installed", advice="In preop's folder run: make setup EXTRAS=viewer,xr,dev"
+        )
     return init
 
 

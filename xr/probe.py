@@ -20,7 +20,7 @@ from ..imaging.errors import MissingLibraryError
 
 _SECONDS = 30
 _RELATIVE = Path("openxr") / "1"
-_NO_BINDING = 'Install the headset binding: pip install "preop[xr]"'
+_NO_BINDING = "In preop's folder run: make setup"
 _NO_RUNTIME = "Install and start a headset's OpenXR runtime (SteamVR, Monado, WiVRn), or set XR_RUNTIME_JSON"
 _BROKEN_RUNTIME = "Start the runtime's service or its program, or make another runtime the active one"
 
