@@ -130,9 +130,16 @@ def _from_image_file(source: Source, progress: Progress) -> ImageVolume:
     if not np.issubdtype(voxels.dtype, np.number) or np.iscomplexobj(voxels):
         raise ScanError("holds no real numbers", where=source.name)
     progress(1.0, f"read {source.name}")
-    return ImageVolume(
-        voxels.astype(np.float32), grid, "CT", "HU", ("the file does not say its modality: CT was assumed",)
-    )
+    values = voxels.astype(np.float32)
+    if values.min() <= _AIR_BELOW:
+        note = "the file does not say its modality: with air in it at negative values it is taken for a CT in HU"
+        return ImageVolume(values, grid, "CT", "HU", (note,))
+    note = f"the file does not say its modality, and values from {values.min():g} are not those of a CT in HU"
+    return ImageVolume(values, grid, "", "", (note,))
+
+
+_AIR_BELOW = -200.0
+"""HU: a CT of a patient holds air (-1000) or at least bowel gas and lung; no MR has such values."""
 
 
 def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Source]) -> tuple[Stack, tuple[str, ...]]:
