@@ -24,10 +24,14 @@ def print_inspection(inspection: Inspection, *, identify: bool = False, console:
         console.print(f"[bold]{escape(_study_line(study, identify))}[/bold]")
         console.print(series_table(study.series))
         for series in study.series:
+            if not series.usable:
+                console.print(
+                    f"  [dim]{escape(series.key)}: not usable, it is {escape(series.why)}[/dim]", highlight=False
+                )
             for oddity in series.oddities:
                 console.print(f"  [yellow]{escape(series.key)}[/yellow]: {escape(oddity)}", highlight=False)
     if inspection.ignored_files:
-        console.print(f"{inspection.ignored_files} other files are no scans and are ignored.")
+        console.print(f"Other files (no scans, ignored): {inspection.ignored_files}")
     for note in inspection.notes:
         console.print(f"[yellow]Note:[/yellow] {escape(note)}", highlight=False)
     console.print(_verdict(inspection), highlight=False)
@@ -58,17 +62,16 @@ def series_table(series: Iterable[SeriesSummary]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("", "series", "modality", "description", "voxels", "spacing mm", "slice mm", "plane", "stored as"):
-        table.add_column(title, overflow="fold")
+    for title, fixed in (("", True), ("series", True), ("what", False), ("voxels", True), ("spacing mm", True)):
+        table.add_column(title, no_wrap=fixed)
+    table.add_column("plane")
+    table.add_column("stored as")
     for one in series:
         mark = "[green]▶[/green]" if one.chosen else ("" if one.usable else "[dim]–[/dim]")
-        words = one.description or one.kind
-        note = "" if one.usable else f" [dim]({escape(one.why)})[/dim]"
         phase = f" [cyan]{one.phase}[/cyan]" if one.phase else ""
-        table.add_row(
-            mark, escape(one.key), one.modality, escape(words) + phase + note, _size(one), _spacing(one),
-            f"{one.thickness_mm:g}" if one.thickness_mm else "", one.orientation, _short_syntax(one.transfer_syntax),
-        )  # fmt: skip
+        what = escape(f"{one.modality} {one.description or one.kind}".strip()) + phase
+        syntax = _short_syntax(one.transfer_syntax)
+        table.add_row(mark, escape(one.key), what, _size(one), _spacing(one), one.orientation, syntax)
     return table
 
 
@@ -77,11 +80,17 @@ def _size(one: SeriesSummary) -> str:
 
 
 def _spacing(one: SeriesSummary) -> str:
-    return " × ".join(f"{x:.3g}" for x in one.spacing_mm) if one.spacing_mm else ""
+    if not one.spacing_mm:
+        return ""
+    text = "×".join(f"{x:.3g}" for x in one.spacing_mm)
+    thick = one.thickness_mm or 0.0
+    return f"{text} ({thick:g} thick)" if thick and abs(thick - one.spacing_mm[2]) > 0.05 else text
 
 
 def _short_syntax(name: str) -> str:
     """DICOM's names of transfer syntaxes are sentences: their first words are enough."""
+    if name.endswith("Endian"):
+        return "uncompressed"
     return name.split(",")[0].split(" (")[0].replace(" Image Compression", "")
 
 
