@@ -42,6 +42,19 @@ def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> ND
     return chosen
 
 
+def facets_on(mesh: TetMesh, nodes: NDArray, *, where: str) -> NDArray[np.int32]:
+    """(F, 3) facets of the outer surface whose three corners are among the nodes.
+
+    Raises:
+        SceneError: there is none.
+    """
+    surface = mesh.facet_sets["surface"]
+    facets = surface[np.isin(surface, nodes).all(axis=1)]
+    if not len(facets):
+        raise SceneError("no whole facet of the surface lies there", where=where, advice="Enlarge the place")
+    return facets
+
+
 def _selection(place: Place, points: NDArray, normals: NDArray, labels: LabelMap, where: str) -> NDArray[np.bool_]:
     if place.point is not None:
         return _within(points, np.asarray(place.point), place.radius_mm, where)

@@ -102,19 +102,23 @@ class SegmentationOptions(Part):
     labels: str | None = None
 
 
-class Region(Part):
-    """A part of the mesh with its own material.
+class TissueChoice(Part):
+    """A tissue of the catalogue; `young_kPa`, `poisson` and `density` (kg/m³) override its values."""
 
-    `labels` are segment names; `tissue` names an entry of the tissue catalogue, whose
-    values `young_kPa`, `poisson` and `density` override.
-    """
-
-    labels: Annotated[tuple[SegmentName, ...], Field(min_length=1)]
     tissue: TissueName
-    optional: bool = False
     young_kPa: Positive | None = None
     poisson: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     density: Positive | None = None
+
+
+class Region(TissueChoice):
+    """A part of the mesh with its own material: which segments it is made of, and of what tissue.
+
+    An optional region is left out where the scan holds none of its segments.
+    """
+
+    labels: Annotated[tuple[SegmentName, ...], Field(min_length=1)]
+    optional: bool = False
 
 
 class Place(Part):

@@ -1,0 +1,158 @@
+"""What a planner reads off a retraction: tumour displacement, grasper force, stretch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from .base import Curve, Number
+from .solving import MM_PER_M, weighted_percentile
+
+if TYPE_CHECKING:
+    from ...meshing.mesh import TetMesh
+    from .retraction import Lift, RetractionOptions
+
+
+def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Number, ...]:
+    """All numbers of the report, displacements counted from the shape under gravity."""
+    from ...engine.tissue import fields
+
+    model, states = lift.problem.model, lift.solution.states
+    settled, final = states[0], states[-1]
+    moved = _displacement(mesh, final) - _displacement(mesh, settled)
+    force = np.linalg.norm(grasper_force(lift, final))
+    strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
+    weight = mesh.volumes
+    beyond = float(weight[strain > options.stretch_limit].sum() / 1000)
+    lifted = np.linalg.norm(moved[mesh.node_sets["grasp"]].mean(axis=0))
+    return (
+        Number("lift_mm", "Lift of the grasped edge", float(lifted), "mm", "how far the grasper carried the patch"),
+        Number("grasper_force_N", "Grasper force", float(force), "N", "at the end of the path"),
+        *_target_numbers(mesh, moved, options.target),
+        Number(
+            "largest_displacement_mm",
+            "Largest displacement",
+            float(np.linalg.norm(moved, axis=1).max()),
+            "mm",
+            "of any point of the organ",
+        ),
+        Number(
+            "stretch_p99",
+            "Stretch, 99th percentile",
+            100 * weighted_percentile(strain, weight, 99),
+            "%",
+            "largest principal Green–Lagrange strain; 1 % of the volume lies above",
+        ),
+        Number(
+            "stretch_peak",
+            "Stretch, peak",
+            100 * float(strain.max()),
+            "%",
+            "one element, beside the grasper; depends on the mesh",
+        ),
+        Number(
+            "overstretched_ml",
+            f"Volume stretched beyond {100 * options.stretch_limit:.0f} %",
+            beyond,
+            "mL",
+            "the limit is the scene's stretch_limit",
+        ),
+        Number(
+            "volume_change",
+            "Volume change",
+            100 * _volume_change(mesh, final),
+            "%",
+            "of the whole organ; near zero for tissue",
+        ),
+        Number(
+            "sag_mm",
+            "Sag of the edge under gravity",
+            float(np.linalg.norm(lift.sag)) * MM_PER_M,
+            "mm",
+            "before the grasper moves",
+        ),
+    )
+
+
+def retraction_curves(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Curve, ...]:
+    """Grasper force and target displacement over the lift."""
+    states = lift.solution.states
+    base = _displacement(mesh, states[0])
+    patch = mesh.node_sets["grasp"]
+    moved = [_displacement(mesh, state) - base for state in states]
+    travel = np.linalg.norm(np.diff([m[patch].mean(axis=0) for m in moved], axis=0), axis=1)
+    x = (0.0, *np.cumsum(travel).tolist())
+    force = [float(np.linalg.norm(grasper_force(lift, state))) for state in states]
+    curves = [Curve("Grasper force over its travel", "travel of the grasper", "mm", "force", "N", x, tuple(force))]
+    for number, nodes in enumerate(pieces_of(mesh, options.target), start=1):
+        y = tuple(float(np.linalg.norm(_centroid_shift(mesh, m, nodes))) for m in moved)
+        name = f"Displacement of {_words(options.target)} {number}"
+        curves.append(Curve(name, "travel of the grasper", "mm", "displacement", "mm", x, y))
+    return tuple(curves)
+
+
+def grasper_force(lift: Lift, state) -> NDArray[np.float64]:
+    """(3,) N that the grasper exerts on the tissue."""
+    from ...engine.tissue import fields
+
+    return np.asarray(fields.reaction_force(lift.problem, state, "grasp"))
+
+
+def pieces_of(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
+    """Elements of each connected piece of a region, largest volume first; pieces under 0.1 mL are left out."""
+    label = next((i for i, name in mesh.region_names.items() if name == region), None)
+    elements = np.flatnonzero(mesh.region == label) if label is not None else np.zeros(0, dtype=np.int64)
+    if elements.size == 0:
+        return []
+    rows = np.repeat(np.arange(len(elements)), 4)
+    incidence = sparse.csr_matrix((np.ones(len(rows)), (rows, mesh.tetrahedra[elements].ravel())))
+    _, piece = sparse.csgraph.connected_components(incidence @ incidence.T, directed=False)
+    volumes = np.bincount(piece, mesh.volumes[elements])
+    order = [i for i in np.argsort(-volumes) if volumes[i] >= 100.0]
+    return [elements[piece == i] for i in order]
+
+
+def _target_numbers(mesh: TetMesh, moved: NDArray, region: str) -> list[Number]:
+    numbers = []
+    for index, elements in enumerate(pieces_of(mesh, region), start=1):
+        volume = float(mesh.volumes[elements].sum() / 1000)
+        shift = _centroid_shift(mesh, moved, elements)
+        key = f"{region}_{index}"
+        title = f"{_words(region).capitalize()} {index}"
+        left, posterior, superior = shift
+        text = (
+            f"{_way(-left, 'right', 'left')}, {_way(-posterior, 'forward', 'back')}, {_way(superior, 'up', 'down')}; "
+            f"volume {volume:.1f} mL"
+        )
+        numbers.append(
+            Number(f"{key}_displacement_mm", f"{title}: displacement", float(np.linalg.norm(shift)), "mm", text)
+        )
+    return numbers
+
+
+def _centroid_shift(mesh: TetMesh, moved: NDArray, elements: NDArray) -> NDArray[np.float64]:
+    """(3,) volume-weighted mean displacement of some elements."""
+    weight = mesh.volumes[elements]
+    return (moved[mesh.tetrahedra[elements]].mean(axis=1) * weight[:, None]).sum(axis=0) / weight.sum()
+
+
+def _displacement(mesh: TetMesh, state) -> NDArray[np.float64]:
+    """(N, 3) mm at the mesh's own nodes."""
+    return np.asarray(state.displacement)[: len(mesh.points)] * MM_PER_M
+
+
+def _volume_change(mesh: TetMesh, state) -> float:
+    a, b, c, d = ((mesh.points + _displacement(mesh, state))[mesh.tetrahedra[:, i]] for i in range(4))
+    now = np.einsum("ij,ij->", b - a, np.cross(c - a, d - a)) / 6.0
+    return float(now / mesh.volumes.sum() - 1.0)
+
+
+def _way(value: float, positive: str, negative: str) -> str:
+    return f"{abs(value):.1f} mm {positive if value >= 0 else negative}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,123 @@
+"""From scene options to the engine and back: materials, the solve, fields per step, the solver's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...imaging.progress import Progress
+from ..schema import Region, SolverOptions, TissueChoice
+from .base import FieldStep
+
+if TYPE_CHECKING:
+    from ...engine.tissue import Material, Model, Problem, Solution
+    from ...imaging.volume import LabelMap
+
+MM_PER_M = 1e3
+PA_PER_KPA = 1e3
+BED_UNIT = 1e6
+"""N/m³ in 1 kPa/mm."""
+
+
+def regions_present(regions: Mapping[str, Region], labels: LabelMap) -> dict[str, Region]:
+    """Without the optional regions of which the scan shows nothing."""
+    return {name: region for name, region in regions.items() if not region.optional or labels.mask(region.labels).any()}
+
+
+def materials_and_densities(choices: Mapping[str, TissueChoice]) -> tuple[dict[str, Material], dict[str, float]]:
+    """Neo-Hookean materials and densities (kg/m³) by region, from the catalogue and its overrides."""
+    from ...engine.tissue import NeoHookean
+    from ...engine.tissue.tissues import TISSUES
+
+    materials, densities = {}, {}
+    for name, choice in choices.items():
+        tissue = TISSUES[choice.tissue]
+        young = tissue.young if choice.young_kPa is None else choice.young_kPa * PA_PER_KPA
+        poisson = tissue.poisson if choice.poisson is None else choice.poisson
+        materials[name] = NeoHookean.from_young(young, poisson)
+        densities[name] = tissue.density if choice.density is None else choice.density
+    return materials, densities
+
+
+def solve_steps(
+    problem: Problem, options: SolverOptions, progress: Progress, *, fractions: Sequence[float] | None = None
+) -> Solution:
+    """Solve to full load.
+
+    Raises:
+        SolverError: the load was not reached; the line says where it stopped and what to try.
+    """
+    from ...engine.tissue import solve
+
+    steps = options.load_steps if fractions is None else list(fractions)
+    solution = solve(problem, load_steps=steps, tolerance=options.tolerance, progress=progress)
+    return solution.require_converged()
+
+
+def field_steps(model: Model, solution: Solution, *, rest: bool = True) -> tuple[FieldStep, ...]:
+    """Displacement (mm), strain and stress (kPa) of every kept state, in the mesh's own nodes and elements.
+
+    With `rest`, the undeformed shape comes first, so that an animation starts there.
+    """
+    from ...engine.tissue import State
+
+    states = list(solution.states)
+    if rest:
+        states.insert(0, State(0.0, np.zeros((len(model.points), 3))))
+    return tuple(_step(model, state) for state in states)
+
+
+def _step(model: Model, state: Any) -> FieldStep:
+    from ...engine.tissue import fields
+
+    displacement = np.asarray(state.displacement)[: model.mesh_nodes] * MM_PER_M
+    strain = np.asarray(fields.principal_strains(model, state))
+    return FieldStep(
+        load=float(state.load_fraction),
+        point_data={"displacement": displacement, "displacement_magnitude": np.linalg.norm(displacement, axis=1)},
+        cell_data={
+            "strain": strain.max(axis=1),
+            "von_mises_kPa": np.asarray(fields.von_mises(model, state)) / PA_PER_KPA,
+            "max_principal_stress_kPa": np.asarray(fields.max_principal_stress(model, state)) / PA_PER_KPA,
+            "volume_ratio": np.asarray(fields.volume_ratio(model, state)),
+        },
+    )
+
+
+def solver_report(solution: Solution) -> dict[str, Any]:
+    """Code, advice and statistics for result.json."""
+    statistics = solution.statistics
+    return {
+        "code": solution.result.name,
+        "advice": solution.result.advice,
+        "unknowns": statistics.unknowns,
+        "elements": statistics.elements,
+        "linear_solver": statistics.linear_solver,
+        "tolerance": statistics.tolerance,
+        "newton_iterations": statistics.newton_iterations,
+        "cg_iterations": statistics.linear_iterations,
+        "cutbacks": statistics.cutbacks,
+        "seconds": {name: float(value) for name, value in statistics.seconds.items()},
+        "steps": [
+            {
+                "load": float(step.load_fraction),
+                "result": step.result.name,
+                "newton_iterations": step.newton_iterations,
+                "cg_iterations": step.linear_iterations,
+                "residual": float(step.residuals[-1]) if step.residuals else None,
+                "line_search_steps": step.line_search_steps,
+                "energy_J": float(step.energy),
+                "min_jacobian": float(step.min_jacobian),
+            }
+            for step in statistics.steps
+        ],
+    }
+
+
+def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
+    """The value that `percent` of the weight (such as volume) does not exceed."""
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(np.searchsorted(share, percent / 100), len(values) - 1)])
