@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,21 @@ def test_runtime_whose_library_is_absent_is_named(home: Path) -> None:
     assert report.library == str(home / "librt.so")
     assert report.reason.startswith(f"{manifest}: ")
     assert report.advice
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler to build the stand-in for a runtime")
+def test_runtime_that_answers_is_named(home: Path) -> None:
+    """Through the real loader, to a shared library that speaks the loader's protocol."""
+    pytest.importorskip("xr", reason="pyopenxr is not installed", exc_type=ImportError)
+    source, library = Path(__file__).with_name("runtime_stand_in.c"), home / "libstand_in.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    write_manifest(home / "home" / ".config", str(library))
+    report = probe.runtime_report()
+    assert report.works, report.reason
+    assert (report.name, report.version) == ("Stand-in", "7.8.9")
+    # The loader adds extensions of its own.
+    assert {"XR_KHR_opengl_enable", "XR_MND_headless"} <= set(report.extensions)
+    assert report.advice == ""
 
 
 def test_manifest_that_is_no_json_is_survived(home: Path) -> None:
