@@ -26,7 +26,9 @@ def select_device(name: str = "auto") -> str:
     jax.config.update("jax_enable_x64", True)
     gpus = [device for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
     if name == "gpu" and not gpus:
-        raise SolverError("no GPU that JAX can use", advice="Install preop[gpu] on a machine with one, or use --device cpu")
+        raise SolverError(
+            "no GPU that JAX can use", advice="Install preop[gpu] on a machine with one, or use --device cpu"
+        )
     if name != "cpu" and gpus:
         jax.config.update("jax_default_device", gpus[0])
         return str(gpus[0].device_kind)

@@ -1,0 +1,1 @@
+"""Linear solvers: on the host over assembled matrices, on a device over stored element matrices."""

@@ -1,0 +1,130 @@
+"""Conjugate gradients with smoothed aggregation on the host; GMRES where the matrix is not symmetric."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+MAX_ITERATIONS = 400
+REBUILD_GROWTH = 2.0
+"""The hierarchy is rebuilt when iterations per digit grow by this factor since it was new."""
+
+
+class HostLinearSolver:
+    """Keeps one multigrid hierarchy over the tangents of a whole solve while it still works."""
+
+    def __init__(self, timer: Any, *, symmetric: bool = True) -> None:
+        self.timer, self.symmetric = timer, symmetric
+        self.cycle: Any = None
+        self.effort_when_new: float | None = None
+        self.rebuilds = 0
+
+    def solve(
+        self, matrix: sparse.bsr_matrix, rhs: NDArray, tolerance: float, free: NDArray, positions: NDArray
+    ) -> Any:
+        """Solve to a relative residual; rebuilds the hierarchy once where it has aged."""
+        fresh = self.cycle is None
+        if fresh:
+            self._build(matrix, free, positions)
+        outcome = self._krylov(matrix, rhs, tolerance)
+        if self._aged(outcome, tolerance, fresh) and not fresh:
+            self.cycle = None
+            if not outcome.converged and not outcome.indefinite:
+                return self.solve(matrix, rhs, tolerance, free, positions)
+        return outcome
+
+    def _aged(self, outcome: Krylov, tolerance: float, fresh: bool) -> bool:
+        effort = outcome.iterations / max(-np.log10(max(tolerance, 1e-16)), 0.3)
+        if fresh or self.effort_when_new is None:
+            self.effort_when_new = max(effort, 4.0)
+            return False
+        return effort > REBUILD_GROWTH * self.effort_when_new or not outcome.converged
+
+    def _build(self, matrix: sparse.bsr_matrix, free: NDArray, positions: NDArray) -> None:
+        import pyamg
+
+        with self.timer.part("preconditioner"):
+            modes = rigid_body_modes(positions) * free.reshape(-1, 1)
+            hierarchy = pyamg.smoothed_aggregation_solver(
+                matrix,
+                B=modes,
+                symmetry="symmetric",
+                strength=("symmetric", {"theta": 0.0}),
+                smooth=("jacobi", {"omega": 4.0 / 3.0}),
+                presmoother=("block_gauss_seidel", {"sweep": "symmetric"}),
+                postsmoother=("block_gauss_seidel", {"sweep": "symmetric"}),
+                max_coarse=400,
+            )
+            self.cycle = hierarchy.aspreconditioner(cycle="V")
+            self.hierarchy = hierarchy
+            self.rebuilds += 1
+
+    def _krylov(self, matrix: sparse.bsr_matrix, rhs: NDArray, tolerance: float) -> Krylov:
+        with self.timer.part("krylov"):
+            flat = np.ascontiguousarray(rhs).ravel()
+            if self.symmetric:
+                outcome = conjugate_gradients(matrix, flat, self.cycle, tolerance, MAX_ITERATIONS)
+            else:
+                outcome = _gmres(matrix, flat, self.cycle, tolerance)
+        return outcome._replace(solution=outcome.solution.reshape(-1, 3))
+
+
+class Krylov(NamedTuple):
+    """Solution, iterations, converged, negative curvature met."""
+
+    solution: NDArray
+    iterations: int
+    converged: bool
+    indefinite: bool = False
+
+
+def rigid_body_modes(positions: NDArray) -> NDArray[np.float64]:
+    """(3·nodes, 6): three translations and three infinitesimal rotations about the centroid, of like size."""
+    arm = positions - positions.mean(axis=0)
+    arm = arm / max(np.sqrt((arm**2).mean()), 1e-30)
+    modes = np.zeros((len(arm), 3, 6))
+    for axis in range(3):
+        modes[:, axis, axis] = 1.0
+        modes[:, :, 3 + axis] = np.cross(np.eye(3)[axis], arm)
+    return modes.reshape(-1, 6)
+
+
+def conjugate_gradients(matrix: Any, rhs: NDArray, precondition: Any, tolerance: float, limit: int) -> Krylov:
+    """Preconditioned conjugate gradients that stop at negative curvature (truncated Newton; Nocedal and Wright, 7.1)."""
+    solution, residual = np.zeros_like(rhs), rhs.copy()
+    goal = tolerance * np.linalg.norm(rhs)
+    if goal == 0.0:
+        return Krylov(solution, 0, True)
+    direction, before = np.zeros_like(rhs), 1.0
+    for iteration in range(1, limit + 1):
+        better = precondition @ residual
+        now = residual @ better
+        direction = better + (now / before if iteration > 1 else 0.0) * direction
+        image = matrix @ direction
+        curvature = direction @ image
+        if not curvature > 0.0:
+            return Krylov(better if iteration == 1 else solution, iteration, False, True)
+        step = now / curvature
+        solution += step * direction
+        residual -= step * image
+        before = now
+        if np.linalg.norm(residual) <= goal:
+            return Krylov(solution, iteration, True)
+    return Krylov(solution, limit, False)
+
+
+def _gmres(matrix: Any, rhs: NDArray, precondition: Any, tolerance: float) -> Krylov:
+    from scipy.sparse.linalg import gmres
+
+    count = [0]
+
+    def tick(_: Any) -> None:
+        count[0] += 1
+
+    solution, info = gmres(
+        matrix, rhs, rtol=tolerance, restart=60, maxiter=6, M=precondition, callback=tick, callback_type="pr_norm"
+    )
+    return Krylov(solution, count[0], info == 0)

@@ -1,0 +1,151 @@
+"""The residual and its tangent on the host: compiled element kernels, an assembled matrix, host sparse kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ..linear.host import HostLinearSolver
+from .kernels import BlockKernel, TermKernel
+from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
+from .problem import Problem
+from .system import Evaluation, LinearOutcome, Timer
+
+
+class HostSystem:
+    """A problem ready for Newton's method on the CPU."""
+
+    def __init__(self, problem: Problem, timer: Timer) -> None:
+        self.problem, self.timer = problem, timer
+        self.points = np.asarray(problem.model.points)
+        count = len(self.points)
+        self.free = ~problem.held() * 1.0
+        self.blocks = [BlockKernel(block, self.points) for block in problem.model.blocks]
+        self.terms = [TermKernel(term, self.points) for term in problem.terms()]
+        self.live = [term for term in self.terms if not term.dead]
+        self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
+        self.term_forces = [VectorScatter(term.nodes, count) for term in self.terms]
+        self.symmetric = all(term.symmetric for term in self.live)
+        self.solver = HostLinearSolver(timer, symmetric=self.symmetric)
+        self._dead: tuple[float, NDArray] | None = None
+        self._pattern: Assembly | None = None
+
+    def zeros(self) -> NDArray:
+        """No displacement (nodes, 3) m."""
+        return np.zeros_like(self.points)
+
+    def array(self, values: object) -> NDArray:
+        """A nodal field on this system's device."""
+        return np.array(values, dtype=np.float64)
+
+    def prescribed(self, fraction: float) -> NDArray:
+        """Prescribed displacement (nodes, 3) m, zero where free."""
+        return np.asarray(self.problem.prescribed_displacement(fraction))
+
+    def external(self, displacement: NDArray, fraction: float) -> NDArray:
+        """External forces (nodes, 3) N."""
+        if self._dead is None or self._dead[0] != fraction:
+            self._dead = (fraction, self._sum(displacement, fraction, dead=True))
+        return self._dead[1] + self._sum(displacement, fraction, dead=False)
+
+    def _sum(self, displacement: NDArray, fraction: float, *, dead: bool) -> NDArray:
+        total = np.zeros_like(self.points)
+        for term, scatter in zip(self.terms, self.term_forces, strict=True):
+            if term.dead == dead:
+                total += scatter(term.forces(displacement, fraction))
+        return total
+
+    def evaluate(self, displacement: NDArray, fraction: float) -> Evaluation:
+        """Internal and external forces, energy and the smallest det F."""
+        with self.timer.part("residual"):
+            internal, energy, worst, square = np.zeros_like(self.points), 0.0, (np.inf, -1), 0.0
+            for block, scatter, source in zip(self.blocks, self.block_forces, self.problem.model.blocks, strict=True):
+                force, part, jacobian = block.evaluate(displacement)
+                internal += scatter(force)
+                energy += part
+                square += float(np.vdot(force, force))
+                at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
+                worst = min(worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(source.source[at])))
+            external = self.external(displacement, fraction)
+        return Evaluation(internal, external, energy, worst[0], worst[1], np.sqrt(square))
+
+    def linearize(self, displacement: NDArray, fraction: float) -> HostTangent:
+        """The assembled tangent."""
+        with self.timer.part("assembly"):
+            if self._pattern is None:
+                self._pattern = Assembly(self.blocks, self.live, len(self.points))
+            data = self._pattern.data(displacement, fraction)
+            matrix = self._pattern.pattern.matrix(data)
+        return HostTangent(self, matrix, self._pattern, self.points + displacement)
+
+
+class Assembly:
+    """Pattern and scatters of one problem."""
+
+    def __init__(self, blocks: list[BlockKernel], terms: list[TermKernel], count: int) -> None:
+        self.blocks, self.terms = blocks, terms
+        self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
+        self.batches: list[list[tuple[range, BlockScatter]]] = []
+        for block in blocks:
+            per = max(1, BATCH // block.chunks.size * 4 // block.element.nodes)
+            first, second = np.triu_indices(block.element.nodes)
+            batches = []
+            for start in range(0, len(block.gather), per):
+                chunks = range(start, min(start + per, len(block.gather)))
+                nodes = block.nodes[chunks.start * block.chunks.size : chunks.stop * block.chunks.size]
+                batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
+            self.batches.append(batches)
+        self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
+
+    def _term_slots(self, nodes: NDArray) -> NDArray:
+        return self.pattern.slots(nodes[:, :, None], nodes[:, None, :]).ravel()
+
+    def data(self, displacement: NDArray, fraction: float) -> NDArray:
+        """Blocks (nnz, 3, 3) of the tangent."""
+        half = np.zeros((len(self.pattern.indices), 9))
+        for block, batches in zip(self.blocks, self.batches, strict=True):
+            for chunks, scatter in batches:
+                calls = [block.tangents(displacement, chunk) for chunk in chunks]
+                values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
+                scatter.add(half, values[: scatter.matrix.shape[1]])
+        skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None
+        for term, scatter in zip(self.terms, self.term_scatter, strict=True):
+            blocks = 0.5 * term.tangents(displacement, fraction).reshape(-1, 9)
+            scatter.add(half, blocks)
+            if skew is not None and not term.symmetric:
+                scatter.add(skew, blocks)
+        data = half.reshape(-1, 3, 3)
+        data = data + data[self.pattern.transposed].transpose(0, 2, 1)
+        if skew is not None:
+            part = skew.reshape(-1, 3, 3)
+            data += part - part[self.pattern.transposed].transpose(0, 2, 1)
+        return data
+
+
+@dataclass
+class HostTangent:
+    """An assembled tangent."""
+
+    system: HostSystem
+    matrix: sparse.bsr_matrix
+    assembly: Assembly
+    positions: NDArray
+
+    def product(self, direction: NDArray) -> NDArray:
+        """K d (nodes, 3) N, held components included."""
+        return (self.matrix @ direction.ravel()).reshape(-1, 3)
+
+    def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
+        """Solve for the free components; held ones are zero."""
+        with self.system.timer.part("assembly"):
+            free = self.system.free
+            pattern = self.assembly.pattern
+            rows = np.repeat(np.arange(pattern.count), np.diff(pattern.indptr))
+            data = np.asarray(self.matrix.data) * free[rows][:, :, None]
+            data *= free[pattern.indices][:, None, :]
+            data[pattern.diagonal] += (1.0 - free)[:, :, None] * np.eye(3)
+            matrix = pattern.matrix(data)
+        return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)

@@ -1,0 +1,118 @@
+"""Compiled kernels of the host path: one shape per element type, so that another mesh compiles nothing new."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from numpy.typing import NDArray
+
+from .elements.base import Element, ElementEvaluation
+from .materials import Material
+from .model import ElementBlock
+from .terms import Term
+
+TERM_CHUNK = 4096
+
+
+@partial(jax.jit, static_argnames="element")
+def evaluate_elements(element: Element, material: Material, reference: Array, displacement: Array) -> ElementEvaluation:
+    """Force, energy and smallest det F of a chunk (chunk, n, 3)."""
+    return element.evaluate(reference, displacement, material.energy_density)
+
+
+@partial(jax.jit, static_argnames="element")
+def element_tangents(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    """Stiffness blocks (chunk, pairs, 9) of a chunk."""
+    return element.tangent(reference, displacement, material.energy_density)
+
+
+@jax.jit
+def term_forces(term: Term, reference: Array, displacement: Array, fraction: Array) -> Array:
+    """Forces (chunk, m, 3) of a chunk of groups."""
+    return term.forces(reference, displacement, fraction)
+
+
+@jax.jit
+def term_tangents(term: Term, reference: Array, displacement: Array, fraction: Array) -> Array:
+    """Stiffness (chunk, m, m, 3, 3) of a chunk of groups."""
+    return term.tangents(reference, displacement, fraction)
+
+
+class Chunks:
+    """Rows 0 … count cut into chunks of one size; the last one repeats its last row."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self.count, self.size = count, size
+        self.rows = [np.minimum(np.arange(s, s + size), count - 1) for s in range(0, count, size)]
+
+    def slices(self) -> list[slice]:
+        """Where each chunk's true rows lie."""
+        return [slice(s, min(s + self.size, self.count)) for s in range(0, self.count, self.size)]
+
+
+class BlockKernel:
+    """Chunked kernels of one element block."""
+
+    def __init__(self, block: ElementBlock, points: NDArray) -> None:
+        self.element = block.element
+        self.nodes = np.asarray(block.nodes)
+        self.chunks = Chunks(len(self.nodes), block.element.chunk)
+        self.gather = [self.nodes[rows] for rows in self.chunks.rows]
+        self.reference = [jnp.asarray(points[nodes]) for nodes in self.gather]
+        self.material = [
+            jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), block.material)
+            for rows in self.chunks.rows
+        ]
+
+    def evaluate(self, displacement: NDArray) -> tuple[NDArray, float, NDArray]:
+        """Forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
+        calls = [
+            evaluate_elements(self.element, material, reference, displacement[nodes])
+            for material, reference, nodes in zip(self.material, self.reference, self.gather, strict=True)
+        ]
+        force = np.empty((*self.nodes.shape, 3))
+        jacobian, energy = np.empty(len(self.nodes)), 0.0
+        for rows, call in zip(self.chunks.slices(), calls, strict=True):
+            true = rows.stop - rows.start
+            force[rows] = np.asarray(call.force)[:true]
+            jacobian[rows] = np.asarray(call.min_jacobian)[:true]
+            energy += float(np.asarray(call.energy)[:true].sum())
+        return force, energy, jacobian
+
+    def tangents(self, displacement: NDArray, chunk: int) -> Array:
+        """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
+        nodes = self.gather[chunk]
+        return element_tangents(self.element, self.material[chunk], self.reference[chunk], displacement[nodes])
+
+
+class TermKernel:
+    """Chunked kernels of one term."""
+
+    def __init__(self, term: Term, points: NDArray) -> None:
+        self.dead, self.symmetric = term.dead, term.symmetric
+        self.nodes = np.asarray(term.nodes)
+        count = len(self.nodes)
+        self.chunks = Chunks(count, min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()))
+        self.gather = [self.nodes[rows] for rows in self.chunks.rows]
+        self.reference = [points[nodes] for nodes in self.gather]
+        self.term = [jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], term) for rows in self.chunks.rows]
+
+    def forces(self, displacement: NDArray, fraction: float) -> NDArray:
+        """Forces (groups, m, 3) N."""
+        return self._collect(term_forces, displacement, fraction)
+
+    def tangents(self, displacement: NDArray, fraction: float) -> NDArray:
+        """Stiffness (groups, m, m, 3, 3) N/m."""
+        return self._collect(term_tangents, displacement, fraction)
+
+    def _collect(self, kernel: Any, displacement: NDArray, fraction: float) -> NDArray:
+        calls = [
+            kernel(term, reference, displacement[nodes], np.float64(fraction))
+            for term, reference, nodes in zip(self.term, self.reference, self.gather, strict=True)
+        ]
+        return np.concatenate([np.asarray(call) for call in calls])[: len(self.nodes)]

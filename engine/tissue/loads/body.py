@@ -1,0 +1,91 @@
+"""Forces on the volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ..elements.base import Element
+from ..model import Model
+from ..terms import Schedule, Term, schedule
+
+STANDARD_GRAVITY = 9.80665
+"""m/s² (CGPM 1901)."""
+
+
+class Gravity(eqx.Module):
+    """Weight: f = ∫ ρ g N dV.
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | g `acceleration` | in LPS axes; (0, +9.80665, 0) for a patient lying on the back | m/s² |
+    | ρ | the region's density | kg/m³ |
+    """
+
+    acceleration: Float[Array, "3"]
+    when: Schedule
+
+    def __init__(
+        self, acceleration: Sequence[float] = (0.0, STANDARD_GRAVITY, 0.0), *, during: Sequence[float] = (0.0, 1.0)
+    ) -> None:
+        self.acceleration, self.when = jnp.asarray(acceleration, float), schedule(during)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term per element block."""
+        return [
+            BodyTerm(
+                block.nodes,
+                jnp.broadcast_to(self.acceleration, (len(block.nodes), 3)) * block.density[:, None],
+                block.element,
+                self.when,
+                None,
+            )
+            for block in model.blocks
+        ]
+
+
+class BodyForce(eqx.Module):
+    """A force per reference volume b(X) [N/m³], given as a function of the reference position (3,) [m]."""
+
+    density: Callable[[Array], Array] = eqx.field(static=True)
+    when: Schedule
+
+    def __init__(self, density: Callable[[Array], Array], *, during: Sequence[float] = (0.0, 1.0)) -> None:
+        self.density, self.when = density, schedule(during)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term per element block."""
+        return [
+            BodyTerm(block.nodes, jnp.ones((len(block.nodes), 3)), block.element, self.when, self.density)
+            for block in model.blocks
+        ]
+
+
+class BodyTerm(Term):
+    """∫ b N dV over one element, by the element's rule for loads."""
+
+    nodes: Int[Array, "groups m"]
+    intensity: Float[Array, "groups 3"]
+    element: Element = eqx.field(static=True)
+    when: Schedule
+    field: Callable[[Array], Array] | None = eqx.field(static=True)
+
+    @property
+    def dead(self) -> bool:
+        """Always."""
+        return True
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Consistent nodal forces [N]."""
+        rule = self.element.load_quadrature
+        shape = jnp.asarray(self.element.shape(rule.points))
+        _, weight = self.element.geometry(reference[None], rule)
+        weight = weight[:, 0] * self.when(fraction)
+        if self.field is None:
+            return (weight @ shape)[:, None] * self.intensity
+        values = jax.vmap(self.field)(shape @ reference) * self.intensity
+        return jnp.einsum("q,qa,qi->ai", weight, shape, values)

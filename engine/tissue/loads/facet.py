@@ -1,0 +1,111 @@
+"""Forces on facets: a pressure that follows the surface, and a traction that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..elements.base import FacetElement
+from ..facets import closed_or_held, facet_frames, outward
+from ..model import Model
+from ..terms import Schedule, Term, schedule
+
+
+class Pressure(eqx.Module):
+    """A pressure that follows the deforming surface: f_a = −p ∫ N_a (∂x/∂ξ × ∂x/∂η) dξ dη.
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | p `pressure` | positive presses against the outward normal, into the body | Pa |
+    | `facets` | a facet set, normals outward | – |
+
+    Its stiffness is symmetric over a closed surface or one whose rim is held (Bonet and Wood, section 8.5.2);
+    `symmetric` = None finds out, and an open free rim makes the solver use GMRES.
+    """
+
+    facets: str = eqx.field(static=True)
+    pressure: Float[Array, ""]
+    when: Schedule
+    symmetric: bool | None = eqx.field(static=True)
+
+    def __init__(
+        self, facets: str, pressure: float, *, during: Sequence[float] = (0.0, 1.0), symmetric: bool | None = None
+    ) -> None:
+        self.facets, self.pressure, self.when = facets, jnp.asarray(pressure, float), schedule(during)
+        self.symmetric = symmetric
+
+    def check(self, model: Model) -> None:
+        """Raise where a boundary facet's normal points into the body."""
+        outward(model, self.facets)
+
+    def bind(self, model: Model, held: np.ndarray | None = None) -> list[Term]:
+        """One term. `held` (nodes,) marks nodes whose three components are prescribed."""
+        facets = model.facets_of(self.facets)
+        symmetric = closed_or_held(facets[:, :3], held) if self.symmetric is None else self.symmetric
+        pressure = jnp.broadcast_to(self.pressure, (len(facets),))
+        return [PressureTerm(jnp.asarray(facets), pressure, model.element.facet, self.when, symmetric)]
+
+
+class Traction(eqx.Module):
+    """A dead load: f_a = ∫ N_a t dA over the reference surface; t [Pa] in LPS axes keeps its direction."""
+
+    facets: str = eqx.field(static=True)
+    traction: Float[Array, "3"]
+    when: Schedule
+
+    def __init__(self, facets: str, traction: Sequence[float], *, during: Sequence[float] = (0.0, 1.0)) -> None:
+        self.facets, self.traction, self.when = facets, jnp.asarray(traction, float), schedule(during)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term."""
+        facets = model.facets_of(self.facets)
+        traction = jnp.broadcast_to(self.traction, (len(facets), 3))
+        return [TractionTerm(jnp.asarray(facets), traction, model.element.facet, self.when)]
+
+
+class PressureTerm(Term):
+    """Follower pressure on one facet."""
+
+    nodes: Int[Array, "groups m"]
+    pressure: Float[Array, " groups"]
+    facet: FacetElement = eqx.field(static=True)
+    when: Schedule
+    conservative: bool = eqx.field(static=True)
+
+    @property
+    def symmetric(self) -> bool:
+        """Over a closed surface, or one whose rim is held."""
+        return self.conservative
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Nodal forces [N] on the deformed facet."""
+        shape, normal = facet_frames(self.facet, reference + displacement)
+        return (
+            -self.pressure
+            * self.when(fraction)
+            * jnp.einsum("q,qa,qi->ai", self.facet.quadrature.weights, shape, normal)
+        )
+
+
+class TractionTerm(Term):
+    """Dead traction on one facet."""
+
+    nodes: Int[Array, "groups m"]
+    traction: Float[Array, "groups 3"]
+    facet: FacetElement = eqx.field(static=True)
+    when: Schedule
+
+    @property
+    def dead(self) -> bool:
+        """Always."""
+        return True
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Nodal forces [N] on the reference facet."""
+        shape, normal = facet_frames(self.facet, reference)
+        area = self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1)
+        return self.when(fraction) * (area @ shape)[:, None] * self.traction

@@ -1,0 +1,48 @@
+"""Compressible neo-Hookean material: the first choice for soft tissue at moderate strain."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from ..tensors import Scalar, Tensor, determinant, squared_norm
+from .base import Material, lame_parameters, lame_problems
+
+
+class NeoHookean(Material):
+    """W = μ/2 (I₁ − 3) − μ ln J + λ/2 (ln J)².
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | μ `shear_modulus` | shear modulus | Pa |
+    | λ `lame` | Lamé's first parameter | Pa |
+    | I₁ | F : F | – |
+    | J | det F | – |
+
+    P = μ (F − F⁻ᵀ) + λ ln J F⁻ᵀ. Source: Bonet and Wood, *Nonlinear Continuum Mechanics for Finite Element
+    Analysis*, 2nd ed., eq. 6.27.
+    """
+
+    shear_modulus: Scalar
+    lame: Scalar
+    name: ClassVar[str] = "neo-hookean"
+
+    @classmethod
+    def from_young(cls, young_modulus: float, poisson_ratio: float) -> NeoHookean:
+        """From E [Pa] and ν of small strains.
+
+        Raises:
+            SolverError: E not positive or below 10 Pa, ν ≥ 0.5.
+        """
+        return cls(*lame_parameters(young_modulus, poisson_ratio))
+
+    def energy_density(self, deformation_gradient: Tensor) -> Scalar:
+        """W(F) [J/m³]."""
+        log_volume = jnp.log(determinant(deformation_gradient))
+        stretch = 0.5 * self.shear_modulus * (squared_norm(deformation_gradient) - 3.0)
+        return stretch - self.shear_modulus * log_volume + 0.5 * self.lame * log_volume * log_volume
+
+    def problems(self) -> list[str]:
+        """Moduli that are not finite, not positive or implausibly small."""
+        return lame_problems(self.shear_modulus, self.lame)

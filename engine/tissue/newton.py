@@ -1,0 +1,175 @@
+"""Newton's method for one load step: inexact, with a line search that keeps det F > 0.
+
+Prescribed motion is part of the iteration: a step d closes the gap of the held components and solves
+K_ff d_f = −r_f − K_fc d_c for the others, so that shortening the step shortens both and nothing is torn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from .solution import ResultCode
+from .system import Evaluation, NodalField, System
+
+ROUND_OFF = 64 * np.finfo(float).eps
+FORCING_MAX = 0.1
+JACOBIAN_SHARE = 0.05
+"""A trial step may not take det F below this share of what it was."""
+MAX_TRIALS = 12
+SLOPE = 0.9
+
+
+@dataclass
+class NewtonRecord:
+    """What happened in one call."""
+
+    residuals: list[float] = field(default_factory=list)
+    newton_iterations: int = 0
+    linear_iterations: int = 0
+    line_search_steps: int = 0
+
+
+class NewtonOutcome(NamedTuple):
+    """How one load step ended, and where."""
+
+    result: ResultCode
+    displacement: NodalField
+    evaluation: Evaluation
+    record: NewtonRecord
+
+
+class Trial(NamedTuple):
+    """An accepted step length, or the reason why none was found."""
+
+    length: float
+    displacement: NodalField
+    evaluation: Evaluation
+    failure: ResultCode | None = None
+
+
+def norm(values: NodalField) -> float:
+    """Euclidean norm."""
+    return float((values * values).sum()) ** 0.5
+
+
+def dot(left: NodalField, right: NodalField) -> float:
+    """Inner product."""
+    return float((left * right).sum())
+
+
+def newton(
+    system: System,
+    displacement: NodalField,
+    fraction: float,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    tell: Callable[[int, float], None],
+) -> NewtonOutcome:
+    """Equilibrium at one load fraction, from a displacement with det F > 0.
+
+    Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
+    round-off of the element forces.
+    """
+    record, free = NewtonRecord(), system.free
+    target = system.prescribed(fraction)
+    now = system.evaluate(displacement, fraction)
+    if not now.min_jacobian > 0:
+        return NewtonOutcome(ResultCode.inverted_element, displacement, now, record)
+    forcing = Forcing()
+    for _ in range(max_iterations + 1):
+        gap = (target - displacement) * (1.0 - free)
+        moving = norm(gap) > 0.0
+        size, scale = norm(now.residual * free), force_scale(now, free)
+        record.residuals.append(size / scale if scale > 0 else size)
+        tell(record.newton_iterations, record.residuals[-1])
+        if not np.isfinite(size):
+            return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
+        if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm):
+            return NewtonOutcome(ResultCode.converged, displacement, now, record)
+        if record.newton_iterations == max_iterations:
+            break
+        tangent = system.linearize(displacement, fraction)
+        drag = tangent.product(gap) * free if moving else 0.0 * gap
+        rhs = -(now.residual * free + drag)
+        target_share = 0.0 if moving else 0.3 * tolerance * scale / size
+        linear = tangent.solve(rhs, forcing.next(norm(rhs), target_share))
+        record.newton_iterations += 1
+        record.linear_iterations += linear.iterations
+        if not linear.converged and not linear.indefinite and linear.iterations == 0:
+            return NewtonOutcome(ResultCode.linear_solver_stalled, displacement, now, record)
+        trial = search(system, displacement, fraction, linear.solution * free + gap, now, drag, record)
+        if trial.failure is not None:
+            return NewtonOutcome(trial.failure, displacement, now, record)
+        displacement, now = trial.displacement, trial.evaluation
+        if trial.length == 1.0:
+            displacement = displacement * free + target * (1.0 - free)
+    return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
+
+
+def force_scale(now: Evaluation, free: NodalField) -> float:
+    """The larger of the external forces and the reactions [N]: what a residual is compared with."""
+    return max(norm(now.external), norm(now.residual * (1.0 - free)))
+
+
+class Forcing:
+    """How exactly to solve the linear system: Eisenstat and Walker (1996), choice 2, γ = 0.9, α = 2."""
+
+    def __init__(self) -> None:
+        self.before: float | None = None
+        self.last = FORCING_MAX
+
+    def next(self, size: float, floor: float) -> float:
+        """The tolerance for a right-hand side of this norm; never much finer than `floor`."""
+        value = FORCING_MAX
+        if self.before:
+            value = 0.9 * (size / self.before) ** 2
+            guard = 0.9 * self.last**2
+            value = max(value, guard) if guard > 0.1 else value
+        self.before, self.last = size, min(max(value, floor, 1e-10), FORCING_MAX)
+        return self.last
+
+
+def search(
+    system: System,
+    displacement: NodalField,
+    fraction: float,
+    step: NodalField,
+    now: Evaluation,
+    drag: NodalField,
+    record: NewtonRecord,
+) -> Trial:
+    """The first step length of 1, … with det F > 0 that lowers the residual or the slope along the step.
+
+    Merit: g(α) = r_f(u + α d) + (1 − α) K_fc d_c, which is the residual of the problem whose gap is closed to α.
+    """
+    free = system.free
+    start = now.residual * free + drag
+    size, slope = norm(start), dot(step, start)
+    length, failure = 1.0, ResultCode.newton_diverged
+    best: Trial | None = None
+    best_size = np.inf
+    for _ in range(MAX_TRIALS):
+        trial = displacement + length * step
+        after = system.evaluate(trial, fraction)
+        if not after.min_jacobian > JACOBIAN_SHARE * min(now.min_jacobian, 1.0):
+            failure, factor = ResultCode.inverted_element, 0.5
+        else:
+            merit = after.residual * free + (1.0 - length) * drag
+            along, left = dot(step, merit), norm(merit)
+            if left <= (1.0 - 1e-4 * length) * size or abs(along) <= SLOPE * abs(slope):
+                return Trial(length, trial, after)
+            if np.isfinite(left) and left < best_size:
+                best, best_size = Trial(length, trial, after), left
+            failure = ResultCode.newton_diverged
+            secant = slope / (slope - along) if slope != along else 0.5
+            factor = float(np.clip(secant, 0.1, 0.5)) if np.isfinite(secant) else 0.25
+        record.line_search_steps += 1
+        length *= factor
+    if best is not None and best_size < 2.0 * size:
+        return best
+    return Trial(0.0, displacement, now, failure)

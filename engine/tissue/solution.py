@@ -1,0 +1,152 @@
+"""`State`, `Solution` and the named results of a solve."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from ...imaging.errors import SolverError
+
+
+class ResultCode(enum.Enum):
+    """How a solve ended."""
+
+    converged = "converged"
+    newton_diverged = "Newton's method did not converge"
+    inverted_element = "an element would turn inside out"
+    step_too_small = "the load step became too small"
+    linear_solver_stalled = "the linear solver stalled"
+    unstable = "the body buckles or the material loses stiffness"
+    floating_body = "a part of the body is not held"
+
+    @property
+    def advice(self) -> str:
+        """What to try."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    ResultCode.converged: "",
+    ResultCode.newton_diverged: "Use more load steps, or a smaller load; check units (Pa, m, N) and the mesh quality",
+    ResultCode.inverted_element: "Use more load steps, a smaller motion, or a finer and better shaped mesh where it is",
+    ResultCode.step_too_small: "The load may exceed what the body can carry: check units, loads and supports",
+    ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios above 1e6",
+    ResultCode.unstable: "Use smaller load steps or prescribe a motion in place of a force",
+    ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",
+}
+
+
+class State(eqx.Module):
+    """The body at one load fraction.
+
+    Attributes:
+        load_fraction: 0 at rest, 1 at full load.
+        displacement: m, LPS axes; rows as `Model.points` (the nodes of the mesh first).
+    """
+
+    load_fraction: float
+    displacement: Float[Array, "nodes 3"]
+
+
+@dataclass(frozen=True)
+class StepStatistics:
+    """Of one attempted load step.
+
+    Attributes:
+        load_fraction: where it ended, or was meant to end.
+        result: how it ended.
+        newton_iterations: tangents built.
+        linear_iterations: Krylov iterations in all.
+        residuals: ‖residual‖ / force scale, before each iteration and at the end.
+        line_search_steps: shortened trial steps.
+        energy: strain energy [J].
+        min_jacobian: smallest det F.
+    """
+
+    load_fraction: float
+    result: ResultCode
+    newton_iterations: int = 0
+    linear_iterations: int = 0
+    residuals: tuple[float, ...] = ()
+    line_search_steps: int = 0
+    energy: float = 0.0
+    min_jacobian: float = 1.0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of a whole solve; seconds by part: setup, residual, assembly, preconditioner, krylov, total, compile.
+
+    Attributes:
+        steps: every attempt, failed ones too.
+        cutbacks: load steps that were tried again with a smaller load.
+        seconds: by part; `compile` is contained in the others.
+        unknowns: free displacement components.
+        elements: number of elements.
+        linear_solver: which one was used.
+        preconditioners: how often it was built.
+        tolerance: on ‖residual‖ / force scale.
+    """
+
+    steps: tuple[StepStatistics, ...] = ()
+    cutbacks: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    unknowns: int = 0
+    elements: int = 0
+    linear_solver: str = ""
+    preconditioners: int = 0
+    tolerance: float = 0.0
+
+    @property
+    def newton_iterations(self) -> int:
+        """Over all attempts."""
+        return sum(step.newton_iterations for step in self.steps)
+
+    @property
+    def linear_iterations(self) -> int:
+        """Over all attempts."""
+        return sum(step.linear_iterations for step in self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solve gave.
+
+    Attributes:
+        result: how it ended; anything but `converged` means that the full load was not reached.
+        states: converged states only, at the requested load fractions in order (the rest state is not one).
+        statistics: iterations, residuals, times.
+        where: which element or load fraction a failure concerns.
+    """
+
+    result: ResultCode
+    states: tuple[State, ...]
+    statistics: Statistics
+    where: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether the full load was reached."""
+        return self.result is ResultCode.converged
+
+    def require_converged(self) -> Solution:
+        """This solution, if it reached the full load.
+
+        Raises:
+            SolverError: it did not.
+        """
+        if not self.converged:
+            raise SolverError(self.result.value, where=self.where, advice=self.result.advice)
+        return self
+
+    @property
+    def final(self) -> State:
+        """The state at full load.
+
+        Raises:
+            SolverError: the solve did not reach it.
+        """
+        return self.require_converged().states[-1]

@@ -1,0 +1,220 @@
+"""Quasi-static equilibrium under growing load.
+
+model = Model.from_mesh(mesh, {"liver": NeoHookean.from_young(5e3, 0.45)}, density=1060.0, element="T4")
+problem = model.problem(
+    loads=[Gravity((0, 9.81, 0)), Pressure("lumen", 16000.0)],
+    supports=[Springs("diaphragm", 1e5), Fixed("end_0")],
+    prescribed=[Grasp("patch", path=[(0, -0.02, 0), (0, -0.04, 0.01)])],
+)
+solution = solve(problem, load_steps=10, progress=progress)
+displacement = solution.final.displacement  # (nodes, 3) m; raises where the solve did not converge
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...imaging.errors import SolverError
+from ...imaging.progress import Progress, silent
+from ..precision import require_float64
+from .newton import NewtonOutcome, newton
+from .problem import Problem
+from .solution import ResultCode, Solution, State, Statistics, StepStatistics
+from .system import NodalField, System, Timer
+from .systems import make_system
+
+MAX_CUTBACKS = 8
+GROWTH = 1.5
+EASY_ITERATIONS = 6
+
+
+def solve(
+    problem: Problem,
+    *,
+    load_steps: int | Sequence[float] = 1,
+    tolerance: float = 1e-8,
+    max_iterations: int = 25,
+    start: State | None = None,
+    linear_solver: str = "auto",
+    progress: Progress = silent,
+) -> Solution:
+    """The body in equilibrium at each load step.
+
+    Args:
+        problem: what is solved.
+        load_steps: how many equal steps, or the load fractions (rising, the last is full load) at which a state is
+            wanted. A step that fails is halved and tried again; states are kept at the wanted fractions only.
+        tolerance: on ‖residual‖ relative to the larger of external forces and reactions.
+        max_iterations: Newton iterations per load step.
+        start: a state to begin from (warm start): its displacement is the first guess of the first step.
+        linear_solver: `"host"` (assembled matrix, multigrid on the CPU), `"device"` (everything stays on the
+            device), or `"auto"`: the host for arrays on a CPU, else the device.
+        progress: called at every Newton iteration; raising in it, or Ctrl-C, stops the solve.
+
+    Returns:
+        A solution whose `result` says how it ended. A failed solve keeps the load steps that did converge.
+
+    Raises:
+        SolverError: 64-bit floats are off, or an argument is out of range.
+    """
+    require_float64()
+    fractions = _fractions(load_steps)
+    if not 0 < tolerance < 1:
+        raise SolverError(f"a tolerance of {tolerance} is not possible", where="solve", advice="Use 1e-6 to 1e-10")
+    timer = Timer()
+    with timer.part("total"), compile_seconds(timer):
+        with timer.part("setup"):
+            system = make_system(problem, linear_solver, timer)
+        march = March(system, fractions, tolerance, max_iterations, progress)
+        result, where = march.run(start)
+    model = problem.model
+    statistics = Statistics(
+        steps=tuple(march.steps),
+        cutbacks=march.cutbacks,
+        seconds=dict(timer.seconds),
+        unknowns=int(np.asarray(system.free).sum()),
+        elements=sum(len(block.nodes) for block in model.blocks),
+        linear_solver=type(system).__name__,
+        preconditioners=timer.counts["preconditioner"],
+        tolerance=tolerance,
+    )
+    return Solution(result, tuple(march.states), statistics, where)
+
+
+class March:
+    """Goes through the load steps: extrapolates, cuts back, grows again."""
+
+    def __init__(
+        self, system: System, fractions: list[float], tolerance: float, max_iterations: int, progress: Progress
+    ) -> None:
+        self.system, self.fractions, self.progress = system, fractions, progress
+        self.tolerance, self.max_iterations = tolerance, max_iterations
+        self.states: list[State] = []
+        self.steps: list[StepStatistics] = []
+        self.cutbacks = 0
+        self.history: list[tuple[float, NodalField]] = []
+
+    def run(self, start: State | None) -> tuple[ResultCode, str]:
+        """All load steps, until one fails for good."""
+        now = 0.0
+        guess = None if start is None else self.system.array(start.displacement)
+        self.history = [(0.0, self.system.zeros())]
+        for wanted in self.fractions:
+            length, smallest = wanted - now, (wanted - now) / 2**MAX_CUTBACKS
+            while now < wanted:
+                goal = wanted if now + length > wanted - 0.5 * smallest else now + length
+                outcome = self._step(goal, guess)
+                guess = None
+                if outcome.result is ResultCode.converged:
+                    now = goal
+                    easy = outcome.record.newton_iterations <= EASY_ITERATIONS
+                    length *= GROWTH if easy else 1.0
+                    continue
+                self.cutbacks += 1
+                length = (goal - now) / 2
+                if length < smallest:
+                    return self._failure(outcome, now, goal)
+            self.states.append(State(now, _kept(self.history[-1][1])))
+        self.progress(1.0, "equilibrium found")
+        return ResultCode.converged, ""
+
+    def _step(self, goal: float, guess: NodalField | None) -> NewtonOutcome:
+        def tell(iteration: int, residual: float) -> None:
+            done = np.clip(np.log10(max(residual, 1e-300)) / np.log10(self.tolerance), 0.0, 1.0)
+            before = self.history[-1][0]
+            text = f"load {100 * goal:.0f} %, iteration {iteration}, residual {residual:.1e}"
+            self.progress(float(before + (goal - before) * 0.9 * done), text)
+
+        first = self._extrapolate(goal) if guess is None else guess
+        outcome = self._newton(first, goal, tell)
+        if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
+            outcome = self._newton(self.history[-1][1], goal, tell)
+        record = outcome.record
+        self.steps.append(
+            StepStatistics(
+                goal,
+                outcome.result,
+                record.newton_iterations,
+                record.linear_iterations,
+                tuple(record.residuals),
+                record.line_search_steps,
+                outcome.evaluation.energy,
+                outcome.evaluation.min_jacobian,
+            )
+        )
+        if outcome.result is ResultCode.converged:
+            self.history = [*self.history[-1:], (goal, outcome.displacement)]
+        return outcome
+
+    def _newton(self, first: NodalField, goal: float, tell: object) -> NewtonOutcome:
+        return newton(
+            self.system,
+            first,
+            goal,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            tell=tell,  # pyright: ignore[reportArgumentType]
+        )
+
+    def _extrapolate(self, goal: float) -> NodalField:
+        """A first guess from the last two states, along the straight line."""
+        last, displacement = self.history[-1]
+        if len(self.history) < 2 or last == self.history[-2][0]:
+            return displacement
+        before, older = self.history[-2]
+        return displacement + (goal - last) / (last - before) * (displacement - older)
+
+    def _failure(self, outcome: NewtonOutcome, now: float, goal: float) -> tuple[ResultCode, str]:
+        where = f"between {100 * now:.4g} % and {100 * goal:.4g} % of the load"
+        if outcome.result is ResultCode.inverted_element:
+            where += f", element {outcome.evaluation.worst_element}"
+        return outcome.result, where
+
+
+def _kept(displacement: NodalField) -> NodalField:
+    import jax.numpy as jnp
+
+    return jnp.asarray(displacement)
+
+
+def _fractions(load_steps: int | Sequence[float]) -> list[float]:
+    if isinstance(load_steps, int):
+        if load_steps < 1:
+            raise SolverError(f"{load_steps} load steps are not possible", where="load_steps", advice="Use 1 or more")
+        return [(k + 1) / load_steps for k in range(load_steps)]
+    fractions = [float(f) for f in load_steps]
+    if not fractions or min(np.diff([0.0, *fractions])) <= 0 or abs(fractions[-1] - 1.0) > 1e-12:
+        raise SolverError(f"load fractions {fractions} must rise from above 0 to 1", where="load_steps")
+    return [*fractions[:-1], 1.0]
+
+
+class compile_seconds:
+    """Adds what JAX spends on tracing and compiling to a timer."""
+
+    def __init__(self, timer: Timer) -> None:
+        self.timer = timer
+
+    def __enter__(self) -> None:
+        import jax
+
+        self.start = time.perf_counter()
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+
+    def __exit__(self, *_: object) -> None:
+        import jax
+
+        jax.monitoring.unregister_event_duration_listener(self._listen)
+
+    def _listen(self, event: str, seconds: float, **_: object) -> None:
+        if event in _COMPILE_EVENTS:
+            self.timer.seconds["compile"] += seconds
+
+
+_COMPILE_EVENTS = {
+    "/jax/core/compile/jaxpr_trace_duration",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration",
+    "/jax/core/compile/backend_compile_duration",
+}

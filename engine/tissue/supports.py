@@ -1,0 +1,162 @@
+"""Supports: held nodes, elastic beds and ligaments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ...imaging.errors import SolverError
+from .elements.base import FacetElement
+from .facets import facet_frames
+from .model import Model
+from .terms import Constraint, Term, components_of
+
+
+class Fixed(eqx.Module):
+    """Nodes of a set that do not move, in the components named (`"xyz"`, LPS)."""
+
+    nodes: str = eqx.field(static=True)
+    components: str = eqx.field(static=True, default="xyz")
+
+    def bind(self, model: Model) -> list[Constraint]:
+        """One constraint."""
+        return [FixedNodes(model.nodes_of(self.nodes), components_of(self.components), f"Fixed({self.nodes!r})")]
+
+
+class FixedNodes(Constraint):
+    """Zero displacement."""
+
+    nodes: Int[np.ndarray, " n"]
+    components: tuple[bool, bool, bool] = eqx.field(static=True)
+    label: str = eqx.field(static=True)
+
+    def values(self, points: Array, fraction: Array | float) -> Array:
+        """Zero [m]."""
+        return jnp.zeros((len(self.nodes), 3))
+
+
+class Springs(eqx.Module):
+    """An elastic bed: traction −kₙ n n·u − kₜ (u − n n·u) on the reference surface (Robin condition).
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | kₙ `stiffness` | force per area and displacement along the normal | N/m³ |
+    | kₜ `tangential` | the same along the surface; None takes kₙ, 0 lets it slide | N/m³ |
+    """
+
+    facets: str = eqx.field(static=True)
+    stiffness: Float[Array, ""]
+    tangential: Float[Array, ""]
+
+    def __init__(self, facets: str, stiffness: float, tangential: float | None = None) -> None:
+        self.facets = facets
+        self.stiffness = _stiffness(stiffness, facets)
+        self.tangential = _stiffness(stiffness if tangential is None else tangential, facets)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term."""
+        facets = model.facets_of(self.facets)
+        spread = [jnp.broadcast_to(k, (len(facets),)) for k in (self.stiffness, self.tangential)]
+        return [BedTerm(jnp.asarray(facets), *spread, model.element.facet)]
+
+
+class PointSprings(eqx.Module):
+    """Springs from the nodes of a set to where they started: `stiffness` [N/m] in total, shared evenly."""
+
+    nodes: str = eqx.field(static=True)
+    stiffness: Float[Array, ""]
+
+    def __init__(self, nodes: str, stiffness: float) -> None:
+        self.nodes, self.stiffness = nodes, _stiffness(stiffness, nodes)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term."""
+        nodes = model.nodes_of(self.nodes)
+        share = jnp.broadcast_to(self.stiffness / len(nodes), (len(nodes),))
+        return [PointSpringTerm(jnp.asarray(nodes)[:, None], share)]
+
+
+class Ligament(eqx.Module):
+    """Strands from the nodes of a set to one anchor, which pull and never push: T = k max(ℓ − s ℓ₀, 0).
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | k `stiffness` | of the whole ligament, shared evenly by its strands | N/m |
+    | `anchor` | where it holds, LPS | m |
+    | s `slack` | rest length over distance at the start ℓ₀; 1 is just taut | – |
+    """
+
+    nodes: str = eqx.field(static=True)
+    stiffness: Float[Array, ""]
+    anchor: Float[Array, "3"]
+    slack: Float[Array, ""]
+
+    def __init__(self, nodes: str, stiffness: float, anchor: Sequence[float], *, slack: float = 1.0) -> None:
+        self.nodes, self.stiffness = nodes, _stiffness(stiffness, nodes)
+        self.anchor, self.slack = jnp.asarray(anchor, float), jnp.asarray(slack, float)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term."""
+        nodes = model.nodes_of(self.nodes)
+        count = len(nodes)
+        share = jnp.broadcast_to(self.stiffness / count, (count,))
+        anchors = jnp.broadcast_to(self.anchor, (count, 3))
+        return [LigamentTerm(jnp.asarray(nodes)[:, None], share, anchors, jnp.broadcast_to(self.slack, (count,)))]
+
+
+def _stiffness(value: float, name: str) -> Array:
+    if eqx.is_array(value):
+        return jnp.asarray(value)
+    if not (np.isfinite(value) and value >= 0):
+        raise SolverError(f"spring stiffness {value} is not possible", where=f"support on {name!r}")
+    return jnp.asarray(value, float)
+
+
+class BedTerm(Term):
+    """Robin springs on one facet."""
+
+    nodes: Int[Array, "groups m"]
+    stiffness: Float[Array, " groups"]
+    tangential: Float[Array, " groups"]
+    facet: FacetElement = eqx.field(static=True)
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Nodal forces [N]."""
+        shape, normal = facet_frames(self.facet, reference)
+        size = jnp.linalg.norm(normal, axis=1)
+        unit = normal / size[:, None]
+        moved = shape @ displacement
+        along = jnp.sum(moved * unit, axis=1)[:, None] * unit
+        traction = -self.stiffness * along - self.tangential * (moved - along)
+        return jnp.einsum("q,qa,qi->ai", self.facet.quadrature.weights * size, shape, traction)
+
+
+class PointSpringTerm(Term):
+    """A spring from one node to its reference position."""
+
+    nodes: Int[Array, "groups m"]
+    stiffness: Float[Array, " groups"]
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """−k u [N]."""
+        return -self.stiffness * displacement
+
+
+class LigamentTerm(Term):
+    """A strand from one node to its anchor."""
+
+    nodes: Int[Array, "groups m"]
+    stiffness: Float[Array, " groups"]
+    anchor: Float[Array, "groups 3"]
+    slack: Float[Array, " groups"]
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Tension along the strand [N]."""
+        rest = self.slack * jnp.linalg.norm(self.anchor - reference[0])
+        strand = self.anchor - reference[0] - displacement[0]
+        length = jnp.linalg.norm(strand)
+        return (self.stiffness * jnp.maximum(length - rest, 0.0) * strand / length)[None]

@@ -1,0 +1,97 @@
+"""What Newton's method needs of a problem, whether it lives on the host or on a device."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+NodalField = Any
+"""(nodes, 3) float64: a numpy array on the host, a JAX array on a device. Newton's method only adds, multiplies and sums."""
+
+
+class Evaluation(NamedTuple):
+    """At one displacement: forces (nodes, 3) N, strain energy J, the smallest det F and the mesh element it is in.
+
+    `force_norm` is the root of the sum of squares of all element forces before they cancel: round-off is relative to it.
+    """
+
+    internal: NodalField
+    external: NodalField
+    energy: float
+    min_jacobian: float
+    worst_element: int
+    force_norm: float
+
+    @property
+    def residual(self) -> NodalField:
+        """Internal minus external force [N]; at held nodes, the reaction."""
+        return self.internal - self.external
+
+
+class LinearOutcome(NamedTuple):
+    """Of a linear solve: solution (nodes, 3) m, iterations, whether the tolerance was met, whether curvature was negative."""
+
+    solution: NodalField
+    iterations: int
+    converged: bool
+    indefinite: bool = False
+
+
+class Tangent(Protocol):
+    """The derivative of internal minus external force."""
+
+    def product(self, direction: NodalField) -> NodalField:
+        """K d [N], held components included."""
+        ...
+
+    def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
+        """Solve K x = rhs for the free components to a relative residual; held ones are zero."""
+        ...
+
+
+class System(Protocol):
+    """A problem ready for Newton's method."""
+
+    free: NodalField
+    """1 where a component is free, 0 where it is prescribed."""
+
+    def zeros(self) -> NodalField:
+        """No displacement."""
+        ...
+
+    def array(self, values: Any) -> NodalField:
+        """A nodal field on this system's device."""
+        ...
+
+    def prescribed(self, fraction: float) -> NodalField:
+        """Prescribed displacement [m], zero where free."""
+        ...
+
+    def evaluate(self, displacement: NodalField, fraction: float) -> Evaluation:
+        """Forces, energy and smallest det F."""
+        ...
+
+    def linearize(self, displacement: NodalField, fraction: float) -> Tangent:
+        """The tangent at a displacement."""
+        ...
+
+
+class Timer:
+    """Seconds and counts spent by name."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.counts: defaultdict[str, int] = defaultdict(int)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the time of a block."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+            self.counts[name] += 1

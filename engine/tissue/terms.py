@@ -1,0 +1,89 @@
+"""Terms and constraints: what loads, supports and prescribed motions turn into on a model.
+
+The residual is a sum over terms. A term is a batch of small groups of nodes (a facet, a spring, an element) and
+a force law of one group; its tangent comes from autodiff. Contact, cables or dead weights are further terms.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+class Term(eqx.Module):
+    """External forces on groups of nodes.
+
+    Every field but `nodes` and the static ones is an array with one leading row per group.
+
+    Attributes:
+        nodes: nodes of each group.
+    """
+
+    nodes: eqx.AbstractVar[Int[Array, "groups m"]]
+
+    @property
+    def dead(self) -> bool:
+        """Whether the force does not depend on the displacement."""
+        return False
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the tangent of the whole term is symmetric, so that conjugate gradients apply."""
+        return True
+
+    @abc.abstractmethod
+    def force(
+        self, reference: Float[Array, "m 3"], displacement: Float[Array, "m 3"], fraction: Array
+    ) -> Float[Array, "m 3"]:
+        """Force [N] on the nodes of one group (fields sliced to that group) at a load fraction."""
+
+    def forces(self, reference: Array, displacement: Array, fraction: Array) -> Float[Array, "groups m 3"]:
+        """Force [N] on every group; reference and displacement (groups, m, 3) in m."""
+        return jax.vmap(type(self).force, in_axes=(0, 0, 0, None))(self, reference, displacement, fraction)
+
+    def tangents(self, reference: Array, displacement: Array, fraction: Array) -> Float[Array, "groups m m 3 3"]:
+        """−∂force_a/∂u_b [N/m]: what the term adds to the stiffness."""
+        slope = jax.vmap(jax.jacfwd(type(self).force, argnums=2), in_axes=(0, 0, 0, None))
+        return -jnp.transpose(slope(self, reference, displacement, fraction), (0, 1, 3, 2, 4))
+
+
+class Constraint(eqx.Module):
+    """Prescribed displacement of some components of some nodes."""
+
+    nodes: eqx.AbstractVar[Int[np.ndarray, " n"]]
+    components: eqx.AbstractVar[tuple[bool, bool, bool]]
+    label: eqx.AbstractVar[str]
+
+    @abc.abstractmethod
+    def values(self, points: Float[Array, "nodes 3"], fraction: Array | float) -> Float[Array, "n 3"]:
+        """Displacement [m] of the nodes at a load fraction; `points` are all reference positions [m]."""
+
+
+class Schedule(eqx.Module):
+    """When something acts: it grows linearly from 0 to 1 between two load fractions."""
+
+    start: float = eqx.field(static=True, default=0.0)
+    stop: float = eqx.field(static=True, default=1.0)
+
+    def __call__(self, fraction: Array | float) -> Array:
+        """Share in [0, 1] at a load fraction."""
+        if self.stop <= self.start:
+            return jnp.where(jnp.asarray(fraction) >= self.start, 1.0, 0.0)
+        return jnp.clip((fraction - self.start) / (self.stop - self.start), 0.0, 1.0)
+
+
+def schedule(during: Sequence[float]) -> Schedule:
+    """A schedule from a (start, stop) pair of load fractions."""
+    start, stop = during
+    return Schedule(float(start), float(stop))
+
+
+def components_of(letters: str) -> tuple[bool, bool, bool]:
+    """("x" in letters, "y" in letters, "z" in letters)."""
+    return ("x" in letters, "y" in letters, "z" in letters)
