@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .dicom_header import Frame, as_array
+from .dicom_frames import Frame, as_array
 from .errors import GeometryError
 
 SAME_PLACE_MM = 0.01

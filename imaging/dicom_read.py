@@ -90,13 +90,23 @@ def _decode(slices: list[Slice], progress: Progress) -> NDArray[np.float32]:
 
 def _values(stored: NDArray, one: Slice) -> NDArray[np.float32]:
     frame, instance = one.frame, one.instance
-    values = stored.astype(np.float32) if stored.dtype.itemsize < 4 else stored.astype(np.float64)
+    bits = _stored_bits(stored, instance.bits_stored, instance.high_bit)
+    values = bits.astype(np.float32) if bits.dtype.itemsize < 4 else bits.astype(np.float64)
     if frame.slope != 1.0 or frame.intercept != 0.0:
         values = values * values.dtype.type(frame.slope) + values.dtype.type(frame.intercept)
     if instance.padding and instance.modality == "CT":
         outside = (stored >= instance.padding[0]) & (stored <= instance.padding[-1])
         values[outside] = AIR_HU
     return values.astype(np.float32, copy=False)
+
+
+def _stored_bits(stored: NDArray, bits_stored: int, high_bit: int) -> NDArray:
+    """Only the bits that hold the value (PS3.5, 8.1.1), with the sign of signed ones; others may hold overlays."""
+    width = stored.dtype.itemsize * 8
+    if stored.dtype.kind not in "iu" or bits_stored >= width or high_bit >= width:
+        return stored
+    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    return (native << (width - 1 - high_bit)) >> (width - bits_stored)
 
 
 def _value_notes(slices: list[Slice]) -> list[str]:

@@ -1,32 +1,21 @@
-"""DICOM objects → stacks that could be a volume, and which of them is used.
+"""DICOM objects → stacks that could be a volume, however a series mixes them.
 
 A series is what one SeriesInstanceUID says, but not every series is one volume: a localiser may sit inside, and several
 echoes, phases or acquisitions repeat the same places. So a series is split by size, pixel spacing, orientation and
 frame of reference, and where places repeat, by whatever header element tells the repeats apart.
-
-Which stack is used, in this order:
- 1. evenly spaced and complete before not;
- 2. CT before MR before anything else;
- 3. at least half as long as the longest such stack (no test bolus, no slab of a few slices);
- 4. original before derived (no maximum intensity projections, no reformats where the source is there);
- 5. axial before other orientations;
- 6. slices at most 3 mm apart;
- 7. a soft reconstruction kernel before a sharp one (lung, bone), whose noise drowns soft tissue;
- 8. more slices, then thinner ones.
-Stacks equal in all of these are ranked by series number and UID, and a note says so.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from .dicom_frames import Frame
 from .dicom_geometry import SAME_PLACE_MM, StackGeometry, orientation_word, stack_geometry
-from .dicom_header import Frame, Instance
+from .dicom_header import Instance
 from .errors import GeometryError
 
 MIN_SLICES = 2
@@ -47,7 +36,7 @@ class Stack:
     """Slices of one series that belong together.
 
     Attributes:
-        key: short name by which `series=` chooses it: the series number, or number.part where a series was split.
+        key: short name by which `series=` chooses it: the series number, or number-part where a series was split.
         slices: in the order of the geometry where there is one.
         geometry: None where the slices have no place in the patient.
         why_not: why it cannot be used as a volume; empty if it can.
@@ -93,7 +82,7 @@ def stacks_of(instances: Iterable[Instance]) -> list[Stack]:
     for index, members in enumerate(ordered):
         number = members[0].series_number
         clear = bool(number) and numbers.count(number) == 1
-        stacks += _split(members, number if clear else f"#{index + 1}")
+        stacks += _split(members, number if clear else f"S{index + 1}")
     return stacks
 
 
@@ -105,13 +94,11 @@ def _split(members: list[Instance], key: str) -> list[Stack]:
     slices = [Slice(instance, frame) for instance in members for frame in instance.frames]
     if not slices:
         return [_listed_only(members, key)]
-    groups = _grouped(slices, _shape_key)
-    parts = [part for group in groups for part in _by_phase(group)]
-    parts.sort(key=len, reverse=True)
-    stacks = []
-    for index, part in enumerate(parts):
-        stacks.append(_stack(part, key if len(parts) == 1 else f"{key}.{index + 1}"))
-    return stacks
+    slices, copies = _without_copies(slices)
+    parts = [part for group in _same_shape(slices) for part in _by_phase(group)]
+    parts.sort(key=lambda part: len(part[0]), reverse=True)
+    keys = [key] if len(parts) == 1 else [f"{key}-{index + 1}" for index in range(len(parts))]
+    return [_stack(part, name, (*copies, *split)) for name, (part, split) in zip(keys, parts, strict=True)]
 
 
 def _listed_only(members: list[Instance], key: str) -> Stack:
@@ -128,65 +115,91 @@ def _grouped(slices: list[Slice], key: Callable[[Slice], Hashable]) -> list[list
     return list(groups.values())
 
 
+def _same_shape(slices: list[Slice]) -> list[list[Slice]]:
+    """Slices that can share a grid: one size, frame of reference, orientation (to 1e-3), pixel spacing (to 1e-4 mm)."""
+    found: list[list[Slice]] = []
+    for group in _grouped(slices, _shape_key):
+        near: list[list[Slice]] = []
+        for one in group:
+            home = next((members for members in near if _near(members[0].frame, one.frame)), None)
+            if home is None:
+                near.append([one])
+            else:
+                home.append(one)
+        found += near
+    return found
+
+
+def _near(a: Frame, b: Frame) -> bool:
+    """Whether directions and pixel spacing of two slices agree; both have them, or neither."""
+    pairs = ((a.orientation, b.orientation, 1e-3), (a.pixel_spacing, b.pixel_spacing, 1e-4))
+    return all(
+        p is q if p is None or q is None else max(abs(x - y) for x, y in zip(p, q, strict=True)) < limit
+        for p, q, limit in pairs
+    )
+
+
 def _shape_key(one: Slice) -> Hashable:
-    """Slices that differ here cannot share a grid. Direction cosines agree to 1e-3, spacing to 1e-4 mm."""
     instance, frame = one.instance, one.frame
-    place = frame.position is not None
-    orientation = tuple(round(x, 3) + 0.0 for x in frame.orientation) if frame.orientation else None
-    spacing = tuple(round(x, 4) for x in frame.pixel_spacing) if frame.pixel_spacing else None
     size = (instance.rows, instance.columns, instance.samples_per_pixel)
-    kind = _is_localizer(instance)
-    return (*size, orientation, spacing, place, instance.frame_of_reference_uid, instance.sop_class_uid, kind)
+    uids = (instance.frame_of_reference_uid, instance.sop_class_uid)
+    return (*size, *uids, frame.position is not None, _is_localizer(instance))
 
 
 def _is_localizer(instance: Instance) -> bool:
     return any(word in _NOT_A_SCAN for word in instance.image_type)
 
 
-_REPEATS: tuple[Callable[[Slice], Hashable], ...] = (
-    lambda one: one.frame.phase,
-    lambda one: one.instance.acquisition,
-    lambda one: one.instance.image_type,
-    lambda one: one.instance.kernel,
-    lambda one: one.frame.thickness,
-    lambda one: (one.frame.phase, one.instance.acquisition, one.instance.image_type),
+_REPEATS: tuple[tuple[str, Callable[[Slice], Hashable]], ...] = (
+    ("echo, phase or b-value", lambda one: one.frame.phase),
+    ("acquisition", lambda one: one.instance.acquisition),
+    ("image type", lambda one: one.instance.image_type),
+    ("kernel", lambda one: one.instance.kernel),
+    ("slice thickness", lambda one: one.frame.thickness),
+    ("acquisition and image type", lambda one: (one.instance.acquisition, one.instance.image_type)),
+    ("phase and image type", lambda one: (one.frame.phase, one.instance.image_type)),
 )
 
 
-def _by_phase(group: list[Slice]) -> list[list[Slice]]:
-    """Slices that repeat places, told apart by the first header element that leaves no repeat in any part."""
-    if not _repeats(group):
-        return [group]
-    for key in _REPEATS:
+def _by_phase(group: list[Slice]) -> list[tuple[list[Slice], tuple[str, ...]]]:
+    """Slices that repeat places, told apart by the first header element that leaves no repeat in any part.
+
+    An element that is new for every slice (such as a trigger time) tells nothing apart: there may be at most twice as
+    many parts as there are slices at one place.
+    """
+    most = _most_at_one_place(group)
+    for words, key in _REPEATS if most > 1 else ():
         parts = _grouped(group, key)
-        if len(parts) > 1 and not any(_repeats(part) for part in parts):
-            return parts
-    return [group]
+        if 1 < len(parts) <= 2 * most and all(_most_at_one_place(part) == 1 for part in parts):
+            note = f"the series holds {len(parts)} stacks at the same place, one per {words}"
+            return [(part, (note,)) for part in parts]
+    return [(group, ())]
 
 
-def _repeats(group: list[Slice]) -> bool:
+def _most_at_one_place(group: list[Slice]) -> int:
+    """How many slices share a place along the normal, at most."""
     first = group[0].frame
-    if first.position is None or first.orientation is None or len(group) < 2:
-        return False
+    if first.position is None or first.orientation is None:
+        return 1
     normal = np.cross(first.orientation[:3], first.orientation[3:])
     along = np.sort(np.array([one.frame.position for one in group]) @ normal)
-    return bool((np.diff(along) < SAME_PLACE_MM).any())
+    places = np.cumsum(np.diff(along, prepend=along[0]) > SAME_PLACE_MM)
+    return int(np.bincount(places).max())
 
 
-def _stack(slices: list[Slice], key: str) -> Stack:
+def _stack(slices: list[Slice], key: str, notes: tuple[str, ...]) -> Stack:
     first = slices[0]
     why = _why_no_volume(slices)
     frame = first.frame
     no_place = frame.position is None or frame.orientation is None or frame.pixel_spacing is None
     if no_place or slices[0].instance.modality == "SEG":
         return Stack(key, tuple(slices), None, why or "slices that do not say where they are in the patient")
-    kept, notes = _without_copies(slices)
     try:
-        geometry = stack_geometry([one.frame for one in kept], f"series {key}")
+        geometry = stack_geometry([one.frame for one in slices], f"series {key}")
     except GeometryError as error:
-        return Stack(key, tuple(kept), None, error.what, notes)
-    ordered = tuple(kept[i] for i in geometry.order)
-    why = why or ("a single slice, no volume" if len(kept) < MIN_SLICES else "")
+        return Stack(key, tuple(slices), None, f"damaged: {error.what}", notes)
+    ordered = tuple(slices[i] for i in geometry.order)
+    why = why or ("a single slice, no volume" if len(slices) < MIN_SLICES else "")
     return Stack(key, ordered, geometry, why, (*notes, *geometry.notes))
 
 
@@ -207,107 +220,7 @@ def _without_copies(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     """Files that are in the folder twice (same SOP instance and frame) count once."""
     seen: dict[Hashable, Slice] = {}
     for one in sorted(slices, key=lambda one: one.instance.is_short):
-        seen.setdefault((one.instance.sop_instance_uid, one.frame.number), one)
+        seen.setdefault((one.instance.sop_instance_uid, one.frame.number, one.frame.position), one)
     copies = len({id(one.instance) for one in slices}) - len({id(one.instance) for one in seen.values()})
     notes = (f"{copies} files are copies of others (same SOP instance) and were left out",) if copies else ()
     return list(seen.values()), notes
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which stack is used and why."""
-
-    stack: Stack | None
-    why: str
-    notes: tuple[str, ...] = ()
-
-
-def choose(stacks: list[Stack]) -> Choice:
-    """The stack that the rule of this module picks, or none."""
-    usable = [one for one in stacks if not one.why_not]
-    if not usable:
-        return Choice(None, "no series is a volume")
-    longest = max(_extent(one) for one in usable if _modality(one) == min(map(_modality, usable)))
-    ranked = sorted(usable, key=lambda one: (_rank(one, longest), stacks.index(one)))
-    best = ranked[0]
-    equals = [one for one in ranked[1:] if _rank(one, longest) == _rank(best, longest)]
-    notes = ()
-    if equals:
-        others = ", ".join(one.label() for one in equals[:4])
-        notes = (f"{best.label()} was used; {others} would do as well: name another with --set patient.series=KEY",)
-    why = "the only volume" if len(usable) == 1 else _reason(best, ranked[1], longest)
-    return Choice(best, why, notes)
-
-
-_RULES = (
-    "evenly spaced and complete", "its modality", "covers more", "original, not derived", "axial",
-    "slices close enough", "a soft kernel", "more slices", "thinner slices",
-)  # fmt: skip
-
-
-def _rank(stack: Stack, longest: float) -> tuple[float, ...]:
-    first = stack.first
-    assert stack.geometry
-    return (
-        not stack.even,
-        _modality(stack),
-        _extent(stack) < 0.5 * longest,
-        "DERIVED" in first.image_type[:1],
-        "axial" not in stack.orientation,
-        stack.geometry.step_mm > 3.0 + 1e-3,
-        is_sharp(first.kernel),
-        -len(stack.slices),
-        round(stack.slices[0].frame.thickness or stack.geometry.step_mm, 2),
-    )
-
-
-def _reason(best: Stack, second: Stack, longest: float) -> str:
-    for rule, a, b in zip(_RULES, _rank(best, longest), _rank(second, longest), strict=True):
-        if a != b:
-            return rule
-    return "first of equals"
-
-
-def _modality(stack: Stack) -> int:
-    return {"CT": 0, "MR": 1, "PT": 2}.get(stack.first.modality, 3)
-
-
-def _extent(stack: Stack) -> float:
-    return stack.geometry.step_mm * (len(stack.slices) - 1) if stack.geometry else 0.0
-
-
-def is_sharp(kernel: str) -> bool:
-    """Whether a convolution kernel is an edge-enhancing one: lung or bone by name, or Siemens number 60 and above."""
-    if re.search(r"LUNG|BONE|EDGE|SHARP", kernel.upper()):
-        return True
-    siemens = re.match(r"[A-Z][a-z]?(\d{2})[a-z]?\b", kernel)
-    return bool(siemens) and int(siemens.group(1)) >= 60
-
-
-def find(stacks: list[Stack], series: str) -> list[Stack]:
-    """Stacks named by key, series UID (or its end, from 6 characters), number or description (in that order)."""
-    wanted = series.strip()
-    tests: tuple[Callable[[Stack], bool], ...] = (
-        lambda one: one.key == wanted,
-        lambda one: one.first.series_uid == wanted,
-        lambda one: one.first.series_number == wanted,
-        lambda one: one.first.series_description.lower() == wanted.lower(),
-        lambda one: len(wanted) >= 6 and one.first.series_uid.endswith(wanted),
-    )
-    return next((hits for test in tests if (hits := [one for one in stacks if test(one)])), [])
-
-
-def with_notes(stack: Stack, notes: Iterable[str]) -> Stack:
-    """The stack with more notes."""
-    return replace(stack, notes=(*stack.notes, *notes))
-
-
-def patient_keys(stacks: Iterable[Stack]) -> dict[int, str]:
-    """id() of each stack → its patient: the Patient ID, or the name where no object of that name has an ID."""
-    stacks = list(stacks)
-    named = {one.first.patient_name: one.first.patient_id for one in stacks if one.first.patient_id}
-    keys = {}
-    for one in stacks:
-        name = one.first.patient_name
-        keys[id(one)] = one.first.patient_id or (named.get(name, name) if name else "")
-    return keys

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .archive import Source, open_sources
+from .dicom_choice import choose, patient_keys
 from .dicom_geometry import orientation_word
 from .dicom_read import uneven_error
-from .dicom_series import Stack, choose, patient_keys, stacks_of
+from .dicom_series import Stack, stacks_of
 from .errors import PreopError, ScanError
 from .image_files import format_name, read_image_grid_anywhere
 from .progress import Progress, silent

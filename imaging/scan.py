@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from .archive import Source, open_sources
+from .dicom_choice import choose, find, patient_keys
 from .dicom_header import Instance, read_instance
 from .dicom_read import read_stack
-from .dicom_series import Stack, choose, find, patient_keys, stacks_of
+from .dicom_series import Stack, stacks_of
 from .errors import ScanError
 from .image_files import is_image_file, read_image_file
 from .progress import Progress, part, silent
