@@ -10,7 +10,7 @@
 #   make clean         remove what was made, except .venv (make distclean removes that too)
 #
 # PYTHON=…  which Python to use        EXTRAS=viewer,xr,dev,gpu  which extras to install
-# PYTEST_ARGS=…  passed to pytest      SYSTEM_LIBRARIES=no       leave the system's packages alone
+# PYTEST_ARGS=…, BENCH_ARGS=…  passed on   SYSTEM_LIBRARIES=no      leave the system's packages alone
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := setup
@@ -23,6 +23,7 @@ comma := ,
 STAMP := $(VENV)/.set-up-$(subst $(comma),-,$(EXTRAS))
 SYSTEM_LIBRARIES ?= install
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 DEMO_SCENE ?= liver-retraction
 DEMO ?= out/demo
 export PYTHON EXTRAS
@@ -62,7 +63,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/help_speed.py
-	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/pipeline.py $(BENCH_ARGS)
 
 constraints:
 	@sh scripts/constraints.sh
