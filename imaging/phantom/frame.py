@@ -36,8 +36,11 @@ _OUTLINE_Z = (-300.0, -180.0, -110.0, -40.0, 40.0, 120.0, 200.0, 300.0)
 _OUTLINE_X = (1.06, 1.06, 1.03, 0.985, 0.975, 0.965, 0.955, 0.95)
 _FRONT = (0.88, 0.91, 0.97, 1.0, 0.985, 0.955, 0.93, 0.90)
 _BACK = (0.97, 0.98, 0.94, 0.90, 0.91, 0.95, 0.97, 0.96)
+_FAT = (1.5, 1.4, 1.2, 1.0, 1.0, 0.85, 0.7, 0.6)
 EXPONENT = 2.5
-HUGE = ((-400.0, 400.0), (-400.0, 400.0), (-400.0, 400.0))
+FAT_MM = (15.0, 18.0, 13.0)
+"""Subcutaneous fat at the side, front and back of the waist."""
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,46 +62,52 @@ class Frame:
         """y of the centre of the vertebral bodies at height z."""
         return self._spine(z)
 
-    def outline(self, name: str, side: float, front: float, back: float) -> Implicit:
-        """A rounded cylinder that lies `side`, `front`, `back` mm under the skin."""
+    def outline(self, fat: tuple[float, float, float], muscle: tuple[float, float, float]) -> Implicit:
+        """A rounded cylinder under the skin, which has a furrow along the back.
+
+        Args:
+            fat: mm of subcutaneous fat at the side, front and back of the waist; thicker
+                at the hips and thinner over the ribs.
+            muscle: mm of wall below it.
+        """
         a0, b0 = self.parameters.body_half_axes_mm
-        width, belly, spine = (PchipInterpolator(_OUTLINE_Z, v) for v in (_OUTLINE_X, _FRONT, _BACK))
+        width, belly, spine, padding = (PchipInterpolator(_OUTLINE_Z, v) for v in (_OUTLINE_X, _FRONT, _BACK, _FAT))
+        furrow = 6.0
 
         def function(x: Array, y: Array, z: Array) -> Array:
+            pad = padding(z) * self.parameters.fat_scale
+            side, front, back = (fat[n] * pad + muscle[n] for n in range(3))
             a = (a0 * width(z) - side).astype(np.float32)
             forward = (b0 * belly(z) - front).astype(np.float32)
-            backward = (b0 * spine(z) - back).astype(np.float32)
-            depth = np.where(y < 0, forward, backward)
+            backward = b0 * spine(z) - back - furrow * np.exp(-((x / 17.0) ** 2))
+            depth = np.where(y < 0, forward, backward.astype(np.float32))
             ratio = ((np.abs(x) / a) ** EXPONENT + (np.abs(y) / depth) ** EXPONENT) ** np.float32(1 / EXPONENT)
             # Radial distance: zero on the outline, and about 1 mm per mm around it.
-            return np.sqrt(x * x + y * y) * (1 - 1 / np.maximum(ratio, np.float32(1e-3))) - np.float32(1e-3) * min(
-                a0, b0
-            ) * (ratio < 1e-3)
+            ratio = np.maximum(ratio, np.float32(0.05))
+            return np.maximum(np.sqrt(x * x + y * y) * (1 - 1 / ratio), -0.9 * min(a0, b0)).astype(np.float32)
 
         return Implicit(function, box((-1.1 * a0, 1.1 * a0), (-1.05 * b0, 1.05 * b0), (-400, 400)))
 
     @cached_property
     def skin(self) -> Implicit:
-        return self.outline("skin", 0, 0, 0)
+        return self.outline((0, 0, 0), (0, 0, 0))
 
     @cached_property
     def wall(self) -> Implicit:
         """Outer face of the muscular wall."""
-        return self.outline("wall", 14, 17, 13)
+        return self.outline(FAT_MM, (0, 0, 0))
 
     @cached_property
     def cavity(self) -> Implicit:
         """Inner face of the muscular wall: pleural, peritoneal and retroperitoneal space."""
-        return self.outline("cavity", 27, 27, 27)
+        return self.outline(FAT_MM, (13, 10, 14))
 
     @cached_property
     def abdomen(self) -> Implicit:
         """Everything under the two domes of the diaphragm (open downwards)."""
         s = self.scale
 
-        def dome(
-            x: Array, y: Array, z: Array, centre: tuple[float, float, float], radii: tuple[float, float, float]
-        ) -> Array:
+        def dome(x: Array, y: Array, z: Array, centre: Triple, radii: Triple) -> Array:
             c, r = np.array(centre) * [s[0], s[1], 1], np.array(radii) * [s[0], s[1], 1]
             up = np.maximum(z - np.float32(c[2]), 0) / np.float32(r[2])
             square = ((x - np.float32(c[0])) / np.float32(r[0])) ** 2 + ((y - np.float32(c[1])) / np.float32(r[1])) ** 2

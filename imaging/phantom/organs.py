@@ -1,4 +1,4 @@
-"""Liver, gallbladder, spleen, kidneys, stomach, pancreas and bowel."""
+"""Liver with its tumours, gallbladder, spleen and kidneys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from .shapes import (
     Array,
     Implicit,
     Solid,
-    Tube,
     box,
     difference,
     ellipsoid,
@@ -25,7 +24,8 @@ from .shapes import (
 BODY = SEGMENTS["body"].label
 
 
-def lbl(name: str) -> int:
+def label_of(name: str) -> int:
+    """Label id of a segment."""
     return SEGMENTS[name].label
 
 
@@ -62,7 +62,7 @@ def gallbladder(frame: Frame) -> Part:
     s = frame.scale
     points = np.array([[-58, -70, 34], [-52, -56, 42], [-46, -40, 54], [-41, -27, 63]], float) * [s[0], s[1], 1]
     tube = polyline_tube(points, (14.5, 14.0, 9.5, 4.0))
-    return Part("gallbladder", tube, (Layer(-1.8, "gallbladder_wall", BODY), Layer(0, "bile", lbl("gallbladder"))))
+    return Part("gallbladder", tube, (Layer(-1.8, "gallbladder_wall", BODY), Layer(0, "bile", label_of("gallbladder"))))
 
 
 def spleen(frame: Frame, rng: np.random.Generator) -> Part:
@@ -76,7 +76,7 @@ def spleen(frame: Frame, rng: np.random.Generator) -> Part:
     inner = ellipsoid(np.array([66 * s[0], 14 * s[1], 100]), (42 * s[0], 44 * s[1], 62))
     inside = Implicit(lambda x, y, z: frame.cavity.distance(x.ravel(), y.ravel(), z.ravel()) - 3, frame.cavity.bounds)
     solid = intersection(difference(wobbled(outer, 2.0, 60, rng), inner), frame.abdomen, inside)
-    return Part("spleen", solid, (Layer(0, "spleen", lbl("spleen")),))
+    return Part("spleen", solid, (Layer(0, "spleen", label_of("spleen")),))
 
 
 def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
@@ -90,7 +90,7 @@ def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
         hilum = centre + turn @ np.array([-side * 27.0, 0, 0]) * scale
         sinus = ellipsoid(hilum, np.array([21.0, 9.5, 25.0]) * scale, turn)
         kidney = difference(outer, sinus)
-        label = lbl(name)
+        label = label_of(name)
         parts.append(Part(f"{name}_capsule", outer, (Layer(-4.0, "fat", BODY),)))
         parts.append(Part(name, kidney, (Layer(0, "kidney_cortex", label),)))
         pyramids = intersection(_pyramids(outer, centre, turn, 6.5), kidney)
@@ -121,91 +121,9 @@ def _pyramids(outer: Solid, centre: np.ndarray, turn: np.ndarray, depth: float) 
     return Implicit(function, outer.bounds)
 
 
-def stomach(frame: Frame) -> list[Part]:
-    """Fundus under the left dome, body, antrum crossing the midline; fluid with gas in front."""
-    s = frame.scale
-    points = np.array(
-        [[62, 22, 132], [60, 8, 108], [58, -18, 78], [44, -42, 50], [16, -50, 38], [-12, -42, 42], [-26, -30, 44]],
-        float,
-    )
-    tube = polyline_tube(points * [s[0], s[1], 1], (27, 33, 29, 23, 18, 13, 9))
-    gut = intersection(tube, frame.abdomen)
-    return [
-        Part("stomach", gut, (Layer(0, "bowel_wall", BODY), Layer(3.5, "stomach_content", BODY))),
-        Part("stomach_gas", _gas(gut, -38 * s[1]), (Layer(3.5, "gas", BODY),)),
-    ]
-
-
-def _gas(solid: Solid, level: float) -> Implicit:
-    """What lies in front of a level, as gas does in a patient on the back."""
-    bounds = solid.bounds.copy()
-    bounds[1, 1] = min(bounds[1, 1], level + 4)
-    return Implicit(
-        lambda x, y, z: np.maximum(solid.distance(x.ravel(), y.ravel(), z.ravel()), y - np.float32(level - 3.5)), bounds
-    )
-
-
-def pancreas(frame: Frame, rng: np.random.Generator) -> list[Part]:
-    """Head beside the duodenum, body over the spine, tail at the spleen."""
-    s = frame.scale
-    points = np.array([[-32, 0, 32], [-26, -8, 48], [-2, -16, 62], [24, -10, 70], [48, 10, 78], [72, 22, 88]], float)
-    gland = wobbled(polyline_tube(points * [s[0], s[1], 1], (15, 14, 10, 10, 9, 7)), 2.5, 14, rng)
-    duodenum = np.array(
-        [[-30, -30, 44], [-50, -12, 40], [-54, 0, 10], [-46, 4, -14], [-10, -4, -20], [22, -8, -6]], float
-    )
-    bowel = polyline_tube(duodenum * [s[0], s[1], 1], 12.0)
-    return [
-        Part("duodenum", bowel, (Layer(0, "bowel_wall", BODY), Layer(2.5, "bowel_content", BODY))),
-        Part("pancreas", gland, (Layer(0, "pancreas", BODY),)),
-    ]
-
-
-def bowel(frame: Frame, rng: np.random.Generator) -> list[Part]:
-    """Colon with haustra, stool and gas, and small-bowel loops."""
-    s, parts = frame.scale, []
-    for n, loop in enumerate(_loops(rng)):
-        tube = intersection(polyline_tube(loop * [s[0], s[1], 1], 11.5), frame.cavity)
-        parts.append(Part(f"ileum_{n}", tube, (Layer(0, "bowel_wall", BODY), Layer(2.2, "bowel_content", BODY))))
-        if n % 3 == 1:
-            level = float(tube.bounds[0, 1]) + 9
-            parts.append(Part(f"ileum_gas_{n}", _gas(tube, level), (Layer(2.2, "gas", BODY),)))
-    course = np.array(
-        [
-            [-98, 30, -140], [-106, 34, -100], [-110, 34, -60], [-108, 24, -28], [-98, -10, -18], [-80, -58, -22], [-40, -74, -38],
-            [0, -78, -44], [40, -74, -30], [78, -56, 10], [98, -14, 48], [106, 24, 56], [110, 40, 30], [112, 40, -20],
-            [112, 34, -70], [104, 24, -120], [88, 12, -160], [50, 10, -190], [10, 30, -215],
-        ],
-        float,
-    )  # fmt: skip
-    t = np.linspace(0, 1, 140)
-    points = np.stack([np.interp(t, np.linspace(0, 1, len(course)), c) for c in course.T], axis=1) * [s[0], s[1], 1]
-    radii = np.interp(t, (0, 0.2, 0.6, 1), (25, 21, 17, 13)) * (1 + 0.13 * np.sin(t * 190))
-    colon = intersection(polyline_tube(points, radii), frame.cavity)
-    parts.append(Part("colon", colon, (Layer(0, "bowel_wall", BODY), Layer(2.2, "stool", BODY))))
-    parts.append(Part("colon_gas", _gas(colon, -66 * s[1]), (Layer(2.2, "gas", BODY),)))
-    for a, b, level in ((0, 26, 26.0), (78, 128, 28.0)):
-        piece = intersection(Tube(points[a:b], points[a + 1 : b + 1], radii[a:b], radii[a + 1 : b + 1]), frame.cavity)
-        parts.append(Part("colon_gas", _gas(piece, level * s[1]), (Layer(2.2, "gas", BODY),)))
-    return parts
-
-
-def _loops(rng: np.random.Generator) -> list[np.ndarray]:
-    """Polylines (P, 3) of small-bowel loops hanging in the middle of the abdomen."""
-    loops = []
-    for z in np.arange(-205.0, -30.0, 25.0):
-        for y in (-62.0, -34.0):
-            t = np.linspace(0, 1, 24)
-            width = 78 - 0.12 * max(0, -110 - z) * 2
-            x = width * (2 * t - 1)
-            wave = np.sin(t * rng.uniform(12, 17) + rng.uniform(0, 6)) * 9
-            lift = np.sin(t * rng.uniform(8, 14) + rng.uniform(0, 6)) * 8
-            loops.append(np.stack([x, y + lift, z + wave], axis=1))
-    return loops
-
-
 def tumours(frame: Frame) -> list[Part]:
     """The liver's tumours, with the layers of their kind."""
-    label = lbl("liver_tumor")
+    label = label_of("liver_tumor")
     parts = []
     for n, tumour in enumerate(frame.parameters.tumours):
         solid = ellipsoid(tumour.centre, tumour.radii)

@@ -67,8 +67,10 @@ class PhantomParameters:
         variation: how far the seed moves this patient away from the textbook one;
             0 is the textbook patient, 1 a normal spread of adults.
         body_half_axes_mm: half width (x) and half depth (y) of the trunk at the waist.
-        liver_scale: scales the liver's extent; volume grows with about its cube.
-        kidney_scale, spleen_scale: the same for these organs.
+        fat_scale: scales the subcutaneous fat.
+        enhancement: scales what the contrast agent adds to the native CT numbers.
+        liver_scale: scales how far the liver reaches down from the diaphragm and to the left.
+        kidney_scale, spleen_scale: scale these organs in all directions.
         tumours: the liver's tumours.
         aneurysm: the abdominal aorta's aneurysm; None for a healthy aorta.
         table: whether the scanner's table is in the picture.
@@ -84,6 +86,8 @@ class PhantomParameters:
     blur_mm: float = 0.5
     variation: float = 0.0
     body_half_axes_mm: tuple[float, float] = (170.0, 118.0)
+    fat_scale: float = 1.0
+    enhancement: float = 1.0
     liver_scale: float = 1.0
     kidney_scale: float = 1.0
     spleen_scale: float = 1.0
@@ -104,7 +108,7 @@ class PhantomParameters:
                 where="phantom",
                 advice=f"Give three numbers between {MIN_VOXELS} and {MAX_VOXELS}",
             )
-        if min(self.noise_hu, self.texture, self.blur_mm, self.variation) < 0:
+        if min(self.noise_hu, self.texture, self.blur_mm, self.variation, self.enhancement) < 0:
             raise ScanError("noise, texture, blur and variation cannot be negative", where="phantom")
         if min(self.spacing) <= 0:
             raise ScanError("the field of view and the spacing must be positive", where="phantom")

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import organs, skeleton, trunk
+from . import gut, muscles, organs, skeleton, trunk, vessels
 from .aorta import Aorta
 from .frame import Frame
 from .parameters import PhantomParameters
 from .render import Layer, Part
 from .shapes import Implicit
-from .vessels import LiverVessels, caval_vein, liver_vessel_parts, liver_vessels, portal_trunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +20,7 @@ class Patient:
 
     frame: Frame
     liver: Implicit
-    vessels: LiverVessels
+    vessels: vessels.LiverVessels
     aorta: Aorta
     parts: tuple[Part, ...]
 
@@ -30,31 +29,35 @@ def build_patient(parameters: PhantomParameters) -> Patient:
     """Place all organs of the patient that the parameters describe."""
     frame = Frame(parameters)
     rng = np.random.default_rng([parameters.seed, 0xA7])
-    liver = organs.liver(frame, rng)
-    vessels = liver_vessels(frame, liver, rng)
     aorta = Aorta(frame)
+    liver = organs.liver(frame, rng)
+    trees = vessels.liver_vessels(frame, liver, aorta, rng)
+    # A ball of half a voxel's diagonal holds a voxel centre wherever it lies.
     resolvable = 0.5 * float(np.linalg.norm(parameters.spacing))
     parts = [
         *([trunk.table(frame)] if parameters.table else []),
         trunk.skin_and_fat(frame),
-        *organs.bowel(frame, rng),
-        *organs.stomach(frame),
-        *organs.pancreas(frame, rng),
+        vessels.mesentery(frame, rng),
+        *gut.bowel(frame, rng),
+        gut.bladder(frame),
+        *gut.stomach(frame),
+        *gut.pancreas(frame, rng),
         organs.spleen(frame, rng),
-        Part("liver", liver, (Layer(0, "liver", organs.lbl("liver")),)),
-        *liver_vessel_parts(vessels, resolvable),
+        Part("liver", liver, (Layer(0, "liver", organs.label_of("liver")),)),
+        *vessels.liver_vessel_parts(trees, resolvable),
         *organs.tumours(frame),
         organs.gallbladder(frame),
         *organs.kidneys(frame, rng),
+        *trunk.diaphragm(frame),
         *trunk.heart(frame),
-        *trunk.lungs(frame),
-        trunk.wall(frame),
-        *trunk.muscles(frame),
+        *trunk.lungs(frame, rng),
+        *trunk.wall(frame),
+        *muscles.muscles(frame),
         *skeleton.ribs(frame),
         *skeleton.pelvis(frame),
         *skeleton.spine(frame),
-        portal_trunk(vessels, frame),
-        *caval_vein(frame),
+        vessels.portal_trunk(trees, frame),
+        *vessels.caval_vein(frame, aorta),
         *aorta.parts(),
     ]
-    return Patient(frame, liver, vessels, aorta, tuple(parts))
+    return Patient(frame, liver, trees, aorta, tuple(parts))

@@ -80,7 +80,7 @@ def _scan_slab(
     labels: np.ndarray,
     texture: acquisition.Texture,
 ) -> None:
-    table = tissues(parameters.phase)
+    table = tissues(parameters.phase, parameters.enhancement)
     hu[:] = table["air"].hu
     field_ = texture.sample(*axes) * np.float32(parameters.texture)
     slab = Slab(*(a.astype(np.float32) for a in axes), hu, labels, field_)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 FAR = np.float32(30.0)
 """mm: what a solid may answer where it is at least that far away."""
 
@@ -91,6 +91,29 @@ def smooth_maximum(a: Array, b: Array, width: float) -> Array:
 def smooth_minimum(a: Array, b: Array, width: float) -> Array:
     """min(a, b) with the groove filled over `width` mm."""
     return -smooth_maximum(-a, -b, width)
+
+
+def clipped(
+    solid: Solid, function: Callable[[Array, Array, Array], Array], limits: NDArray[np.float64] | None = None
+) -> Implicit:
+    """The part of a solid where function(x, y, z) < 0 (mm), optionally known to lie within `limits` (2, 3)."""
+
+    def value(x: Array, y: Array, z: Array) -> Array:
+        return np.maximum(solid.distance(x.ravel(), y.ravel(), z.ravel()), function(x, y, z))
+
+    bounds = solid.bounds
+    if limits is not None:
+        bounds = np.array([np.maximum(bounds[0], limits[0]), np.minimum(bounds[1], limits[1])])
+    return Implicit(value, bounds)
+
+
+def offset(solid: Solid, grow: float) -> Implicit:
+    """The solid grown (or shrunk) by some mm."""
+
+    def value(x: Array, y: Array, z: Array) -> Array:
+        return solid.distance(x.ravel(), y.ravel(), z.ravel()) - np.float32(grow)
+
+    return Implicit(value, solid.bounds + np.array([[-grow], [grow]]))
 
 
 def intersection(*solids: Solid) -> Implicit:

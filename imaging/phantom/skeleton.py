@@ -69,7 +69,7 @@ def _body(centre: tuple[float, float, float], width: float, depth: float, height
 def _posterior(name: str, z: float, y: float, depth: float) -> list[Tube]:
     """Pedicles, laminae, articular pillars, transverse and spinous processes."""
     lumbar = name[0] == "L"
-    back, reach = y + depth, (26.0 if lumbar else 30.0)
+    back, reach = y + depth, (19.0 if lumbar else 11.0)
     tubes = []
     for side in (-1, 1):
         pedicle = [[side * 13, back - 6, z + 4], [side * 15, back + 9, z + 3]]
@@ -82,15 +82,14 @@ def _posterior(name: str, z: float, y: float, depth: float) -> list[Tube]:
             polyline_tube(pillar, 4.8),
             polyline_tube(wing, (5.0, 3.6)),
         ]
-    drop = 12.0 if lumbar else 26.0
-    tubes.append(polyline_tube([[0, back + 19, z - 7], [0, back + 19 + reach * 0.75, z - 7 - drop]], 3.8, (1, 1, 2.1)))
+    drop = 12.0 if lumbar else 30.0
+    tubes.append(polyline_tube([[0, back + 19, z - 7], [0, back + 19 + reach, z - 7 - drop]], 3.8, (1, 1, 2.1)))
     return tubes
 
 
 def ribs(frame: Frame) -> list[Part]:
     """Bony ribs in the chest wall, sloping down towards the front, then their cartilage."""
     parts = []
-    a0, b0 = frame.parameters.body_half_axes_mm
     for number, (start, stop, angle) in RIB_COURSES.items():
         for side in (-1, 1):
             t = np.linspace(0, 1, 26)
@@ -110,6 +109,9 @@ def ribs(frame: Frame) -> list[Part]:
                 cartilage = polyline_tube(end, 3.6, (1, 1, 1.6))
                 parts.append(Part(f"cartilage_{number}", cartilage, (Layer(0, "cartilage", BODY),)))
             parts.append(bone(tube, f"rib_{number}", RIBS, 1.1))
+    front = _on_wall(frame, np.radians([180.0, 180.0, 180.0]), np.array([172.0, 196.0, 300.0]), 1)
+    sternum = polyline_tube(front + [0, 1.5, 0], (3.5, 5.0, 6.0), (3.2, 1.0, 1.0))
+    parts.append(bone(sternum, "sternum", SEGMENTS["bone"].label, 1.2))
     return parts
 
 
@@ -143,30 +145,43 @@ def _sacrum(frame: Frame) -> Implicit:
         across = (np.sqrt((x / width) ** 2 + ((y - middle) / depth) ** 2) - 1) * depth
         return smooth_maximum(across, np.abs(z + 172) - 58, 6.0) / np.float32(1.2)
 
-    return Implicit(function.__call__, box((-56, 56), (20, 125), (-232, -112)))
+    return Implicit(function, box((-56, 56), (20, 125), (-232, -112)))
+
+
+def wing_coordinates(frame: Frame, side: int, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
+    """Where a point lies against the iliac wing of one side (+1 left).
+
+    In every axial plane the wing is a bowed segment from the sacroiliac joint to the
+    iliac spine.
+
+    Returns:
+        u: along the segment, 0 at the joint and 1 at the spine.
+        out: mm outwards of the bowed plate's middle.
+        crest: z of the crest over that u.
+    """
+    s = frame.scale
+    down = np.clip((-72 - z) / 150, 0, 1)
+    back = (58 * s[0] + 0 * down, (62 - 2 * down) * s[1])
+    along = ((134 - 30 * down) * s[0] - back[0], (-22 + 10 * down) * s[1] - back[1])
+    length2 = along[0] ** 2 + along[1] ** 2
+    dx, dy = side * x - back[0], y - back[1]
+    u = (dx * along[0] + dy * along[1]) / length2
+    bow = 9 * np.sin(np.pi * np.clip(u, 0, 1))
+    out = -(dx * along[1] - dy * along[0]) / np.sqrt(length2) - bow
+    return u, out, -74 - 62 * (2 * (u - 0.46)) ** 2
 
 
 def _wing(frame: Frame, side: int) -> Implicit:
-    """An iliac wing: in every axial plane a segment from the sacroiliac joint to the iliac spine."""
-    s = frame.scale
+    """An iliac wing: a plate under its crest that thickens and narrows towards the hip joint."""
 
     def function(x: Array, y: Array, z: Array) -> Array:
+        u, out, crest = wing_coordinates(frame, side, x, y, z)
         down = np.clip((-72 - z) / 150, 0, 1)
-        back = np.stack(np.broadcast_arrays((58 + 0 * down) * s[0], (62 - 2 * down) * s[1]))
-        front = np.stack(np.broadcast_arrays((134 - 30 * down) * s[0], (-22 + 10 * down) * s[1]))
-        along = front - back
-        length2 = (along**2).sum(axis=0)
-        u = ((side * x - back[0]) * along[0] + (y - back[1]) * along[1]) / length2
-        # Under the crest the plate begins; its ends shrink towards the hip joint.
-        crest = -74 - 62 * (2 * (u - 0.46)) ** 2
-        u = np.clip(u, 0.02 + 0.35 * down**2, 1.0 - 0.25 * down)
-        bow = 9 * np.sin(np.pi * u)
-        normal = np.stack([along[1], -along[0]]) / np.sqrt(length2)
-        dx = side * x - back[0] - u * along[0] - bow * normal[0]
-        dy = y - back[1] - u * along[1] - bow * normal[1]
-        thick = 5.0 + 5.0 * (1 - u) ** 2 + 10.0 * down**2
-        plate = (np.sqrt(dx * dx + dy * dy) - thick) / 1.2
-        return smooth_maximum(plate.astype(np.float32), ((z - crest) / 2.2).astype(np.float32), 4.0)
+        nearest = np.clip(u, 0.02 + 0.35 * down**2, 1.0 - 0.25 * down)
+        beyond = (u - nearest) * 108 * frame.scale[0]
+        thick = 5.0 + 5.0 * (1 - nearest) ** 2 + 10.0 * down**2
+        plate = (np.sqrt(out * out + beyond * beyond) - thick) / 1.2
+        return smooth_maximum(plate, (z - crest) / 2.2, 4.0).astype(np.float32)
 
     limits = (30.0, 165.0) if side > 0 else (-165.0, -30.0)
     return Implicit(function, box(limits, (-60, 95), (-400, -66)))

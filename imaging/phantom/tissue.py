@@ -31,6 +31,7 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
     "skin": (35, 40, 45, 5),
     "fat": (-103, -102, -101, 7),
     "myocardium": (45, 95, 110, 5),
+    "heart_blood": (43, 260, 160, 3),
     "muscle": (52, 58, 63, 9),
     "cartilage": (95, 95, 95, 15),
     "cortical_bone": (820, 820, 830, 90),
@@ -63,10 +64,10 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
 }
 
 
-def tissues(phase: str) -> dict[str, Tissue]:
-    """Every tissue in the given phase."""
+def tissues(phase: str, enhancement: float = 1.0) -> dict[str, Tissue]:
+    """Every tissue in the given phase; `enhancement` scales what the contrast agent adds."""
     column = PHASES.index(phase)
-    table = {name: Tissue(row[column], row[3]) for name, row in _TABLE.items()}
+    table = {name: Tissue(row[0] + enhancement * (row[column] - row[0]), row[3]) for name, row in _TABLE.items()}
     if phase == "arterial":
         # Red and white pulp fill at different speeds: the early spleen is striped.
         table["spleen"] = Tissue(table["spleen"].hu, 32)

@@ -1,4 +1,4 @@
-"""Skin, fat, muscles, lungs, heart and the scanner's table."""
+"""Skin, fat, wall muscles, diaphragm, lungs, heart and the scanner's table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,27 @@ import numpy as np
 from ..anatomy import SEGMENTS
 from .frame import Frame
 from .render import Layer, Part
-from .shapes import Array, Implicit, box, difference, ellipsoid, intersection, polyline_tube, union
+from .shapes import (
+    Array,
+    Implicit,
+    box,
+    clipped,
+    difference,
+    ellipsoid,
+    intersection,
+    offset,
+    polyline_tube,
+    smooth_minimum,
+    union,
+)
+from .trees import Segments, grow, inside_points
 
 BODY = SEGMENTS["body"].label
 
 
 def table(frame: Frame) -> Part:
     """A curved carbon-fibre shell with a foam core under the back."""
-    top = frame.parameters.body_half_axes_mm[1] * 0.985 + 6.0
+    top = frame.parameters.body_half_axes_mm[1] * 0.985 + 5.0
 
     def function(x: Array, y: Array, z: Array) -> Array:
         sag = y - np.float32(top) + x * x * np.float32(1 / 1900.0)
@@ -29,69 +42,87 @@ def skin_and_fat(frame: Frame) -> Part:
     return Part("body", frame.skin, (Layer(0, "skin", BODY), Layer(2.0, "fat", BODY)))
 
 
-def wall(frame: Frame) -> Part:
-    """Abdominal and thoracic wall muscles, with the linea alba left as fat."""
-    return Part("wall", difference(frame.wall, frame.cavity), (Layer(0, "muscle", BODY),))
-
-
-def lungs(frame: Frame) -> list[Part]:
-    """Both lung bases over the diaphragm, which is painted as their outermost layer."""
-    parts = []
-    for side, name in ((-1, "lung_right"), (1, "lung_left")):
-        middle = _mediastinum(frame, side)
-        solid = difference(intersection(frame.cavity, middle), frame.abdomen)
-        bounds = solid.bounds
-        bounds = np.array([np.maximum(bounds[0], (-400, -400, 40)), bounds[1]])
-        solid = Implicit(solid.function, bounds)
-        parts.append(Part(name, solid, (Layer(-3.0, "muscle", BODY), Layer(0, "lung", SEGMENTS[name].label))))
-    return parts
-
-
-def _mediastinum(frame: Frame, side: int) -> Implicit:
-    """The half of the chest on one side of the mediastinum."""
-
-    def function(x: Array, y: Array, z: Array) -> Array:
-        # Narrow behind the heart, wide in front of it.
-        edge = 26 + 16 * np.exp(-(((y + 45) / 45) ** 2))
-        return (edge.astype(np.float32) - side * x) + 0 * z
-
-    limits = (0.0, 400.0) if side > 0 else (-400.0, 0.0)
-    return Implicit(function, box(limits, (-400, 400), (-400, 400)))
-
-
-def heart(frame: Frame) -> list[Part]:
-    """The underside of the heart in its fat, resting on the diaphragm."""
+def wall(frame: Frame) -> list[Part]:
+    """Muscles of the wall, with the white line, the semilunar lines and the fat between the flank's muscles."""
     s = frame.scale
-    centre = np.array([22 * s[0], -38 * s[1], 205])
-    sac = ellipsoid(centre, (66 * s[0], 50 * s[1], 52))
-    muscle = ellipsoid(centre + [4, 2, 5], (56 * s[0], 42 * s[1], 46))
-    left = ellipsoid(centre + [24, 8, 12], (24, 22, 36))
-    right = ellipsoid(centre + [-24, -4, 12], (20, 22, 38))
+    shell = difference(frame.wall, frame.cavity)
+
+    def lines(x: Array, y: Array, z: Array) -> Array:
+        across = np.minimum(np.abs(x) - 3.5, np.abs(np.abs(x) - 74 * s[0]) - 3.5)
+        return np.maximum(np.maximum(across, y + 35), z - 70).astype(np.float32)
+
+    def planes(x: Array, y: Array, z: Array) -> Array:
+        depth = -frame.wall.distance(x.ravel(), y.ravel(), z.ravel())
+        plane = np.minimum(np.abs(depth - 4.6), np.abs(depth - 9.0)) - 0.45
+        flank = np.maximum(np.maximum(80 * s[0] - np.abs(x), np.abs(y) - 72 * s[1]), np.abs(z + 20) - 75)
+        return np.maximum(plane, flank).astype(np.float32)
+
     return [
-        Part("pericardium", sac, (Layer(0, "fat", BODY),)),
-        Part("heart", muscle, (Layer(0, "myocardium", BODY),)),
-        Part("heart_chambers", union(left, right), (Layer(0, "aorta", BODY),)),
+        Part("wall", shell, (Layer(0, "muscle", BODY),)),
+        Part("wall_lines", clipped(offset(shell, -1.3), lines), (Layer(0, "fat", BODY),)),
+        Part("wall_planes", clipped(shell, planes), (Layer(0, "fat", BODY),)),
     ]
 
 
-def muscles(frame: Frame) -> list[Part]:
-    """Psoas, erector spinae, quadratus lumborum and gluteal muscles of both sides."""
-    s, parts = frame.scale, []
+def diaphragm(frame: Frame) -> list[Part]:
+    """The two domes, a few mm thick, and the crura beside the aorta."""
+    shell = difference(frame.abdomen, offset(frame.abdomen, -3.0))
+    shell = intersection(shell, frame.cavity)
+    parts = [Part("diaphragm", clipped(shell, lambda x, y, z: 40 - z + 0 * (x + y)), (Layer(0, "muscle", BODY),))]
     for side in (-1, 1):
-        heights = np.array([80, 50, 15, -22, -59, -96, -130, -170, -225.0, -260])
-        out = np.array([24, 30, 36, 41, 45, 50, 56, 66, 80, 84.0]) * s[0]
-        radii = np.array([4, 9, 14, 17.5, 20, 21, 21, 21, 20, 20.0])
-        back = frame.spine_y(np.maximum(heights, -100)) + np.array([4, 6, 5, 3, 0, -4, -12, -28, -44, -52])
-        points = np.stack([side * out, back, heights], axis=1)
-        parts.append(Part("psoas", polyline_tube(points, radii), (Layer(0, "muscle", BODY),)))
-        heights = np.array([-190, -130, -90, -40, 20, 80, 140, 200, 280.0])
-        radii = np.array([8, 17, 22, 24, 24, 22, 18, 16, 15.0])
-        points = np.stack([side * 28 * s[0] + 0 * heights, frame.spine_y(heights) + 41, heights], axis=1)
-        erector = intersection(polyline_tube(points, radii, (1.25, 0.9, 1.0)), frame.wall)
-        parts.append(Part("erector_spinae", erector, (Layer(0, "muscle", BODY),)))
-        points = [[side * 68 * s[0], 55 * s[1], -66], [side * 50 * s[0], 62 * s[1], 60]]
-        parts.append(Part("quadratus", polyline_tube(points, (14, 9), (1.3, 0.75, 1)), (Layer(0, "muscle", BODY),)))
-        points = [[side * 112 * s[0], 35, -128], [side * 105 * s[0], 52, -190], [side * 100 * s[0], 55, -260]]
-        gluteal = intersection(polyline_tube(points, (30, 42, 46), (1.1, 1.0, 1.4)), frame.wall)
-        parts.append(Part("gluteal", gluteal, (Layer(0, "muscle", BODY),)))
+        heights = np.array([0.0, 30.0, 60.0, 90.0, 118.0, 134.0])
+        y = np.array([frame.in_front_of_spine(z) for z in heights]) - [2, 3, 5, 9, 20, 30]
+        x = side * np.array([15, 16, 17, 17, 15, 13]) + np.array([2, 3, 5, 6, 8, 9])
+        crus = polyline_tube(np.stack([x * frame.scale[0], y, heights], axis=1), (2.5, 4, 5, 5, 4, 3), (0.8, 1.5, 1))
+        parts.append(Part("crus", crus, (Layer(0, "muscle", BODY),)))
     return parts
+
+
+def _mediastinum(frame: Frame) -> Implicit:
+    """What lies between the lungs: heart in its sac, great vessels, oesophagus."""
+    s, sac = frame.scale, _pericardium(frame)
+
+    def function(x: Array, y: Array, z: Array) -> Array:
+        narrow = 24 + 8 * np.sin(np.clip((y + 20) / 60, -1.5, 1.5))
+        column = np.abs(x - np.float32(4)) - narrow.astype(np.float32) * np.float32(s[0])
+        return smooth_minimum(column + 0 * z, sac.distance(x.ravel(), y.ravel(), z.ravel()), 18)
+
+    return Implicit(function, box((-400, 400), (-400, 400), (-400, 400)))
+
+
+def lungs(frame: Frame, rng: np.random.Generator) -> list[Part]:
+    """Both lung bases over the diaphragm, with their vessels."""
+    parts = []
+    free = difference(frame.cavity, union(frame.abdomen, _mediastinum(frame)))
+    for side, name in ((-1, "lung_right"), (1, "lung_left")):
+        limits = box((-400, 4) if side < 0 else (4, 400), (-400, 400), (40, 400))
+        lung = clipped(free, lambda x, y, z, side=side: -side * (x - np.float32(4)) + 0 * (y + z), limits)
+        parts.append(Part(name, lung, (Layer(0, "lung", SEGMENTS[name].label),)))
+        territory = inside_points(clipped(lung, lambda x, y, z: z - 260 + 0 * (x + y)), 500, 6.0, rng)
+        tree = Segments()
+        root = np.array([side * 42.0 * frame.scale[0], 6.0, 262.0])
+        grow(tree, root, 8.0, territory, np.array([side * 0.5, 0, -0.8]), 0.5, ())
+        parts.append(Part(f"{name}_vessels", intersection(tree.tube(), lung), (Layer(0, "lung_vessel"),)))
+    return parts
+
+
+def _pericardium(frame: Frame) -> Implicit:
+    s = frame.scale
+    return ellipsoid((24 * s[0], -36 * s[1], 208), (68 * s[0], 52 * s[1], 56))
+
+
+def heart(frame: Frame) -> list[Part]:
+    """The underside of the heart in its fat, resting on the diaphragm; oesophagus behind it."""
+    s = frame.scale
+    centre = np.array([28 * s[0], -36 * s[1], 214])
+    sac = clipped(_pericardium(frame), lambda x, y, z: 150 - z + 0 * (x + y))
+    muscle = ellipsoid(np.add(centre, (4, 2, 5)), (54 * s[0], 42 * s[1], 48))
+    left = ellipsoid(np.add(centre, (24, 8, 14)), (24, 22, 36))
+    right = ellipsoid(np.add(centre, (-24, -6, 12)), (19, 24, 40))
+    gullet = np.array([[14, 24, 260], [16, 22, 200], [20, 14, 160], [24, 8, 138], [38, 12, 122]]) * [s[0], s[1], 1]
+    return [
+        Part("pericardium", sac, (Layer(0, "fat", BODY),)),
+        Part("heart", muscle, (Layer(0, "myocardium", BODY),)),
+        Part("heart_chambers", union(left, right), (Layer(0, "heart_blood", BODY),)),
+        Part("oesophagus", polyline_tube(gullet, 7.5), (Layer(0, "muscle", BODY), Layer(5.5, "gas", BODY))),
+    ]
