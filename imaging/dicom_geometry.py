@@ -170,12 +170,19 @@ def _faults(
         return (), 0
     coordinate, axis = _coordinate(along, positions, normal)
     multiples = np.rint(gaps / usual).astype(int)
-    off_grid = np.abs(gaps - multiples * usual) > 2 * tolerance
-    if not off_grid.any() and (multiples > 1).mean() < 0.5:
+    if _on_a_grid_with_holes(along, multiples, tolerance):
         holes = np.flatnonzero(multiples > 1)
         count = int((multiples - 1).sum())
         return tuple(_missing(i, multiples, gaps, usual, coordinate, axis) for i in holes[:5]), count
     return (_uneven(gaps, coordinate, axis),), 0
+
+
+def _on_a_grid_with_holes(along: NDArray, multiples: NDArray, tolerance: float) -> bool:
+    """Whether the slices are evenly spaced but for some that are missing (fewer than there are gaps)."""
+    if not (multiples > 1).any() or multiples.min() < 1 or (multiples > 1).mean() >= 0.5:
+        return False
+    k = np.concatenate([[0], np.cumsum(multiples)])
+    return bool(np.abs(along - np.polyval(np.polyfit(k, along, 1), k)).max() <= tolerance)
 
 
 def _missing(i: int, multiples: NDArray, gaps: NDArray, usual: float, coordinate: NDArray, axis: str) -> str:

@@ -12,10 +12,8 @@ from .dicom_pixels import read_pixels
 from .dicom_series import Slice, Stack
 from .errors import GeometryError, ScanError
 from .progress import Progress, part, silent
+from .straighten import AIR_HU
 from .volume import Grid, ImageVolume
-
-AIR_HU = -1024.0
-"""What padding outside of the reconstruction circle becomes in a CT: the lowest value of the 12-bit HU range."""
 
 
 def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progress = silent) -> ImageVolume:

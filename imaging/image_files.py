@@ -114,7 +114,7 @@ def write_image_file(path: Path, voxels: NDArray[Any], grid: Grid, *, descriptio
     if suffix is None:
         raise ScanError("is no known volume format", where=path.name, advice=f"Use one of {', '.join(SUFFIXES[:5])}")
     if not grid.is_orthogonal:
-        advice = "Read the scan with its tilt straightened"
+        advice = "Read the scan with its tilt straightened (straighten_tilt)"
         raise GeometryError(
             "a sheared grid (gantry tilt) cannot be written to a volume file", where=path.name, advice=advice
         )

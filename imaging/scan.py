@@ -16,6 +16,7 @@ from .dicom_series import Stack, stacks_of
 from .errors import ScanError
 from .image_files import is_image_file, read_image_file
 from .progress import Progress, part, silent
+from .straighten import straighten
 from .volume import ImageVolume
 
 
@@ -24,6 +25,7 @@ def read_scan(
     *,
     series: str | None = None,
     resample_uneven: bool = False,
+    straighten_tilt: bool = False,
     progress: Progress = silent,
 ) -> ImageVolume:
     """Read a scan.
@@ -35,6 +37,8 @@ def read_scan(
             Without it the rule of `dicom_series` picks one.
         resample_uneven: interpolate linearly between slices where some are missing or the spacing is uneven, with a
             note, instead of an error.
+        straighten_tilt: bring a stack from a tilted gantry to an orthogonal grid (see `straighten`); without it the
+            grid is sheared, which is exact but not what every tool takes.
         progress: told a fraction and what is being read.
 
     Returns:
@@ -53,6 +57,8 @@ def read_scan(
             raise nothing_found(Path(path), sources, headers)
         stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources)
         volume = read_stack(stack, resample_uneven=resample_uneven, progress=part(progress, 0.3, 1.0))
+    if straighten_tilt:
+        volume = straighten(volume)
     return replace(volume, notes=(*notes, *headers.notes(), *volume.notes))
 
 
