@@ -14,10 +14,15 @@ pinned() { sed -n "s/^\($1==[^ ;]*\).*/\1/p" constraints.txt; }
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 echo "preop: installing the pinned packages into .venv (2.6 GB on disk; a few minutes)"
+# At a terminal pip shows its progress; in a log that would be hundreds of lines.
+quiet=--quiet
+if [ -t 1 ]; then quiet=; fi
 # The build backend is pinned too, which pip does only without build isolation.
-pip install --quiet "$(pinned pip)" "$(pinned setuptools)"
+# shellcheck disable=SC2086
+pip install $quiet "$(pinned pip)" "$(pinned setuptools)"
 # setuptools warns that an editable install is not for production; people need not read that.
-PYTHONWARNINGS=ignore pip install --quiet --no-build-isolation --constraint constraints.txt \
+# shellcheck disable=SC2086
+PYTHONWARNINGS=ignore pip install $quiet --no-build-isolation --constraint constraints.txt \
     --editable ".[${EXTRAS:-viewer,xr,dev}]"
 pip check --quiet || pip check
 

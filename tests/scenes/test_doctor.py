@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
 from preop.imaging.errors import NOT_A_MEDICAL_DEVICE
 from preop.scenes import doctor, machine, requirements, system_libraries
 from preop.scenes.gl import GLReport

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from preop.imaging.errors import MissingLibraryError
 from preop.scenes import gl
 

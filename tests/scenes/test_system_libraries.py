@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from preop.scenes import system_libraries as system
 
 ABSENT = system.SystemLibrary(
