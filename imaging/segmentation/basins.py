@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .morphology import Mask, distance
+from .resample import box_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,23 +56,34 @@ def basins_of(mask: Mask, spacing: NDArray[np.float64], *, least_depth_mm: float
     from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
 
-    depth = distance(mask, spacing).astype(np.float64)
-    # a slight slope inside plateaus keeps one marker per summit
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    box = box_of(mask, 1)
+    if box is None:
+        nothing = np.zeros(1)
+        return Basins(labels, nothing, nothing, np.zeros((1, 1)), np.zeros((1, 1)))
+    depth = distance(mask[box], spacing).astype(np.float64)
     flooded = reconstruction(depth - least_depth_mm, depth)
-    from scipy import ndimage
-
-    markers, count = ndimage.label((depth - flooded >= least_depth_mm - 1e-6) & mask)
-    labels = watershed(-depth, markers, mask=mask).astype(np.int32)
+    markers, count = ndimage.label((depth - flooded >= least_depth_mm - 1e-6) & mask[box])
+    inner = watershed(-depth, markers, mask=mask[box]).astype(np.int32)
+    labels[box] = inner
     voxel = float(np.prod(spacing))
-    volume = np.bincount(labels.ravel(), minlength=count + 1).astype(np.float64) * voxel
+    volume = np.bincount(inner.ravel(), minlength=count + 1).astype(np.float64) * voxel
     thickness = np.zeros(count + 1)
-    np.maximum.at(thickness, labels.ravel(), depth.ravel())
+    np.maximum.at(thickness, inner.ravel(), depth.ravel())
+    contact, neck = _touching(inner, depth, spacing, count)
+    return Basins(labels, volume, thickness, contact, neck)
+
+
+def _touching(
+    labels: NDArray[np.int32], depth: NDArray[np.float64], spacing: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Contact area and neck radius of every pair of lumps."""
     contact, neck = np.zeros((count + 1, count + 1)), np.zeros((count + 1, count + 1))
+    voxel = float(np.prod(spacing))
     for axis in range(3):
-        first, second = np.moveaxis(labels, axis, 0)[:-1].ravel(), np.moveaxis(labels, axis, 0)[1:].ravel()
-        both = (first != second) & (first > 0) & (second > 0)
-        low = np.minimum(np.moveaxis(depth, axis, 0)[:-1].ravel(), np.moveaxis(depth, axis, 0)[1:].ravel())[both]
-        pair = (first[both], second[both])
+        label, deep = np.moveaxis(labels, axis, 0), np.moveaxis(depth, axis, 0)
+        both = (label[:-1] != label[1:]) & (label[:-1] > 0) & (label[1:] > 0)
+        pair = (label[:-1][both], label[1:][both])
         np.add.at(contact, pair, voxel / spacing[axis])
-        np.maximum.at(neck, pair, low)
-    return Basins(labels, volume, thickness, contact + contact.T, np.maximum(neck, neck.T))
+        np.maximum.at(neck, pair, np.minimum(deep[:-1][both], deep[1:][both]))
+    return contact + contact.T, np.maximum(neck, neck.T)

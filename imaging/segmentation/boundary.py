@@ -2,7 +2,7 @@
 
 Within a few millimetres of the coarse border each voxel goes to the side whose local
 mean HU it is nearer to (the local region model of Lankton and Tannenbaum 2008), so the
-border falls half-way between the organ and whatever touches it there: fat, lung, muscle.
+border falls between the organ and whatever touches it there: fat, lung, muscle.
 Where both sides look alike the coarse border, smooth, stays.
 """
 
@@ -15,8 +15,10 @@ from scipy import ndimage
 from .case import Case
 from .morphology import Mask, distance
 
-_LOCAL_MM = 6.0
+_LOCAL_MM = 4.0
 _OUTSIDE_HU = (-120.0, 300.0)
+_WIDEST_HU = 110.0
+_RING_MM = 7.0
 
 
 def refined(
@@ -42,10 +44,7 @@ def refined(
     inner, outer = case.pyramid.up(inside_hu, box), case.pyramid.up(outside_hu, box)
     hu = np.clip(case.voxels[box], *_OUTSIDE_HU)
     hu = ndimage.gaussian_filter(hu, smooth_mm / spacing)
-    contrast = inner - outer
-    noise = max(case.frame.noise_hu * 0.6, 6.0)
-    trust = contrast**2 / (contrast**2 + noise**2)
-    vote = np.clip(2.0 * (hu - 0.5 * (inner + outer)) / np.where(np.abs(contrast) < 1.0, 1.0, contrast), -1.5, 1.5)
+    trust, vote = _vote(hu, inner, outer, case.frame.noise_hu)
     score = trust * vote + (1.2 - trust) * np.clip(depth / reach_mm, -1.0, 1.0)
     score[depth > reach_mm] = 1.5
     score[depth < -reach_mm] = -1.5
@@ -55,6 +54,23 @@ def refined(
         mask &= ~forbidden[box]
     result[box] = mask
     return result
+
+
+def _vote(
+    hu: NDArray[np.float32], inner: NDArray[np.float32], outer: NDArray[np.float32], noise_hu: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How much the scan is worth here, and which side it speaks for (1 inside, −1 outside).
+
+    The border lies half-way to the outside's mean, but never farther from the organ's
+    mean than `_WIDEST_HU`, so that beside lung or gas a partial voxel of fat or muscle
+    stays outside.
+    """
+    contrast = np.abs(inner - outer)
+    noise = np.float32(max(0.6 * noise_hu, 6.0))
+    width = np.clip(0.5 * contrast, 0.5 * noise, _WIDEST_HU)
+    away = hu - inner
+    away = np.where(np.sign(away) == np.sign(outer - inner), np.abs(away), np.abs(away) / 1.6)
+    return contrast**2 / (contrast**2 + noise**2), np.clip(1.0 - away / width, -1.5, 1.0)
 
 
 def _signed_distance(mask: Mask, spacing: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -69,10 +85,11 @@ def _local_means(case: Case, mask: Mask) -> tuple[NDArray[np.float32], NDArray[n
     spacing = case.coarse.grid.spacing
     hu = np.clip(case.coarse.voxels, *_OUTSIDE_HU)
     depth = _signed_distance(mask, spacing)
-    return (
-        _local_mean(hu, (depth > 1.5) if (depth > 1.5).any() else mask, spacing),
-        _local_mean(hu, (depth < -2.0) & (depth > -14.0), spacing),
-    )
+    core = (depth > 1.5) if (depth > 1.5).any() else mask
+    inside = _local_mean(hu, core, spacing)
+    ring = (depth < -1.5) & (depth > -_RING_MM)
+    darker = ring & (hu < inside)
+    return inside, _local_mean(hu, darker if darker.any() else ring, spacing)
 
 
 def _local_mean(hu: NDArray[np.float32], where: Mask, spacing: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from scipy import ndimage
 from .case import Case
 from .cavity import abdominal_cavity
 from .morphology import Mask, distance
+from .resample import box_of
 
 _LOWEST_HU, _HIGHEST_HU = -200.0, 400.0
 
@@ -140,8 +141,13 @@ def _tissue_at(curve: NDArray[np.float64], edges: NDArray[np.float64], top: int,
 
 def opened(mask: Mask, radius_mm: float, spacing: NDArray[np.float64]) -> Mask:
     """Opening with a ball by two distance maps; the scan's edge does not erode."""
-    core = distance(mask, spacing) > radius_mm
-    return (distance(~core, spacing) <= radius_mm) & mask if core.any() else core
+    result = np.zeros(mask.shape, dtype=bool)
+    box = box_of(mask, 1)
+    if box is not None:
+        core = distance(mask[box], spacing) > radius_mm
+        if core.any():
+            result[box] = (distance(~core, spacing) <= radius_mm) & mask[box]
+    return result
 
 
 def edge_capacity(abdomen: Abdomen, contrast_hu: float) -> NDArray[np.float32]:

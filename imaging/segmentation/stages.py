@@ -53,4 +53,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("lungs", "lungs", ("lung_left", "lung_right"), 1.5),
     Stage("bone", "bone", ("bone",), 3.0),
     Stage("aorta", "aorta", ("aorta",), 2.0),
+    Stage("kidneys", "kidneys", ("kidney_left", "kidney_right"), 3.0),
+    Stage("liver", "liver", ("liver",), 4.0),
+    Stage("spleen", "spleen", ("spleen",), 2.0, feeds=()),
 )

@@ -1,0 +1,155 @@
+"""The kidneys: the beans beside the spine, embedded in fat.
+
+With contrast they are the brightest large organs there; the threshold is the valley
+between them and everything else beside the spine. Without contrast they have the HU of
+muscle and bowel, and the fat around them and their shape decide. Medulla, and the sinus
+where parenchyma surrounds it, belong to the kidney; its vessels do not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..progress import Progress
+from .basins import basins_of
+from .boundary import refined
+from .case import Case
+from .continuous_cut import minimum_cut
+from .morphology import Mask, closed, distance, fill_slices
+from .organ_model import Abdomen, abdomen_of, edge_capacity, opened, tissue_peaks
+from .resample import box_of
+from .seeded import allowed, seed_region
+
+SIDES = {"kidney_right": -1.0, "kidney_left": 1.0}
+_LEAST_ML, _MOST_ML = 30.0, 500.0
+_TYPICAL_ML = 150.0
+_HILUM_MM = 5.0
+
+
+def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
+    """Find both kidneys; a remark for one that is not seen."""
+    progress(0.0, "kidneys")
+    abdomen = abdomen_of(case)
+    found: dict[str, NDArray[np.bool_]] = {}
+    for number, (name, side) in enumerate(SIDES.items()):
+        coarse = _kidney(case, abdomen, name, side)
+        if coarse is None:
+            case.remarks.append(f"no {name.replace('_', ' ')} was found beside the spine")
+            continue
+        found[name] = refined(case, coarse, forbidden=case.masks.get("bone"))
+        progress((number + 1) / 2, "kidneys")
+    return found
+
+
+def _kidney(case: Case, abdomen: Abdomen, name: str, side: float) -> Mask | None:
+    place = beside_spine(case, abdomen, side) & allowed(case, name)
+    seed = seed_region(case, name)
+    if seed is not None:
+        place |= allowed(case, name) & (distance(~seed, abdomen.spacing) < 90.0)
+    best, best_score = None, 0.0
+    for threshold in _thresholds(case, abdomen, place):
+        for mask in _candidates(case, abdomen, place, threshold):
+            score = _score(case, abdomen, mask, threshold)
+            if seed is not None:
+                score *= 1.0 if (mask & seed).any() else 0.01
+            if score > best_score:
+                best, best_score = mask, score
+    return best if best_score > 0.05 else None
+
+
+def beside_spine(case: Case, abdomen: Abdomen, side: float) -> Mask:
+    """(I, J, K) where a kidney can lie: 15 to 110 mm beside the spine, from its level 70 mm forward."""
+    frame = case.frame
+    beside = (frame.x - abdomen.midline) * side
+    ahead = abdomen.front - frame.y
+    place = (beside > 12.0) & (beside < 115.0) & (ahead > -60.0) & (ahead < 75.0)
+    taken = ~abdomen.lungs
+    if frame.bone is not None:
+        taken &= ~frame.bone
+    aorta = case.coarse_mask("aorta")
+    if aorta is not None:
+        taken &= ~ndimage.binary_dilation(aorta)
+    return np.asarray(place & taken, dtype=bool)
+
+
+def _thresholds(case: Case, abdomen: Abdomen, place: Mask) -> list[float]:
+    """HU above which a kidney may be: valleys of the histogram above muscle, then the border to fat."""
+    hu = abdomen.hu[place & (abdomen.hu > case.frame.fat_hu + 60.0)]
+    muscle = case.frame.muscle_hu[0]
+    found: list[float] = []
+    peaks = sorted(tissue_peaks(hu, least_share=0.02, smooth_hu=5.0), key=lambda t: t.mean)
+    for low, high in zip(peaks[:-1], peaks[1:], strict=True):
+        if high.mean > muscle + 25.0:
+            found.append(0.5 * (low.mean + high.mean))
+    bright = hu[hu > muscle + 30.0]
+    if bright.size > 200:
+        found.append(0.5 * (muscle + float(np.percentile(bright, 90))))
+    return [*found, case.frame.fat_hu + 0.6 * (muscle - case.frame.fat_hu)]
+
+
+def _candidates(case: Case, abdomen: Abdomen, place: Mask, threshold: float) -> list[Mask]:
+    """Pieces of kidney size above a threshold, parted at narrow necks from what they touch."""
+    pieces = opened((abdomen.hu > threshold) & place, 4.5, abdomen.spacing)
+    if not pieces.any():
+        return []
+    found = []
+    lumps = basins_of(pieces, abdomen.spacing, least_depth_mm=2.0)
+    for group in _joined(lumps.contact, lumps.neck, lumps.thickness):
+        core = np.isin(lumps.labels, group)
+        volume = core.sum() * abdomen.voxel_ml
+        if 0.5 * _LEAST_ML < volume < 1.3 * _MOST_ML:
+            found.append(_completed(abdomen, core, threshold, place & (~pieces | core)))
+    return found
+
+
+def _joined(contact: NDArray[np.float64], neck: NDArray[np.float64], thickness: NDArray[np.float64]) -> list[list[int]]:
+    """Groups of lumps that are one kidney: poles and lips meet over a neck nearly as wide as themselves."""
+    count = len(thickness) - 1
+    group = list(range(count + 1))
+    pairs = np.argwhere(np.triu(contact) > 0)
+    for first, second in pairs:
+        if neck[first, second] >= 0.65 * min(thickness[first], thickness[second]):
+            old, new = group[second], group[first]
+            group = [new if g == old else g for g in group]
+    return [[i for i in range(1, count + 1) if group[i] == g] for g in sorted(set(group[1:]))]
+
+
+def _completed(abdomen: Abdomen, core: Mask, threshold: float, place: Mask) -> Mask:
+    """A smooth border at the threshold, with medulla and enclosed sinus."""
+    result = np.zeros(core.shape, dtype=bool)
+    box = box_of(core, 6)
+    assert box is not None
+    away = distance(~core[box], abdomen.spacing)
+    scale = max(0.2 * abs(threshold), 15.0)
+    cost = np.clip((threshold - abdomen.hu[box]) / scale, -1.0, 1.0) + np.clip((away - 3.0) / 3.0, 0.0, 3.0)
+    cost[~place[box]] = 3.0
+    cost[core[box]] = -1.5
+    whole = minimum_cut(cost.astype(np.float32), edge_capacity(abdomen, scale)[box])
+    whole = fill_slices(whole | core[box])
+    whole = closed(whole, _HILUM_MM, abdomen.spacing) & place[box]
+    result[box] = fill_slices(whole)
+    return result
+
+
+def _score(case: Case, abdomen: Abdomen, mask: Mask, threshold: float) -> float:
+    """How much like a kidney: size, compactness, fat around it, distance from the spine, contrast."""
+    volume = mask.sum() * abdomen.voxel_ml
+    if not _LEAST_ML < volume < _MOST_ML:
+        return 0.0
+    size = float(np.exp(-0.5 * (np.log(volume / _TYPICAL_ML) / 0.7) ** 2))
+    depth = distance(mask, abdomen.spacing)
+    radius = (3.0 * volume * 1000.0 / (4.0 * np.pi)) ** (1.0 / 3.0)
+    compact = min(float(depth.max()) / (0.6 * radius), 1.0)
+    shell = ndimage.binary_dilation(mask, iterations=2) & ~ndimage.binary_dilation(mask)
+    fat = float((abdomen.hu[shell] < case.frame.fat_hu + 65.0).mean())
+    middle = np.array(ndimage.center_of_mass(mask))
+    point = case.coarse.grid.points_from_index(middle)
+    k = int(np.clip(round(float(middle[2])), 0, mask.shape[2] - 1))
+    beside = abs(float(point[0]) - float(abdomen.midline[0, 0, k]))
+    ahead = float(abdomen.front[0, 0, k]) - float(point[1])
+    place = float(np.exp(-0.5 * ((beside - 58.0) / 20.0) ** 2 - 0.5 * ((ahead + 2.0) / 25.0) ** 2))
+    bright = float(np.median(abdomen.hu[mask])) - case.frame.muscle_hu[0]
+    contrast = 0.4 + 0.6 * float(np.clip(bright / 60.0, 0.0, 1.0))
+    return size * compact * (0.2 + fat) * place * contrast

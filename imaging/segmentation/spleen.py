@@ -1,0 +1,172 @@
+"""The spleen: the largest homogeneous tissue at the back of the left upper abdomen, against the wall.
+
+As for the liver: peaks of the histogram of the place where spleens are, the lumps that
+each forms, and the one that fits a spleen best by size, place and contact with wall and
+diaphragm. Liver, kidneys and aorta must be known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..progress import Progress
+from .basins import Basins, basins_of
+from .boundary import refined
+from .case import Case
+from .continuous_cut import minimum_cut
+from .morphology import Mask, distance, largest
+from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, opened, tissue_peaks
+from .resample import box_of
+from .seeded import allowed, seed_region
+
+_WIDTH = 2.7
+_LEAST_ML, _MOST_ML = 25.0, 1500.0
+_KNOWN_BEFORE = ("liver", "kidney_left", "kidney_right", "aorta")
+
+
+def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
+    """Find the spleen; {} and a remark where the scan shows none."""
+    progress(0.0, "spleen")
+    abdomen = abdomen_of(case)
+    others = _others(case)
+    place = spleen_place(case, abdomen) & ~others
+    best, best_score = None, 0.0
+    for tissue in _tissues(case, abdomen, place):
+        for core in _candidates(case, abdomen, tissue, place):
+            own = tissue_of(abdomen, core)
+            score = _score(case, abdomen, core) / (1.0 + (own.sd / 12.0) ** 2)
+            if score > best_score:
+                best, best_score = (own, core), score
+    if best is None:
+        case.remarks.append("no spleen was found at the back of the left upper abdomen (removed, or not in the scan)")
+        return {}
+    progress(0.5, "spleen: border")
+    tissue, core = best
+    like = core & (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH)
+    pure = largest(opened(like, 4.0, abdomen.spacing))
+    coarse = _cut_out(abdomen, tissue, pure if pure.any() else core, others | ~allowed(case, "spleen"))
+    forbidden = case.masks.get("bone")
+    taken = [case.masks[name] for name in ("liver", "kidney_left") if name in case.masks]
+    for mask in taken:
+        forbidden = mask if forbidden is None else forbidden | mask
+    return {"spleen": refined(case, coarse, forbidden=forbidden)}
+
+
+def spleen_place(case: Case, abdomen: Abdomen) -> Mask:
+    """(I, J, K) left of the spine, behind the trunk's front third, from the diaphragm 170 mm down."""
+    frame = case.frame
+    seed = seed_region(case, "spleen")
+    if seed is not None:
+        return abdomen.cavity & allowed(case, "spleen") & (distance(~seed, abdomen.spacing) < 130.0)
+    place = (frame.x - abdomen.midline > 20.0) & (abdomen.front - frame.y < 110.0)
+    dome = frame.dome_left if frame.dome_left is not None else frame.dome_right
+    if dome is not None:
+        place &= (frame.z < dome + 5.0) & (frame.z > dome - 190.0)
+    return np.asarray(place & abdomen.cavity, dtype=bool)
+
+
+def _others(case: Case) -> Mask:
+    taken = np.zeros(case.coarse.grid.shape, dtype=bool)
+    for name in _KNOWN_BEFORE:
+        mask = case.coarse_mask(name)
+        if mask is not None:
+            taken |= mask
+    return taken
+
+
+def _tissues(case: Case, abdomen: Abdomen, place: Mask) -> list[Tissue]:
+    seed = seed_region(case, "spleen")
+    if seed is not None:
+        around = abdomen.hu[seed & place]
+        if around.size:
+            middle = float(np.median(around))
+            near = place & (np.abs(abdomen.hu - middle) < 40.0) & (abdomen.gradient < 3.0)
+            peaks = tissue_peaks(abdomen.hu[near])
+            close = [t for t in peaks if abs(t.mean - middle) < 3.0 * t.sd]
+            return close[:1] or [Tissue(middle, 8.0)]
+    sample = place & (abdomen.gradient < 3.0) & (abdomen.hu > 10.0) & (abdomen.hu < 260.0)
+    return tissue_peaks(abdomen.hu[sample], least_share=0.15)
+
+
+def _candidates(case: Case, abdomen: Abdomen, tissue: Tissue, place: Mask) -> list[Mask]:
+    """Groups of lumps of this tissue, each a possible spleen."""
+    like = (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH) & place
+    like = opened(ndimage.binary_fill_holes(like) & place, 4.0, abdomen.spacing)
+    if not like.any():
+        return []
+    lumps = basins_of(like, abdomen.spacing, least_depth_mm=1.2)
+    seed = seed_region(case, "spleen")
+    found = []
+    for first in np.argsort(-lumps.volume[1:])[:4] + 1:
+        group = _grown(lumps, int(first))
+        core = np.isin(lumps.labels, group)
+        if seed is not None and not (core & seed).any():
+            continue
+        if core.sum() * abdomen.voxel_ml > 0.5 * _LEAST_ML:
+            found.append(core)
+    return found
+
+
+def tissue_of(abdomen: Abdomen, core: Mask) -> Tissue:
+    """Median and robust spread of a piece, away from its border."""
+    inner = distance(core, abdomen.spacing) > 4.0
+    values = abdomen.hu[inner if inner.any() else core]
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    return Tissue(middle, max(spread, 5.0))
+
+
+def _grown(lumps: Basins, first: int) -> list[int]:
+    """A lump and those that join it broadly."""
+    group = [first]
+    waiting = set(range(1, lumps.count + 1)) - {first}
+    while waiting:
+        joins = [
+            i
+            for i in waiting
+            if lumps.contact[i, group].sum() / lumps.size(i) >= 0.7
+            and lumps.neck[i, group].max() >= 0.6 * min(lumps.thickness[i], lumps.thickness[first])
+        ]
+        if not joins:
+            return group
+        group += joins
+        waiting -= set(joins)
+    return group
+
+
+def _score(case: Case, abdomen: Abdomen, core: Mask) -> float:
+    """How much like a spleen: size, contact with wall or lung, place at the back and the side."""
+    volume = core.sum() * abdomen.voxel_ml
+    if not 0.5 * _LEAST_ML < volume < _MOST_ML:
+        return 0.0
+    size = float(np.exp(-0.5 * (np.log(volume / 180.0) / 1.0) ** 2))
+    shell = distance(~core, abdomen.spacing)
+    ring = (shell > 0) & (shell < 8.0)
+    outer = float((abdomen.wall | abdomen.lungs)[ring].mean())
+    middle = np.array(ndimage.center_of_mass(core))
+    point = case.coarse.grid.points_from_index(middle)
+    k = int(np.clip(round(float(middle[2])), 0, core.shape[2] - 1))
+    beside = float(point[0]) - float(abdomen.midline[0, 0, k])
+    ahead = float(abdomen.front[0, 0, k]) - float(point[1])
+    place = float(np.clip(beside / 70.0, 0.0, 1.0)) * float(np.exp(-0.5 * (max(ahead - 15.0, 0.0) / 30.0) ** 2))
+    if seed_region(case, "spleen") is not None:
+        return size
+    dome = case.frame.dome_left
+    height = 1.0 if dome is None else float(np.exp(-0.5 * (max(dome - float(point[2]) - 60.0, 0.0) / 40.0) ** 2))
+    return size * min(outer / 0.25, 1.0) * place * height
+
+
+def _cut_out(abdomen: Abdomen, tissue: Tissue, core: Mask, others: Mask) -> Mask:
+    box = box_of(core, 6)
+    assert box is not None
+    away = distance(~core[box], abdomen.spacing)
+    deviation = tissue.deviation(abdomen.hu[box]) / np.float32(_WIDTH)
+    cost = np.clip(deviation**2 - 1.0, -1.0, 2.0) + np.clip((away - 5.0) / 6.0, 0.0, 3.0)
+    cost += np.clip((distance(abdomen.wall[box], abdomen.spacing) - 2.0) / 3.0, 0.0, 3.0)
+    cost[abdomen.lungs[box] | others[box]] = 3.0
+    cost[ndimage.binary_erosion(core[box])] = -3.0
+    result = np.zeros(core.shape, dtype=bool)
+    result[box] = minimum_cut(cost.astype(np.float32), edge_capacity(abdomen, 2.0 * tissue.sd)[box])
+    return ndimage.binary_fill_holes(largest(result))
