@@ -5,6 +5,7 @@ LPS mm. The origin lies in the middle of the trunk; z = 0 is between L2 and L3.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,9 +55,14 @@ class Frame:
         """(2,) size of this trunk against the textbook one along x and y."""
         return np.array(self.parameters.body_half_axes_mm) / (170.0, 118.0)
 
+    def shift(self, organ: str, deviation: float) -> NDArray[np.float64]:
+        """(3,) mm: how far this patient's organ lies from the textbook place, by seed and variation."""
+        rng = np.random.default_rng([self.parameters.seed, zlib.crc32(organ.encode())])
+        return self.parameters.variation * deviation * np.clip(rng.normal(size=3), -2, 2)
+
     @cached_property
     def _spine(self) -> PchipInterpolator:
-        return PchipInterpolator(_SPINE_Z, np.array(_SPINE_Y) * self.scale[1])
+        return PchipInterpolator(_SPINE_Z, np.array(_SPINE_Y) * self.scale[1] + self.shift("spine", 1.5)[1])
 
     def spine_y(self, z: float | Array) -> NDArray[np.float64]:
         """y of the centre of the vertebral bodies at height z."""

@@ -40,7 +40,7 @@ def liver(frame: Frame, rng: np.random.Generator) -> Implicit:
     def function(x: Array, y: Array, z: Array) -> Array:
         x, y = x / np.float32(s[0]), y / np.float32(s[1])
         u = np.clip((x + 118) / (190 * scale), 0, 1.3)
-        under = 6 + 112 * u**1.15 + (20 - 20 * scale) + 0.30 * (y + 40)
+        under = 24 + 102 * u**1.1 - 160 * (scale - 1) + 0.30 * (y + 40)
         under = under + 12 * np.exp(-(((x + 48) / 26) ** 2) - ((y + 5) / 30) ** 2)
         below = (under.astype(np.float32) - z) / np.float32(1.25)
         behind = (y - (26 - 0.78 * (x + 15))) / np.float32(1.27)
@@ -54,13 +54,16 @@ def liver(frame: Frame, rng: np.random.Generator) -> Implicit:
     inside = Implicit(
         lambda x, y, z: frame.cavity.distance(x.ravel(), y.ravel(), z.ravel()) - np.float32(4), frame.cavity.bounds
     )
-    return intersection(wobbled(slab, 2.0, 80, rng), frame.abdomen, inside)
+    return intersection(wobbled(slab, 2.0 + 2.0 * frame.parameters.variation, 80, rng), frame.abdomen, inside)
 
 
 def gallbladder(frame: Frame) -> Part:
     """A pear in its fossa under the liver."""
     s = frame.scale
-    points = np.array([[-58, -70, 34], [-52, -56, 42], [-46, -40, 54], [-41, -27, 63]], float) * [s[0], s[1], 1]
+    points = np.array([[-58, -70, 42], [-52, -56, 50], [-46, -40, 62], [-41, -27, 71]], float)
+    points = (
+        points * [s[0], s[1], 1] + [0, 0, -120 * (frame.parameters.liver_scale - 1)] + frame.shift("gallbladder", 3)
+    )
     tube = polyline_tube(points, (14.5, 14.0, 9.5, 4.0))
     return Part("gallbladder", tube, (Layer(-1.8, "gallbladder_wall", BODY), Layer(0, "bile", label_of("gallbladder"))))
 
@@ -69,7 +72,7 @@ def spleen(frame: Frame, rng: np.random.Generator) -> Part:
     """A crescent between the left diaphragm, the kidney and the stomach."""
     s, scale = frame.scale, frame.parameters.spleen_scale
     outer = ellipsoid(
-        np.array([104 * s[0], 36 * s[1], 104]),
+        np.array([104 * s[0], 36 * s[1], 104]) + frame.shift("spleen", 4),
         np.array([37 * s[0], 50 * s[1], 56]) * scale,
         rotation(0, -18) @ rotation(1, 14),
     )
@@ -82,9 +85,9 @@ def spleen(frame: Frame, rng: np.random.Generator) -> Part:
 def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
     """Cortex, pyramids, sinus fat and renal pelvis of both kidneys in a thin fat capsule."""
     parts = []
-    s, scale = frame.scale, frame.parameters.kidney_scale
-    for side, name, z in ((-1, "kidney_right", 16.0), (1, "kidney_left", 32.0)):
-        centre = kidney_centre(frame, side, z)
+    scale = frame.parameters.kidney_scale
+    for side, name in ((-1, "kidney_right"), (1, "kidney_left")):
+        centre = kidney_centre(frame, side)
         turn = rotation(2, side * 32.0) @ rotation(1, side * 12.0) @ rotation(0, 12.0)
         outer = wobbled(ellipsoid(centre, np.array([25.0, 29.0, 55.0]) * scale, turn), 1.2, 50, rng)
         hilum = centre + turn @ np.array([-side * 27.0, 0, 0]) * scale
@@ -97,13 +100,13 @@ def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
         parts.append(Part(f"{name}_medulla", pyramids, (Layer(2.0, "kidney_medulla", label),)))
         pelvis = ellipsoid(hilum + turn @ np.array([side * 5.0, 0, 0]), np.array([10.0, 4.5, 11.0]) * scale, turn)
         parts.append(Part(f"{name}_pelvis", pelvis, (Layer(0, "renal_pelvis", BODY),)))
-    del s
     return parts
 
 
-def kidney_centre(frame: Frame, side: int, z: float) -> np.ndarray:
-    """(3,) LPS mm."""
-    return np.array([side * 66.0 * frame.scale[0], 38.0 * frame.scale[1], z])
+def kidney_centre(frame: Frame, side: int) -> np.ndarray:
+    """(3,) LPS mm; the right one (side -1) lies lower, under the liver."""
+    place = np.array([side * 66.0 * frame.scale[0], 38.0 * frame.scale[1], 32.0 if side > 0 else 16.0])
+    return place + frame.shift(f"kidney {side}", 3) * [1, 1, 2]
 
 
 def _pyramids(outer: Solid, centre: np.ndarray, turn: np.ndarray, depth: float) -> Implicit:

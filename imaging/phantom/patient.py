@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import ScanError
 from . import gut, muscles, organs, skeleton, trunk, vessels
 from .aorta import Aorta
 from .frame import Frame
 from .parameters import PhantomParameters
 from .render import Layer, Part
 from .shapes import Implicit
+from .variation import individual
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,21 @@ class Patient:
 
 
 def build_patient(parameters: PhantomParameters) -> Patient:
-    """Place all organs of the patient that the parameters describe."""
+    """Place all organs of the patient that the parameters describe.
+
+    Raises:
+        ScanError: a tumour's centre lies outside the liver.
+    """
+    parameters = individual(parameters)
     frame = Frame(parameters)
     rng = np.random.default_rng([parameters.seed, 0xA7])
     aorta = Aorta(frame)
     liver = organs.liver(frame, rng)
+    for tumour in parameters.tumours:
+        if float(liver.distance(*(np.array([c], np.float32) for c in tumour.centre))[0, 0, 0]) >= 0:
+            raise ScanError(
+                f"the tumour at {tumour.centre} mm lies outside the liver", where="phantom", advice="Move it"
+            )
     trees = vessels.liver_vessels(frame, liver, aorta, rng)
     # A ball of half a voxel's diagonal holds a voxel centre wherever it lies.
     resolvable = 0.5 * float(np.linalg.norm(parameters.spacing))

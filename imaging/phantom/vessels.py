@@ -35,9 +35,9 @@ def liver_vessels(frame: Frame, liver: Implicit, aorta: Aorta, rng: np.random.Ge
     territory = inside_points(liver, 1500, 7.0, rng)
     for tumour in avoid:
         territory = territory[np.linalg.norm((territory - tumour.centre) / (np.array(tumour.radii) + 2), axis=1) > 1]
-    hilum = np.array([-34, -2, 84.0]) * place
+    hilum = np.array([-34, -2, 88.0]) * place
     portal = Segments()
-    trunk = np.array([[-2, -2, 42], [-10, -2, 56], [-22, -4, 71], [-34, -2, 84]]) * place
+    trunk = np.array([[-2, -2, 42], [-10, -2, 56], [-22, -4, 71], [-34, -2, 88]]) * place
     right = territory[:, 0] < -38 * s[0]
     for part, bend in ((right, (-1.0, 0, 0.3)), (~right, (0.7, -0.6, 0.4))):
         radius = 7.0 * float(part.mean()) ** (1 / MURRAY)
