@@ -59,6 +59,7 @@ class Instance:
     columns: int
     samples_per_pixel: int
     bits_allocated: int
+    pixel_offset: int
     bits_stored: int
     high_bit: int
     lossy: bool
@@ -67,11 +68,12 @@ class Instance:
 
     @property
     def is_short(self) -> bool:
-        """Whether the file is smaller than its uncompressed pixels: it was cut off."""
+        """Whether the file ends before its uncompressed pixels do: it was cut off."""
         if not self.frames or self.transfer_syntax_uid not in _UNCOMPRESSED:
             return False
         bits = self.rows * self.columns * self.samples_per_pixel * self.bits_allocated * len(self.frames)
-        return self.source.size < bits // 8
+        # At least 8 bytes of tag and length come between the header's end and the pixels.
+        return self.source.size < self.pixel_offset + 8 + bits // 8
 
 
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
@@ -116,14 +118,14 @@ def read_instance(source: Source) -> Instance | Literal["other", "broken"]:
     try:
         with source.open() as stream:
             dataset = read_dataset(stream, pixels=False)
-            return instance_from(dataset, source)
+            return instance_from(dataset, source, stream.tell())
     except PermissionError:
         raise
     except (InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OSError):
         return "broken"
 
 
-def instance_from(dataset: Dataset, source: Source) -> Instance | Literal["other", "broken"]:
+def instance_from(dataset: Dataset, source: Source, pixel_offset: int = 0) -> Instance | Literal["other", "broken"]:
     """An `Instance` from a data set; "other" for a DICOMDIR, or what is neither an image nor in a series.
 
     Anonymisers empty UIDs: the meta information repeats those of the object, and a series without a UID is known by its
@@ -134,10 +136,10 @@ def instance_from(dataset: Dataset, source: Source) -> Instance | Literal["other
     sop_class = UID(text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID"))
     series = text(dataset, "SeriesInstanceUID")
     is_image = "Rows" in dataset and "Columns" in dataset
-    if sop_class == MediaStorageDirectoryStorage or not (series or is_image):
-        return "other"
     if sop_class in _SLICES and not is_image:
         return "broken"
+    if sop_class == MediaStorageDirectoryStorage or not (series or is_image):
+        return "other"
     if not series:
         words = ("StudyInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "PatientID")
         series = "without UID: " + "/".join(text(dataset, word) for word in words)
@@ -171,6 +173,7 @@ def instance_from(dataset: Dataset, source: Source) -> Instance | Literal["other
         columns=int(dataset.get("Columns") or 0),
         samples_per_pixel=int(dataset.get("SamplesPerPixel") or 1),
         bits_allocated=int(dataset.get("BitsAllocated") or 16),
+        pixel_offset=pixel_offset,
         bits_stored=stored,
         high_bit=int(dataset.get("HighBit") or stored - 1),
         lossy=text(dataset, "LossyImageCompression") == "01" or str(syntax or "") in _LOSSY,

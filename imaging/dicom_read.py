@@ -111,9 +111,7 @@ def _value_notes(slices: list[Slice]) -> list[str]:
     notes = []
     scales = {(one.frame.slope, one.frame.intercept) for one in slices}
     if len(scales) > 1:
-        notes.append(
-            f"slices are scaled in {len(scales)} ways (rescale slope and intercept): each was scaled by its own"
-        )
+        notes.append(f"slices have {len(scales)} different rescale slopes or intercepts: each was scaled by its own")
     if any(one.instance.lossy for one in slices):
         notes.append("the pixels were compressed with loss: fine detail and exact values are not what was scanned")
     if any(one.instance.padding for one in slices) and slices[0].instance.modality == "CT":

@@ -73,9 +73,10 @@ class Stack:
 
 def stacks_of(instances: Iterable[Instance]) -> list[Stack]:
     """Every series of image or non-image objects, split into stacks, in the order of their series numbers."""
-    series: dict[str, list[Instance]] = defaultdict(list)
+    # One series UID for two patients (a careless anonymiser) must not make one body of them.
+    series: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
-        series[instance.series_uid].append(instance)
+        series[instance.series_uid, instance.patient_id or instance.patient_name].append(instance)
     ordered = sorted(series.values(), key=lambda one: (_natural(one[0].series_number), one[0].series_uid))
     numbers = [one[0].series_number for one in ordered]
     stacks: list[Stack] = []

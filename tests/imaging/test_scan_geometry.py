@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dicom_files import even, make_slice, picture, save, write_series
+
 from preop.imaging.errors import GeometryError, ScanError
 from preop.imaging.scan import read_scan
 
@@ -132,7 +133,7 @@ def test_straightened_tilt_puts_a_plane_back_where_it_is(tmp_path):
         return np.round(points @ slope).astype(np.int16)
 
     orientation = [f"{x:.12g}" for x in (*row, *column)]
-    write_series(tmp_path, positions, pixels=values, ImageOrientationPatient=orientation, RescaleIntercept="0")
+    write_series(tmp_path, list(positions), pixels=values, ImageOrientationPatient=orientation, RescaleIntercept="0")
     volume = read_scan(tmp_path, straighten_tilt=True)
     assert volume.grid.is_orthogonal
     index = np.argwhere(volume.voxels > -1000)

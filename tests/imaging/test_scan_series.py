@@ -1,0 +1,171 @@
+"""Which series is read: grouping, splitting, choosing, and patients that are mixed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dicom_files import even, make_slice, picture, save, write_series
+from pydicom.uid import generate_uid
+
+from preop.imaging.dicom_choice import is_sharp
+from preop.imaging.errors import ScanError
+from preop.imaging.inspect import inspect_scan
+from preop.imaging.scan import read_scan
+
+LOCALIZER = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+CORONAL = [1, 0, 0, 0, 0, -1]
+
+
+def coronal(count: int) -> list[tuple[float, float, float]]:
+    return [(-10.0, -20.0 + 2.0 * k, 50.0) for k in range(count)]
+
+
+def test_localiser_inside_the_series_is_left_out(tmp_path):
+    write_series(tmp_path, even(8))
+    write_series(tmp_path, coronal(2), prefix="LOC", ImageOrientationPatient=CORONAL, ImageType=LOCALIZER)
+    assert read_scan(tmp_path).voxels.shape == (16, 12, 8)
+
+
+def test_localiser_only_is_told(tmp_path):
+    write_series(tmp_path, coronal(3), ImageOrientationPatient=CORONAL, ImageType=LOCALIZER)
+    with pytest.raises(ScanError, match=r"no volume here \(series 5 \(abdomen\) is a localiser"):
+        read_scan(tmp_path)
+
+
+def test_two_patients_stop_and_are_named(tmp_path):
+    write_series(tmp_path / "a", even(5))
+    write_series(tmp_path / "b", even(5), PatientID="P2", SeriesInstanceUID="1.9", SeriesNumber="6")
+    with pytest.raises(ScanError, match=r"scans of 2 patients are mixed .*P1, P2"):
+        read_scan(tmp_path)
+    assert read_scan(tmp_path, series="6").voxels.shape[2] == 5
+    listing = inspect_scan(tmp_path)
+    assert "2 patients" in listing.problem
+    assert listing.chosen is None
+
+
+def test_two_patients_in_one_series_are_still_two(tmp_path):
+    """An anonymiser that gave two patients one series UID must not make one body of them."""
+    write_series(tmp_path / "a", even(5))
+    write_series(tmp_path / "b", even(5, start=3.0), PatientID="P2")
+    with pytest.raises(ScanError, match="2 patients"):
+        read_scan(tmp_path)
+
+
+def test_one_patient_of_whom_some_objects_lack_the_id(tmp_path):
+    write_series(tmp_path / "a", even(5))
+    write_series(tmp_path / "b", even(3), PatientID=None, SeriesInstanceUID="1.9", SeriesNumber="6")
+    assert read_scan(tmp_path).voxels.shape[2] == 5
+
+
+CANDIDATES = {
+    "CT before MR": ({}, {"Modality": "MR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}, 6, 30),
+    "original before derived": ({}, {"ImageType": ["DERIVED", "SECONDARY", "MPR"]}, 12, 16),
+    "long before short": ({}, {"ConvolutionKernel": "B30f"}, 20, 5),
+    "soft kernel before lung kernel": ({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f"}, 12, 16),
+    "more slices": ({}, {}, 20, 15),
+}
+
+
+@pytest.mark.parametrize("case", CANDIDATES)
+def test_rule_of_choice(tmp_path, case):
+    better, worse, better_count, worse_count = CANDIDATES[case]
+    common = {"SeriesInstanceUID": "1.9", "SeriesNumber": "2"}
+    write_series(tmp_path / "worse", even(worse_count), **{**common, "SeriesDescription": "worse", **worse})
+    write_series(tmp_path / "better", even(better_count), **{"SeriesDescription": "better", **better})
+    listing = inspect_scan(tmp_path)
+    assert listing.chosen is not None
+    assert listing.chosen.description == "better"
+    assert read_scan(tmp_path).voxels.shape[2] == better_count
+
+
+def test_axial_before_coronal_and_complete_before_gapped(tmp_path):
+    write_series(
+        tmp_path / "c", coronal(20), ImageOrientationPatient=CORONAL, SeriesInstanceUID="1.8", SeriesNumber="2"
+    )
+    gapped = [p for k, p in enumerate(even(40, step=1.0)) if k != 20]
+    write_series(tmp_path / "g", gapped, SeriesInstanceUID="1.7", SeriesNumber="3")
+    write_series(tmp_path / "a", even(15, step=3.0))
+    assert read_scan(tmp_path).voxels.shape[2] == 15
+
+
+def test_equal_series_are_chosen_by_number_with_a_note(tmp_path):
+    write_series(tmp_path / "a", even(6), SeriesDescription="portal", SeriesNumber="7")
+    write_series(tmp_path / "b", even(6), SeriesDescription="arterial", SeriesNumber="4", SeriesInstanceUID="1.9")
+    volume = read_scan(tmp_path)
+    assert any("series 4 (arterial) was used; series 7 (portal) would do as well" in note for note in volume.notes)
+
+
+def test_phases_that_repeat_places_are_split_and_can_be_asked_for(tmp_path):
+    for phase in (1, 2):
+        write_series(
+            tmp_path / str(phase),
+            even(6),
+            pixels=lambda k, phase=phase: picture(k) + phase,
+            TemporalPositionIdentifier=str(phase),
+        )
+    first, second = read_scan(tmp_path, series="5-1"), read_scan(tmp_path, series="5-2")
+    assert {float(v.voxels[0, 0, 0] + 1024) for v in (first, second)} == {1.0, 2.0}
+    assert any("2 stacks at the same place" in note for note in first.notes)
+
+
+def test_trigger_times_of_every_slice_do_not_tear_a_stack_apart(tmp_path):
+    """Two acquisitions; the trigger time is new in each slice and says nothing about which stack it is in."""
+    for phase in (1, 2):
+        for k, position in enumerate(even(6)):
+            dataset = make_slice(position, picture(k) + phase, AcquisitionNumber=phase, TriggerTime=100 * phase + k)
+            save(dataset, tmp_path / f"{phase}-{k}")
+    assert [one.slices for study in inspect_scan(tmp_path).studies for one in study.series] == [6, 6]
+
+
+def test_direction_cosines_with_rounding_noise_stay_one_stack(tmp_path):
+    """Noise of 1e-6 around a rounding boundary (x.xxx5) must not split the stack."""
+    for k, position in enumerate(even(8)):
+        angle = np.radians(10) + 1e-6 * (-1) ** k
+        row = [np.cos(angle), np.sin(angle), 0, -np.sin(angle), np.cos(angle), 0]
+        save(make_slice(position, picture(k), ImageOrientationPatient=row), tmp_path / str(k))
+    assert read_scan(tmp_path).voxels.shape[2] == 8
+
+
+@pytest.mark.parametrize("wanted", ["5", "abdomen", "1.2.3.4", "ABDOMEN"])
+def test_series_is_found_by_number_description_or_uid(tmp_path, wanted):
+    write_series(tmp_path / "a", even(6))
+    write_series(tmp_path / "b", even(9), SeriesInstanceUID=generate_uid(), SeriesNumber="8", SeriesDescription="x")
+    assert read_scan(tmp_path, series=wanted).voxels.shape[2] == 6
+
+
+def test_unknown_series_lists_what_there_is(tmp_path):
+    write_series(tmp_path, even(6))
+    with pytest.raises(ScanError, match=r"no series '99'\. There are: 5"):
+        read_scan(tmp_path, series="99")
+
+
+def test_frames_of_reference_do_not_share_a_stack(tmp_path):
+    write_series(tmp_path / "a", even(6))
+    write_series(tmp_path / "b", even(4, start=5.0), FrameOfReferenceUID="1.2.3.10")
+    volume = read_scan(tmp_path)
+    assert volume.voxels.shape[2] == 6
+    assert volume.grid.frame_of_reference_uid == "1.2.3.9"
+
+
+def test_emptied_uids_still_give_the_series(tmp_path):
+    """Some anonymisers leave UIDs present but empty."""
+    for k, position in enumerate(even(5)):
+        dataset = make_slice(position, picture(k))
+        dataset.SeriesInstanceUID = dataset.SOPInstanceUID = dataset.SOPClassUID = ""
+        dataset.save_as(tmp_path / str(k), enforce_file_format=True)
+    assert read_scan(tmp_path).voxels.shape[2] == 5
+
+
+def test_a_segmentation_object_alone_is_no_scan(tmp_path):
+    dataset = make_slice((0, 0, 0), picture(0), Modality="SEG", SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+    save(dataset, tmp_path / "seg.dcm")
+    with pytest.raises(ScanError, match="Segmentation object"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sharp"),
+    [("B30f", False), ("B70f", True), ("Br40d\\3", False), ("Bl64f", True), ("LUNG", True), ("STANDARD", False)],
+)
+def test_sharp_kernels(kernel, sharp):
+    assert is_sharp(kernel) is sharp
