@@ -57,6 +57,7 @@ _TABLE = (
     Segment("iliac_artery_left", 31, "73634005", "Left common iliac artery (lumen)", (0.85, 0.20, 0.15), ("aorta",)),
     Segment("iliac_artery_right", 32, "73634005", "Right common iliac artery (lumen)", (0.85, 0.20, 0.15), ("aorta",)),
     Segment("aortic_thrombus", 33, "396339007", "Intraluminal thrombus of aorta", (0.70, 0.55, 0.35)),
+    Segment("aortic_wall", 40, "15825003", "Aorta (wall)", (0.90, 0.60, 0.55)),
 )
 
 SEGMENTS: dict[str, Segment] = {segment.name: segment for segment in _TABLE}

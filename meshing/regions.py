@@ -38,6 +38,10 @@ class RegionLattice:
         """(..., 3) lattice index → (..., 3) LPS mm."""
         return index @ self.affine[:3, :3].T + self.affine[:3, 3]
 
+    def index(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., 3) LPS mm → (..., 3) lattice index."""
+        return (points - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
+
 
 def region_ids(regions: Mapping[str, Sequence[str]] | Sequence[str], labels: LabelMap) -> dict[str, int]:
     """Region name → id: the segment's own label where the name is one, else a free number."""

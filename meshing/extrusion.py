@@ -1,0 +1,211 @@
+"""Layers of tetrahedra grown outward from a triangle surface: walls of given thickness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from ..imaging.errors import MeshError
+from .smoothing import umbrella
+
+THINNEST = 0.3
+"""Share of the asked thickness below which a wall is refused rather than thinned further."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """An open end's plane.
+
+    Attributes:
+        point: (3,) LPS mm.
+        normal: (3,) unit, away from the vessel.
+    """
+
+    point: NDArray[np.float64]
+    normal: NDArray[np.float64]
+
+    def heights(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) mm over the plane."""
+        return (points - self.point) @ self.normal
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """A grown wall.
+
+    Attributes:
+        points: (V + n·layers, 3): the given points first, then each layer's copies of the wall's nodes.
+        tetrahedra: (3 F layers, 4) positive.
+        outer: (F, 3) the outermost triangles, normals outward.
+        outer_nodes: (n, layers) copies of `nodes`, from the inside out.
+        nodes: (n,) the nodes that the wall stands on.
+        thickness: (n,) mm reached at each node.
+    """
+
+    points: NDArray[np.float64]
+    tetrahedra: NDArray[np.int32]
+    outer: NDArray[np.int32]
+    outer_nodes: NDArray[np.int32]
+    nodes: NDArray[np.int32]
+    thickness: NDArray[np.float64]
+
+
+def grow(
+    points: NDArray[np.float64],
+    triangles: NDArray[np.int32],
+    *,
+    thickness_mm: float,
+    layers: int,
+    ends: list[tuple[Plane, NDArray[np.int32]]] | None = None,
+    rounds: int = 60,
+) -> Layers:
+    """Grow `layers` prism layers outward and cut each prism into three tetrahedra.
+
+    Directions are the nodes' normals; a node's step is lengthened where the facets around it lean
+    away, so that the thickness is met at right angles to them. Where layers would turn over or
+    two parts of the vessel would grow into each other (a bifurcation's crotch), the offset is
+    shortened there and blended into its neighbourhood.
+
+    Args:
+        points: (V, 3) mm.
+        triangles: (F, 3) oriented manifold, closed or open, normals outward.
+        thickness_mm: of the wall.
+        layers: of elements.
+        ends: planes and the nodes in them: these grow within their plane.
+        rounds: most repairs.
+
+    Raises:
+        MeshError: thickness or layers are not positive, or the wall cannot be grown without inversion.
+    """
+    if not thickness_mm > 0 or layers < 1:
+        raise MeshError(f"a wall of {thickness_mm} mm in {layers} layers is not possible", where="vessel wall")
+    nodes, local = np.unique(triangles, return_inverse=True)
+    local = local.reshape(-1, 3).astype(np.int32)
+    base = points[nodes]
+    number = np.full(len(points), -1)
+    number[nodes] = np.arange(len(nodes))
+    flat = [(plane, number[held][number[held] >= 0]) for plane, held in ends or []]
+    direction = _directions(base, local, flat)
+    share = np.ones(len(nodes))
+    mean = umbrella(local, len(nodes))
+    prisms = _prism_tetrahedra(local, len(nodes), layers)
+    for _ in range(rounds):
+        stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
+        bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
+        if not bad.any():
+            break
+        share[bad] *= 0.85
+        share = np.minimum(share, 0.5 * (share + mean @ share))
+        if share.min() < THINNEST:
+            break
+    else:
+        bad = np.ones(1, dtype=bool)
+    if bad.any():
+        where = base[np.argmin(share)]
+        raise MeshError(
+            f"a wall of {thickness_mm:g} mm turns over near {np.round(where, 1)} mm",
+            where="vessel wall", advice="Use a thinner wall or a shorter edge, or cut that branch off",
+        )  # fmt: skip
+    return _layers(points, nodes, stack, prisms, local, layers, share * thickness_mm)
+
+
+def _directions(base: NDArray, triangles: NDArray, flat: list) -> NDArray[np.float64]:
+    """(n, 3) steps for unit thickness."""
+    corner = base[triangles]
+    facing = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-300)
+    normal = _angle_weighted(corner, facing, triangles, len(base))
+    mean = umbrella(triangles, len(base))
+    for _ in range(2):
+        normal = _unit(normal + mean @ normal)
+        for plane, held in flat:
+            tangent = normal[held] - np.outer(normal[held] @ plane.normal, plane.normal)
+            normal[held] = _unit(tangent)
+    cosine = np.einsum("fci,fi->fc", normal[triangles], facing)
+    total = np.bincount(triangles.ravel(), cosine.ravel(), minlength=len(base))
+    average = total / np.maximum(np.bincount(triangles.ravel(), minlength=len(base)), 1)
+    return normal / np.clip(average, 0.75, 1.0)[:, None]
+
+
+def _angle_weighted(corner: NDArray, facing: NDArray, triangles: NDArray, count: int) -> NDArray[np.float64]:
+    result = np.zeros((count, 3))
+    for here in range(3):
+        u = _unit(corner[:, (here + 1) % 3] - corner[:, here])
+        v = _unit(corner[:, (here + 2) % 3] - corner[:, here])
+        angle = np.arccos(np.clip(np.einsum("ij,ij->i", u, v), -1, 1))
+        np.add.at(result, triangles[:, here], facing * angle[:, None])
+    return _unit(result)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+
+
+def _stack(base: NDArray, step: NDArray, layers: int) -> NDArray[np.float64]:
+    """((layers + 1) n, 3): the base and its copies."""
+    return np.concatenate([base + step * (level / layers) for level in range(layers + 1)])
+
+
+def _prism_tetrahedra(triangles: NDArray[np.int32], count: int, layers: int) -> NDArray[np.int32]:
+    """Each prism as a staircase over its corners in ascending order, so that neighbours cut shared sides alike."""
+    order = np.argsort(triangles, axis=1)
+    a, b, c = np.take_along_axis(triangles, order, axis=1).T
+    even = (order[:, 0] + 1) % 3 == order[:, 1]
+    cells, signs = [], []
+    for level in range(layers):
+        low, high = level * count, (level + 1) * count
+        cells += [
+            np.stack([a + low, b + low, c + low, c + high], axis=1),
+            np.stack([a + low, b + low, b + high, c + high], axis=1),
+            np.stack([a + low, a + high, b + high, c + high], axis=1),
+        ]
+        # for an even ordering: the first is positive as it stands, the second has two corners turned, the third none
+        signs += [np.where(even, 1, -1), np.where(even, -1, 1), np.where(even, 1, -1)]
+    whole = np.concatenate(cells)
+    return np.where((np.concatenate(signs) > 0)[:, None], whole, whole[:, [0, 1, 3, 2]]).astype(np.int32)
+
+
+def _bad_nodes(
+    stack: NDArray, prisms: NDArray, triangles: NDArray, count: int, thickness: float
+) -> NDArray[np.bool_]:
+    """(n,) nodes whose columns take part in an inverted element or reach into another part's wall."""
+    corner = stack[prisms]
+    six = np.einsum(
+        "ij,ij->i", corner[:, 1] - corner[:, 0],
+        np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 0]),
+    )  # fmt: skip
+    longest = np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max(axis=1)
+    bad = np.zeros(count, dtype=bool)
+    bad[np.unique(prisms[six < 1e-3 * longest**2 * thickness] % count)] = True
+    return bad | _overlapping(stack, triangles, count, thickness)
+
+
+def _overlapping(stack: NDArray, triangles: NDArray, count: int, thickness: float) -> NDArray[np.bool_]:
+    """Nodes whose outer copy comes nearer to another part of the base than to its own."""
+    outer, base = stack[-count:], stack[:count]
+    own = np.linalg.norm(outer - base, axis=1)
+    centre = base[triangles].mean(axis=1)
+    facing = np.cross(base[triangles[:, 1]] - base[triangles[:, 0]], base[triangles[:, 2]] - base[triangles[:, 0]])
+    facing = _unit(facing)
+    distance, face = KDTree(centre).query(outer, k=8, distance_upper_bound=2 * thickness)
+    bad = np.zeros(count, dtype=bool)
+    for column in range(distance.shape[1]):
+        near = np.flatnonzero(np.isfinite(distance[:, column]))
+        at = face[near, column]
+        facing_back = np.einsum("ij,ij->i", facing[at], outer[near] - base[near]) < -0.2 * own[near]
+        height = np.einsum("ij,ij->i", facing[at], outer[near] - centre[at])
+        # a wall facing ours: each may take half of the gap
+        bad[near[facing_back & (height < own[near])]] = True
+    return bad
+
+
+def _layers(points, nodes, stack, prisms, local, layers: int, thickness) -> Layers:
+    count = len(nodes)
+    fresh = len(points) + np.arange(count * layers)
+    number = np.concatenate([nodes, fresh]).astype(np.int32)
+    merged = np.concatenate([points, stack[count:]])
+    outer_nodes = fresh.reshape(layers, count).T.astype(np.int32)
+    return Layers(merged, number[prisms], outer_nodes[:, -1][local], outer_nodes, nodes.astype(np.int32), thickness)
