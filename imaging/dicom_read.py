@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .dicom_geometry import SAME_PLACE_MM, StackGeometry, stack_geometry
 from .dicom_pixels import read_pixels
-from .dicom_series import Slice, Stack
+from .dicom_series import MIN_SLICES, Slice, Stack
 from .errors import GeometryError, ScanError
 from .progress import Progress, part, silent
 from .straighten import AIR_HU
@@ -31,8 +31,11 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     slices = list(stack.slices)
     voxels = _decode(slices, part(progress, 0.0, 0.9))
     keep, notes = _one_per_place(stack, slices, voxels)
+    if len(keep) < MIN_SLICES:
+        raise ScanError("all its slices are at one place: no volume", where=where, advice="Choose another series")
     if len(keep) < len(slices):
         slices, voxels = [slices[i] for i in keep], voxels[:, :, keep]
+    notes += _raise_to_air(voxels, stack)
     geometry = stack_geometry([one.frame for one in slices], where)
     notes = [*stack.notes, *(n for n in geometry.notes if n not in stack.notes), *notes]
     affine = geometry.affine
@@ -105,6 +108,18 @@ def _stored_bits(stored: NDArray, bits_stored: int, high_bit: int) -> NDArray:
         return stored
     native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     return (native << (width - 1 - high_bit)) >> (width - bits_stored)
+
+
+def _raise_to_air(voxels: NDArray[np.float32], stack: Stack) -> list[str]:
+    """In place: nothing in a CT is thinner than air, so what lies below is padding, or undershoot beside metal.
+
+    Scanners pad with values of their own (-2000, -3024), which are often not declared and blurred by lossy compression.
+    """
+    if unit_of(stack) != "HU" or float(voxels.min()) >= AIR_HU:
+        return []
+    share = 100 * float((voxels < AIR_HU).mean())
+    np.maximum(voxels, np.float32(AIR_HU), out=voxels)
+    return [f"{share:.2g} % of the voxels lay below {AIR_HU:.0f} HU (outside of the reconstruction) and were set to it"]
 
 
 def _value_notes(slices: list[Slice]) -> list[str]:
