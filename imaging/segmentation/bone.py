@@ -16,7 +16,7 @@ from scipy import ndimage
 from ..progress import Progress
 from .canal import find_canal
 from .case import Case
-from .morphology import Mask, ball, closed, fill_slices, without_small
+from .morphology import Mask, ball, closed, fill_slices, label, without_small
 from .resample import Pyramid
 
 SPACING_MM = 1.25
@@ -26,6 +26,8 @@ _DENSE_ABOVE_LEAN = 115.0
 """HU above muscle: half-way from muscle (60) to the thinnest cortical shells seen (about 300)."""
 
 _COMPACT_HU = 300.0
+_PEAK_HU = 350.0
+"""A rib or vertebra holds voxels brighter than this even in 3 mm slices; a kidney's cortex does not."""
 _LEAST_ML = 0.4
 
 
@@ -36,7 +38,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     hu = pyramid.down(np.clip(case.voxels, -1024.0, 3071.0))
     inside = pyramid.down(case.masks["body"]) > 0.5
     threshold = case.frame.muscle_hu[0] + _DENSE_ABOVE_LEAN
-    shell = _dense_bone(hu, inside, threshold, pyramid.coarse.spacing, case)
+    shell = _dense_bone(hu, inside, threshold, pyramid, case)
     if shell.sum() * pyramid.coarse.voxel_volume < 5e3:
         case.remarks.append("no bone in the scan: the spine's course is not known")
         return {}
@@ -49,58 +51,103 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
 
 
 def _dense_bone(
-    hu: NDArray[np.float32], inside: Mask, threshold: float, spacing: NDArray[np.float64], case: Case
+    hu: NDArray[np.float32], inside: Mask, threshold: float, pyramid: Pyramid, case: Case
 ) -> Mask:
     from skimage.segmentation import watershed
 
-    dense = inside & (hu > threshold)
-    pools = _pools(hu, dense, spacing, case)
-    bright = float(hu[pools].mean()) if pools.any() else 0.0
-    compact = dense & (hu > max(_COMPACT_HU, bright + 100.0)) & ~ndimage.binary_dilation(pools, iterations=1)
+    spacing = pyramid.coarse.spacing
+    dense = inside & (hu > threshold) & ~_between_lungs(case, pyramid)
+    pools, blood = _pools(hu, dense, spacing, case)
+    compact = _compact(dense & ~ndimage.binary_dilation(pools), hu, blood)
     markers = np.zeros(hu.shape, dtype=np.int32)
     markers[compact] = 1
     markers[pools] = 2
     edge = ndimage.gaussian_gradient_magnitude(hu, 0.8)
     parts = watershed(edge, markers, mask=dense)
     least = int(_LEAST_ML * 1000 / float(np.prod(spacing)))
-    return without_small(parts == 1, least)
+    return _with_peak(without_small(parts == 1, least), hu, max(_PEAK_HU, blood + 100.0))
 
 
-def _pools(hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], case: Case) -> Mask:
-    """Homogeneous bright regions that are not the inside of a bone."""
-    mean = ndimage.uniform_filter(hu, 5)
-    spread = np.sqrt(np.maximum(ndimage.uniform_filter(hu * hu, 5) - mean * mean, 0.0))
+def _compact(dense: Mask, hu: NDArray[np.float32], blood: float) -> Mask:
+    """Compact bone: brighter than blood. Where blood is very bright, a piece needs only some voxels that are."""
+    above = max(_COMPACT_HU, blood + 100.0)
+    return _with_peak(dense & (hu > min(above, 500.0)), hu, max(above, _PEAK_HU))
+
+
+def _with_peak(mask: Mask, hu: NDArray[np.float32], least: float) -> Mask:
+    """The pieces of a mask whose brightest voxel reaches a value."""
+    labels, count = label(mask)
+    keep = np.atleast_1d(ndimage.maximum(hu, labels, np.arange(count + 1))) > least
+    keep[0] = False
+    return keep[labels]
+
+
+def _between_lungs(case: Case, pyramid: Pyramid) -> Mask:
+    """Heart, great vessels and the lungs' own vessels: inside the lungs' hull and before the spine.
+
+    The sternum lies before the hull, ribs outside it; vertebrae are kept by their
+    distance to the canal. Empty where the lungs or the spine are not seen.
+    """
+    from skimage.morphology import convex_hull_image
+
+    frame = case.frame
+    lungs = frame.lungs
+    if lungs is None or frame.lung_left is None or frame.lung_right is None:
+        return np.zeros(pyramid.coarse.shape, dtype=bool)
+    hull = np.zeros(lungs.shape, dtype=bool)
+    for k in range(lungs.shape[2]):
+        if frame.lung_left[:, :, k].any() and frame.lung_right[:, :, k].any():
+            back = frame.y.ravel()[np.flatnonzero(lungs[:, :, k].any(axis=0))[-1]]
+            # A vertebral body reaches at most about 65 mm before the back of the lungs beside it.
+            behind = back - frame.y[:, :, 0]
+            near_spine = (np.abs(frame.x[:, :, 0] - frame.midline()[k]) < 35.0) & (behind < 75.0)
+            hull[:, :, k] = convex_hull_image(lungs[:, :, k]) & ~near_spine & (behind > 45.0)
+    hull = ndimage.binary_erosion(hull, ball(4.0, case.coarse.grid.spacing), border_value=1)
+    return Pyramid(pyramid.coarse, case.coarse.grid).up_mask(hull)
+
+
+def _pools(
+    hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], case: Case
+) -> tuple[Mask, float]:
+    """Homogeneous bright regions that are not the inside of a bone, and the HU of the brightest large one."""
+    size = tuple(int(2 * max(round(3.0 / s), 1) + 1) for s in spacing)
+    mean = ndimage.uniform_filter(hu, size)
+    spread = np.sqrt(np.maximum(ndimage.uniform_filter(hu * hu, size) - mean * mean, 0.0))
     lean = np.abs(mean - case.frame.muscle_hu[0]) < 20.0
     noise = float(np.percentile(spread[lean], 25)) if lean.any() else 15.0
     calm = dense & (spread < 2.0 * noise + 10.0)
-    calm = without_small(calm, int(150.0 / float(np.prod(spacing))))
-    labels, count = ndimage.label(calm)
+    voxel = float(np.prod(spacing))
+    calm = without_small(calm, int(150.0 / voxel))
+    labels, count = label(calm)
     keep = np.zeros(count + 1, dtype=bool)
-    reach = np.maximum(np.ceil(6.0 / spacing).astype(int), 1)
+    blood = 0.0
+    coarsest = float(spacing.max())
+    about, near = ball(max(5.0, 1.5 * coarsest), spacing), ball(max(2.5, 1.05 * coarsest), spacing)
+    reach = np.maximum(np.ceil(6.0 / spacing).astype(int), 2)
     for i, box in enumerate(ndimage.find_objects(labels), start=1):
         window = tuple(slice(max(s.start - r, 0), s.stop + r) for s, r in zip(box, reach, strict=True))
         core = labels[window] == i
-        rim = ndimage.binary_dilation(core, ball(5.0, spacing)) & ~core
+        rim = ndimage.binary_dilation(core, about) & ~core
         level = float(hu[window][core].mean())
         # Compact bone around it: the shell of a vertebra or a pelvis. A calcified plaque covers less.
-        shell = ndimage.maximum_filter(hu[window], footprint=ball(2.5, spacing))[rim]
-        keep[i] = (shell > level + 120.0).mean() < 0.35
-    return keep[labels]
+        shell = ndimage.maximum_filter(hu[window], footprint=near)[rim]
+        keep[i] = (shell > level + 100.0).mean() < 0.35
+        if keep[i] and core.sum() * voxel > 2000.0:
+            blood = max(blood, level)
+    return keep[labels], blood
 
 
 def _with_marrow(case: Case, shell: Mask, hu: NDArray[np.float32], pyramid: Pyramid) -> Mask:
     spacing = pyramid.coarse.spacing
     canal = find_canal(case, shell, hu, pyramid)
-    sealed = closed(shell, 4.0, spacing)
-    filled = fill_slices(sealed)
-    # Closing also bridges gaps between bones; what it adds must be denser than muscle or lie inside.
-    soft = ndimage.gaussian_filter(hu, 1.5)
-    lean = case.frame.muscle_hu[0]
-    added = filled & ~shell
-    enclosed = fill_slices(closed(shell, 2.5, spacing)) & ~shell
-    marrow = added & (enclosed | (soft > lean + 30.0)) & (hu > -150.0)
-    bone = shell | marrow
-    return bone if canal is None else bone & ~(canal & ~shell)
+    wide, narrow = (max(radius, 1.05 * float(spacing.max())) for radius in (4.0, 2.5))
+    # Closing also bridges gaps between bones; what the wide one adds must be denser than muscle.
+    soft = ndimage.gaussian_filter(hu, 1.5 / float(spacing.min()))
+    filled = fill_slices(closed(shell, wide, spacing)) & (soft > case.frame.muscle_hu[0] + 30.0)
+    filled |= fill_slices(closed(shell, narrow, spacing)) & (hu > -150.0)
+    if canal is not None:
+        filled &= ~canal
+    return shell | filled
 
 
 def _refined(case: Case, bone: Mask, pyramid: Pyramid, threshold: float) -> NDArray[np.bool_]:

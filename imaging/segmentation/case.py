@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..errors import SegmentationError
 from ..volume import Grid, ImageVolume
 from .base import Seed, SegmentationRequest
 from .frame import BodyFrame
+from .morphology import median
 from .resample import Pyramid, coarsened
 
 COARSE_SPACING_MM = 2.5
@@ -46,8 +46,7 @@ class Case:
         """Start with a scan that is on canonical axes."""
         pyramid = Pyramid.over(volume.grid, COARSE_SPACING_MM)
         coarse = coarsened(volume, pyramid)
-        smooth = ndimage.median_filter(coarse.voxels, size=3)
-        coarse = ImageVolume(smooth, coarse.grid, coarse.modality, coarse.unit)
+        coarse = ImageVolume(median(coarse.voxels), coarse.grid, coarse.modality, coarse.unit)
         return cls(volume, request, pyramid, coarse, BodyFrame(coarse.grid))
 
     @property

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .resample import box_of
+
 Mask = NDArray[np.bool_]
 
 
@@ -18,9 +20,16 @@ def ball(radius_mm: float, spacing: NDArray[np.float64]) -> Mask:
     return element if element.sum() > 1 else ndimage.generate_binary_structure(3, 1)
 
 
+def label(mask: Mask) -> tuple[NDArray[np.int32], int]:
+    """Connected pieces (6-neighbourhood) numbered from 1, and how many."""
+    labels = np.empty(mask.shape, dtype=np.int32)
+    count = ndimage.label(mask, output=labels)
+    return labels, int(count)  # type: ignore[arg-type]
+
+
 def largest(mask: Mask) -> Mask:
     """The largest connected piece (6-neighbourhood); empty stays empty."""
-    labels, count = ndimage.label(mask)
+    labels, count = label(mask)
     if count < 2:
         return mask.copy()
     sizes = np.bincount(labels.ravel())
@@ -30,7 +39,7 @@ def largest(mask: Mask) -> Mask:
 
 def components(mask: Mask, least_voxels: int = 1) -> list[Mask]:
     """Connected pieces of at least so many voxels, largest first."""
-    labels, count = ndimage.label(mask)
+    labels, count = label(mask)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     chosen = [i for i in range(1, count + 1) if sizes[i] >= least_voxels]
     return [labels == i for i in sorted(chosen, key=lambda i: -sizes[i])]
@@ -38,7 +47,7 @@ def components(mask: Mask, least_voxels: int = 1) -> list[Mask]:
 
 def without_small(mask: Mask, least_voxels: int) -> Mask:
     """The mask without pieces of fewer voxels."""
-    labels, _ = ndimage.label(mask)
+    labels, _ = label(mask)
     sizes = np.bincount(labels.ravel())
     keep = sizes >= least_voxels
     keep[0] = False
@@ -47,7 +56,7 @@ def without_small(mask: Mask, least_voxels: int) -> Mask:
 
 def connected_to(mask: Mask, start: Mask) -> Mask:
     """The pieces of a mask that contain a voxel of `start`."""
-    labels, _ = ndimage.label(mask)
+    labels, _ = label(mask)
     hit = np.unique(labels[start & mask])
     keep = np.zeros(int(labels.max()) + 1, dtype=bool)
     keep[hit] = True
@@ -66,15 +75,32 @@ def fill_slices(mask: Mask) -> Mask:
 def closed(mask: Mask, radius_mm: float, spacing: NDArray[np.float64]) -> Mask:
     """Closing with a ball, by two distance maps, so that its cost does not grow with the radius."""
     margin = np.ceil(radius_mm / spacing).astype(int) + 1
-    padded = np.pad(mask, [(m, m) for m in margin])
-    if not padded.any():
+    box = box_of(mask)
+    if box is None:
         return mask.copy()
+    padded = np.pad(mask[box], [(m, m) for m in margin])
     dilated = distance(~padded, spacing) <= radius_mm
-    result = distance(dilated, spacing) > radius_mm
     inner = tuple(slice(m, n - m) for m, n in zip(margin, padded.shape, strict=True))
-    return result[inner] | mask
+    result = mask.copy()
+    result[box] |= (distance(dilated, spacing) > radius_mm)[inner]
+    return result
 
 
 def distance(mask: Mask, spacing: NDArray[np.float64]) -> NDArray[np.float32]:
-    """mm from every voxel of a mask to the nearest voxel outside it; 0 outside."""
-    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing), dtype=np.float32)
+    """mm from every voxel of a mask to the nearest voxel outside it; 0 outside, infinite where nothing is outside."""
+    import SimpleITK as sitk
+
+    if mask.all():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(~mask, dtype=np.uint8))
+    image.SetSpacing([float(s) for s in spacing[::-1]])
+    signed = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
+    return np.maximum(sitk.GetArrayFromImage(signed), np.float32(0.0))
+
+
+def median(field: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The median over the 27 voxels around each."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(field))
+    return sitk.GetArrayFromImage(sitk.Median(image, [1, 1, 1]))
