@@ -1,0 +1,328 @@
+"""`Canvas`: one off-screen 3D picture of the patient, from geometry to Pillow image.
+
+The projection is parallel, so that the scale bar holds everywhere. Shells get their
+opacity from the angle between surface and line of sight: clear face on, denser at the rim.
+Crevices of solid surfaces are darkened from the depth image (after Luft, Colditz & Deussen
+2006, doi:10.1145/1141911.1142016), which costs a software renderer next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from .annotate import FOOTER, HEADER
+from .render_style import BACKGROUND, STILL_SIZE, SUPERSAMPLE, Colour, ColourScale, View, colour_map_of
+
+if TYPE_CHECKING:
+    import pyvista as pv
+
+PEELS = 8
+"""Enough for a body wall around an organ around its vessels."""
+
+
+class Canvas:
+    """Collects surfaces in LPS mm, then renders them once. Close it, or use it with `with`.
+
+    Args:
+        view: where the camera stands.
+        size: pixels of the picture.
+        margins: left, top, right, bottom, in pixels of a 1600 px wide picture, kept free for lettering.
+        supersample: how much larger it is rendered than shown.
+        peels: layers of translucent surfaces that are sorted correctly.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        size: tuple[int, int] = STILL_SIZE,
+        *,
+        margins: tuple[float, float, float, float] = (60, HEADER + 30, 60, FOOTER + 90),
+        supersample: float = SUPERSAMPLE,
+        peels: int = PEELS,
+    ) -> None:
+        self.view, self.size, self.supersample, self._peels = view, size, supersample, peels
+        self._margins = np.array(margins) * size[0] / 1600
+        self._translucent: list[pv.Actor] = []
+        self._framed: list[NDArray[np.float64]] = []
+        self.mm_per_pixel = 1.0
+        self._centre = np.zeros(3)
+        self._stage = (0.0, 0.0)
+        self.plotter = off_screen_plotter((round(size[0] * supersample), round(size[1] * supersample)))
+        self.plotter.set_background([value / 255 for value in BACKGROUND])
+
+    def __enter__(self) -> Canvas:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.plotter.close()
+
+    def add_solid(self, mesh: pv.PolyData, colour: Colour, *, frame: bool = True, gloss: float = 0.25) -> pv.PolyData:
+        """An opaque, smoothly shaded surface. Returns what is shown: move its points to move it."""
+        self._frame(mesh, frame)
+        shown = _with_normals(mesh)
+        actor = self.plotter.add_mesh(
+            shown, color=colour, ambient=0.18, diffuse=0.82, specular=gloss, specular_power=25, show_scalar_bar=False
+        )
+        actor.prop.interpolation = "Phong"
+        return shown
+
+    def add_shell(
+        self, mesh: pv.PolyData, colour: Colour, *, opacity: float = 0.14, rim: float = 0.75, frame: bool = True
+    ) -> pv.PolyData:
+        """A translucent surface: `opacity` face on, rising to `rim` where it turns away."""
+        self._frame(mesh, frame)
+        shell = self.add_moving_shell(mesh)
+        self.update_shell(shell, None, colour, opacity=(opacity, rim))
+        return shell
+
+    def add_moving_shell(self, mesh: pv.PolyData) -> pv.PolyData:
+        """A translucent surface; returns what is shown, for `update_shell`."""
+        shell = _with_normals(mesh)
+        shell.point_data["rgba"] = np.full((mesh.n_points, 4), 255, dtype=np.uint8)
+        actor = self.plotter.add_mesh(
+            shell, scalars="rgba", rgba=True, ambient=0.35, diffuse=0.65, specular=0.1, show_scalar_bar=False
+        )
+        actor.prop.interpolation = "Phong"
+        actor.ForceTranslucentOn()
+        # A whole and its part share a border; push the shell back, or the two flicker through each other.
+        actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
+        actor.mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(4.0, 8.0)
+        self._translucent.append(actor)
+        return shell
+
+    def update_shell(
+        self, shell: pv.PolyData, points: ArrayLike | None, colours: ArrayLike, *, opacity: tuple[float, float]
+    ) -> None:
+        """Move and recolour a shell.
+
+        Args:
+            shell: what `add_moving_shell` returned.
+            points: (V, 3) LPS mm, or None to leave it where it is.
+            colours: (3,) or (V, 3) sRGB in [0, 1].
+            opacity: face on, and where the surface turns away.
+        """
+        if points is not None:
+            move(shell, points)
+        facing = np.clip(np.abs(np.asarray(shell.point_data["Normals"], dtype=float) @ self.view.axes()[2]), 0, 1)
+        rgba = np.empty((shell.n_points, 4), dtype=np.uint8)
+        rgba[:, :3] = np.round(255 * np.asarray(colours))
+        rgba[:, 3] = np.round(255 * (opacity[0] + (max(opacity) - opacity[0]) * (1 - facing) ** 2.5))
+        shell.point_data["rgba"] = rgba
+
+    def add_field(
+        self, mesh: pv.DataSet, values: ArrayLike, scale: ColourScale, *, sharp: bool = False, frame: bool = True
+    ) -> pv.Actor:
+        """A surface coloured by stored values (per point or per cell) of a field; `sharp` keeps edges of a cut."""
+        self._frame(mesh, frame)
+        shown = mesh.copy(deep=False)
+        data = shown.point_data if np.shape(values)[0] == mesh.n_points else shown.cell_data
+        data["shown"] = np.asarray(values, dtype=float) * scale.style.factor
+        return self.plotter.add_mesh(
+            shown,
+            scalars="shown",
+            cmap=colour_map_of(scale.style.colour_map),
+            clim=(scale.low, scale.high),
+            smooth_shading=True,
+            split_sharp_edges=sharp,
+            feature_angle=50,
+            ambient=0.42,
+            diffuse=0.62,
+            specular=0.0,
+            show_scalar_bar=False,
+            interpolate_before_map=True,
+        )
+
+    def add_cells(self, mesh: pv.DataSet, colour: Colour, *, frame: bool = True) -> pv.Actor:
+        """Flat-shaded cells with their edges, to show a mesh as it is."""
+        self._frame(mesh, frame)
+        return self.plotter.add_mesh(
+            mesh,
+            color=colour,
+            show_edges=True,
+            edge_color=(0.16, 0.18, 0.20),
+            line_width=0.7 * self.supersample,
+            ambient=0.35,
+            diffuse=0.7,
+            specular=0.0,
+        )
+
+    def add_dots(self, points: ArrayLike, colour: Colour, *, radius_mm: float) -> None:
+        """Small balls at points (n, 3), such as the nodes of a support."""
+        import pyvista as pv
+
+        cloud = pv.PolyData(np.atleast_2d(np.asarray(points, dtype=float)))
+        if not cloud.n_points:
+            return
+        ball = pv.Sphere(radius=radius_mm, theta_resolution=12, phi_resolution=8)
+        self.add_solid(cloud.glyph(geom=ball, scale=False, orient=False), colour, frame=False, gloss=0.1)
+
+    def add_arrow(self, start: ArrayLike, stop: ArrayLike, colour: Colour, *, width_mm: float) -> None:
+        """An arrow from `start` to `stop` (LPS mm)."""
+        import pyvista as pv
+
+        start, stop = np.asarray(start, dtype=float), np.asarray(stop, dtype=float)
+        length = float(np.linalg.norm(stop - start))
+        if length < 1e-6:
+            return
+        head = min(3.2 * width_mm / length, 0.6)
+        arrow = pv.Arrow(
+            start=start,
+            direction=stop - start,
+            scale=length,
+            tip_length=head,
+            tip_radius=1.3 * width_mm / length,
+            shaft_radius=0.5 * width_mm / length,
+            tip_resolution=32,
+            shaft_resolution=24,
+        )
+        self.add_solid(arrow, colour, gloss=0.2)
+
+    def _frame(self, mesh: pv.DataSet, frame: bool) -> None:
+        if frame and mesh.n_points:
+            points = np.asarray(mesh.points, dtype=float)
+            self._framed.append(points[:: max(1, len(points) // 4000)])
+
+    def aim(self, points: ArrayLike | None = None) -> None:
+        """Place the camera so that what was added (or `points`) fills the part free of margins."""
+        right, up, back = self.view.axes()
+        if points is not None:
+            cloud = np.asarray(points, dtype=float)
+        else:
+            cloud = np.concatenate(self._framed) if self._framed else np.zeros((1, 3))
+        flat = cloud @ np.column_stack([right, up, back])
+        low, high = flat.min(axis=0), flat.max(axis=0)
+        left, top, right_margin, bottom = self._margins
+        free = np.array([self.size[0] - left - right_margin, self.size[1] - top - bottom])
+        self.mm_per_pixel = float(max(np.max((high - low)[:2] / free), 1e-6))
+        middle = (low + high) / 2
+        stage = np.array([left + free[0] / 2 - self.size[0] / 2, self.size[1] / 2 - (top + free[1] / 2)])
+        focus = middle[:2] - stage * self.mm_per_pixel
+        self._centre = focus[0] * right + focus[1] * up + middle[2] * back
+        camera = self.plotter.camera
+        distance = float(np.linalg.norm(high - low)) * 2 + 100
+        camera.focal_point = self._centre
+        camera.position = self._centre + distance * back
+        camera.up = up
+        camera.parallel_projection = True
+        camera.parallel_scale = self.mm_per_pixel * self.size[1] / 2
+        self.plotter.reset_camera_clipping_range()
+
+    def pixel(self, point: ArrayLike) -> tuple[float, float]:
+        """Where a point (3,) LPS mm lies, in pixels of a 1600 px wide picture."""
+        right, up, _ = self.view.axes()
+        offset = np.asarray(point, dtype=float) - self._centre
+        x = self.size[0] / 2 + float(offset @ right) / self.mm_per_pixel
+        y = self.size[1] / 2 - float(offset @ up) / self.mm_per_pixel
+        return x * 1600 / self.size[0], y * 1600 / self.size[0]
+
+    def image(self, *, crevices: float = 0.55) -> Image.Image:
+        """Render. `crevices` is how far recesses of solid surfaces are darkened, 0 for not at all."""
+        plotter = self.plotter
+        shade = None
+        if crevices:
+            for actor in self._translucent:
+                actor.SetVisibility(False)
+            plotter.render_window.Render()
+            shade = self._crevice_shade(crevices)
+            for actor in self._translucent:
+                actor.SetVisibility(True)
+        if self._translucent:
+            plotter.enable_depth_peeling(self._peels)
+        plotter.render_window.Render()
+        pixels = np.ascontiguousarray(self._read(depth=False)[..., :3])
+        image = Image.fromarray(pixels).resize(self.size, Image.Resampling.LANCZOS)
+        if shade is None:
+            return image
+        return Image.fromarray(np.round(np.asarray(image) * shade[..., None]).astype(np.uint8))
+
+    def _crevice_shade(self, strength: float) -> NDArray[np.float64] | None:
+        """(height, width) factors from the depth image: below 1 where a surface lies behind its surroundings."""
+        from scipy.ndimage import gaussian_filter, zoom
+
+        depth, hit = self._depth_mm(round(2 * self.supersample))
+        if not hit.any():
+            return None
+        factor = np.ones_like(depth)
+        for sigma_mm, weight_mm in ((6.0, 14.0), (18.0, 42.0)):
+            sigma = sigma_mm / (self.mm_per_pixel * 2)
+            weight = gaussian_filter(hit.astype(float), sigma, truncate=2.5)
+            mean = gaussian_filter(np.where(hit, depth, 0.0), sigma, truncate=2.5) / np.maximum(weight, 1e-3)
+            recess = np.clip((depth - mean) / weight_mm, 0, 1)
+            factor -= np.where(hit, strength * 0.5 * recess, 0.0)
+        scale = np.array(self.size[::-1]) / np.array(factor.shape)
+        return np.clip(zoom(factor, scale, order=1), 0, 1)
+
+    def _depth_mm(self, step: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Depth from the near plane in mm and where a surface was hit, every `step`-th rendered pixel."""
+        buffer = self._read(depth=True)[..., 0]
+        z = buffer[step // 2 :: step, step // 2 :: step].astype(float)
+        near, far = self.plotter.camera.clipping_range
+        return z * (far - near), z < 1.0
+
+    def _read(self, *, depth: bool) -> NDArray:
+        """(height, width, channels) of what was rendered last: depth in [0, 1] float32, or RGB uint8."""
+        from vtkmodules.util.numpy_support import vtk_to_numpy
+        from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+        reader = vtkWindowToImageFilter()
+        reader.SetInput(self.plotter.render_window)
+        if depth:
+            reader.SetInputBufferTypeToZBuffer()
+        else:
+            reader.SetInputBufferTypeToRGB()
+        reader.ReadFrontBufferOff()
+        reader.ShouldRerenderOff()
+        reader.Update()
+        width, height = self.plotter.window_size
+        return vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars()).reshape(height, width, -1)[::-1]
+
+
+def _with_normals(mesh: pv.PolyData) -> pv.PolyData:
+    """A copy of the bare surface with point normals; nothing shared with the original."""
+    shown = mesh.copy()
+    shown.clear_data()
+    return shown.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
+
+
+def move(shown: pv.PolyData, points: ArrayLike) -> None:
+    """Move a shown surface to points (V, 3) LPS mm and shade it anew."""
+    shown.points = np.asarray(points, dtype=float)
+    shown.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
+
+
+def off_screen_plotter(size: tuple[int, int]) -> pv.Plotter:
+    """A plotter without a window, lit softly from the camera's left above.
+
+    Raises:
+        MissingLibraryError: no OpenGL renderer can be opened.
+    """
+    _prepare()
+    import pyvista as pv
+
+    plotter = pv.Plotter(off_screen=True, window_size=list(size), lighting="none")
+    plotter.disable_anti_aliasing()
+    for light in soft_lights():
+        plotter.add_light(light)
+    return plotter
+
+
+def soft_lights() -> Sequence[pv.Light]:
+    """Key, fill and rim light that turn with the camera."""
+    import pyvista as pv
+
+    lights = []
+    for position, intensity in (((-0.5, 0.7, 1.0), 0.72), ((0.8, 0.1, 0.7), 0.28), ((0.0, -0.8, 0.5), 0.14)):
+        light = pv.Light(position=position, light_type="camera light", intensity=intensity)
+        lights.append(light)
+    return lights
+
+
+def _prepare() -> None:
+    from .gl import prepare_off_screen
+
+    prepare_off_screen()

@@ -1,0 +1,190 @@
+"""The standard pictures of a result: which, from where, with what caption; made from the folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.progress import Progress, part, silent
+from .result_folder import Picture, ResultFolder
+
+if TYPE_CHECKING:
+    import pyvista as pv
+
+    from ..imaging.volume import ImageVolume, LabelMap
+
+_HIDES = ("body", "bone", "ribs", "spine", "pelvis", "lungs", "lung_left", "lung_right")
+"""Left out of the surgeon's view, which they would hide."""
+_STRESS = ("max_principal_stress_kPa", "von_mises_kPa")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One still: its key (file name) and what draws it and gives its caption."""
+
+    key: str
+    draw: Callable[[Path], str]
+
+
+def write_pictures(
+    folder: Path, volume: ImageVolume | None, labels: LabelMap | None, progress: Progress = silent
+) -> None:
+    """Write stills/*.png, stills/captions.json and the animation into a result folder.
+
+    Args:
+        folder: a result folder that has its result.json, surfaces and fields.
+        volume: the scan, for the slices; they are left out without it.
+        labels: the segmentation on the volume's grid.
+
+    Raises:
+        MissingLibraryError: nothing here can render off screen.
+        SceneError: the folder is no result.
+    """
+    result = ResultFolder.open(folder)
+    stills_for_result(result, part(progress, 0.0, 0.7), volume=volume, labels=labels)
+    if result.step_files and result.converged:
+        animate_result(result, part(progress, 0.7, 1.0))
+    progress(1.0, "pictures")
+
+
+def stills_for_result(
+    result: ResultFolder,
+    progress: Progress = silent,
+    *,
+    volume: ImageVolume | None = None,
+    labels: LabelMap | None = None,
+) -> list[Picture]:
+    """Make the standard set and its captions.json; returns what was made, in order."""
+    stills = result.path / "stills"
+    stills.mkdir(exist_ok=True)
+    jobs = list(_jobs(result, volume, labels))
+    made = []
+    for number, job in enumerate(jobs):
+        progress(number / len(jobs), f"still {number + 1} of {len(jobs)}: {job.key.replace('_', ' ')}")
+        name = f"{number + 1:02d}_{job.key}.png"
+        made.append(Picture(f"stills/{name}", job.draw(stills / name), job.key))
+    index = [{"file": Path(one.path).name, "caption": one.caption, "key": one.key} for one in made]
+    (stills / "captions.json").write_text(json.dumps(index, indent=2, ensure_ascii=False), encoding="utf-8")
+    progress(1.0, "stills")
+    return made
+
+
+def animate_result(result: ResultFolder, progress: Progress = silent) -> Path:
+    """Write the animation over the load steps; returns the file."""
+    from .animation import animate
+    from .field_shapes import main_region
+
+    grids = [result.grid(step) for step in range(len(result.step_files))]
+    inner, meshes = _carried_keys(result, len(grids), main_region(grids[-1]))
+    return animate(
+        grids,
+        result.path / "animation",
+        view=main_view(grids[-1]),
+        scene=result.title,
+        inner=inner,
+        inner_meshes=meshes,
+        progress=progress,
+    )
+
+
+def main_view(grid: pv.UnstructuredGrid) -> str:
+    """From where the operation is shown: as the surgeon looks at a liver, else obliquely from the front."""
+    from .field_shapes import regions
+
+    return "surgeon" if "liver" in regions(grid) else "oblique"
+
+
+def _jobs(result: ResultFolder, volume: ImageVolume | None, labels: LabelMap | None) -> Iterator[_Job]:
+    from . import plots, slices, stills
+
+    sheet = stills.Sheet(result.title)
+    surfaces = {name: light(result.surface(name)) for name in result.surface_files}
+    fields = bool(result.step_files) and result.converged
+    grid = result.grid(-1) if fields else None
+    if surfaces:
+        yield _Job("anatomy", lambda path: stills.render_anatomy(surfaces, path, sheet=sheet))
+        inner = {name: mesh for name, mesh in surfaces.items() if name not in _HIDES}
+        if inner and len(inner) < len(surfaces):
+            view = main_view(grid) if grid is not None else "oblique"
+            yield _Job(
+                "organs",
+                lambda path: stills.render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
+            )
+    if volume is not None:
+        scan = volume
+        yield _Job("slices", lambda path: slices.render_slices(scan, labels, path, sheet=sheet))
+    if grid is not None:
+        yield from _field_jobs(result, grid, sheet)
+    curves = [curve for curve in result.data.get("curves", []) if len(curve.get("x", [])) > 1]
+    if curves:
+        yield _Job("curves", lambda path: plots.render_curves(curves, path, sheet=sheet))
+
+
+def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet) -> Iterator[_Job]:
+    from . import stills
+    from .field_shapes import main_region
+
+    view, sets = main_view(grid), result.node_sets(grid)
+    inner = {
+        name: (result.surface(name), after)
+        for name in result.carried
+        if name in result.surface_files
+        and name != main_region(grid)
+        and (after := result.deformed_surface(name, len(result.step_files) - 1)) is not None
+    }
+    yield _Job(
+        "before_after",
+        lambda path: stills.render_before_after(grid, path, view=view, node_sets=sets, inner=inner, sheet=sheet),
+    )
+    has = {*grid.point_data.keys(), *grid.cell_data.keys()}
+    if "displacement_magnitude" in has:
+        yield _Job(
+            "displacement",
+            lambda path: stills.render_field(
+                grid, "displacement_magnitude", path, view=view, node_sets=sets, sheet=sheet
+            ),
+        )
+    if "strain" in has:
+        yield _Job("strain", lambda path: stills.render_field(grid, "strain", path, view=view, sheet=sheet))
+    stress = next((key for key in _STRESS if key in has), None)
+    if stress:
+        yield _Job("stress", lambda path: stills.render_field(grid, stress, path, view=view, sheet=sheet))
+        yield _Job("stress_cut", lambda path: stills.render_cut(grid, stress, path, sheet=sheet))
+    if "region" in has:
+        yield _Job("mesh", lambda path: stills.render_mesh(grid, path, sheet=sheet))
+
+
+def _carried_keys(
+    result: ResultFolder, steps: int, outer: str
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, pv.PolyData]]:
+    """Points at every load step, and the mesh, of the carried surfaces that lie inside."""
+    keys: dict[str, NDArray[np.float64]] = {}
+    meshes: dict[str, pv.PolyData] = {}
+    for name in result.carried:
+        if name == outer:
+            continue
+        shapes = [result.deformed_surface(name, step) for step in range(steps)]
+        found = [shape for shape in shapes if shape is not None]
+        if len(found) == steps and len({shape.n_points for shape in found}) == 1:
+            keys[name] = np.stack([np.asarray(shape.points, dtype=float) for shape in found])
+            meshes[name] = found[-1]
+    return keys, meshes
+
+
+_MOST_TRIANGLES = 120_000
+
+
+def light(mesh: pv.PolyData) -> pv.PolyData:
+    """A surface with no more triangles than a picture can show."""
+    if mesh.n_cells <= _MOST_TRIANGLES:
+        return mesh
+    return mesh.triangulate().decimate(1 - _MOST_TRIANGLES / mesh.n_cells)
+
+
+__all__ = ["Picture", "animate_result", "light", "main_view", "stills_for_result", "write_pictures"]
