@@ -93,10 +93,10 @@ def jax_report() -> dict[str, Any]:
 
 def lacking_libraries(gl: GLReport) -> list[system_libraries.SystemLibrary]:
     """Shared libraries of the system that are missing, the driver included."""
-    lacking = system_libraries.missing(system_libraries.NEEDED + system_libraries.VIEWER)
+    lacking = system_libraries.missing(system_libraries.NEEDED)
     if not gl.works and sys.platform.startswith("linux") and not egl_initialises():
-        lacking.insert(0, system_libraries.DRIVER)
-    return lacking
+        lacking.append(system_libraries.DRIVER)
+    return lacking + system_libraries.missing(system_libraries.VIEWER)
 
 
 def _problems(found: dict[str, Any], lacking: list[system_libraries.SystemLibrary]) -> list[str]:

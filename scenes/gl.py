@@ -61,8 +61,7 @@ def _first_that_works() -> str:
         return "vtkXOpenGLRenderWindow"
     what = "has no driver that renders off screen" if can_load("libEGL.so.1") else "is missing"
     raise MissingLibraryError(
-        f"pictures cannot be rendered: EGL {what}",
-        where="libEGL.so.1",
+        f"nothing here renders pictures: EGL (libEGL.so.1) {what}",
         advice="`preop doctor` names the package to install; `preop run --no-pictures` does without",
     )
 

@@ -60,4 +60,4 @@ if __name__ == "__main__":
     try:
         print(json.dumps(asdict(probe())))
     except PreopError as error:
-        sys.exit(error.line())
+        sys.exit(error.what)

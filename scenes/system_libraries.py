@@ -24,6 +24,9 @@ _INSTALL = {
     PACMAN: ("pacman", "-S", "--noconfirm", "--needed"),
 }
 
+# A fresh machine's list of packages is empty, and apt installs nothing then.
+_REFRESH = {APT: (["apt-get", "update", "-q"],)}
+
 
 @dataclass(frozen=True)
 class SystemLibrary:
@@ -109,9 +112,9 @@ def packages(libraries: Iterable[SystemLibrary], manager: str) -> list[str]:
     return list(dict.fromkeys(library.packages[manager] for library in libraries))
 
 
-def install_command(libraries: Iterable[SystemLibrary], manager: str) -> list[str]:
-    """The command that installs them, without sudo."""
-    return [*_INSTALL[manager], *packages(libraries, manager)]
+def install_steps(libraries: Iterable[SystemLibrary], manager: str) -> list[list[str]]:
+    """Every command that installing them takes, in order, without sudo."""
+    return [*_REFRESH.get(manager, ()), [*_INSTALL[manager], *packages(libraries, manager)]]
 
 
 def advice(libraries: Iterable[SystemLibrary]) -> str:
@@ -119,8 +122,9 @@ def advice(libraries: Iterable[SystemLibrary]) -> str:
     libraries, manager = list(libraries), package_manager()
     if manager is None:
         return f"Install the packages of your system that hold {', '.join(library.name for library in libraries)}"
-    sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"Run: {sudo}{shlex.join(install_command(libraries, manager))}"
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    steps = (shlex.join([*sudo, *step]) for step in install_steps(libraries, manager))
+    return f"Run: {' && '.join(steps)}"
 
 
 def privilege() -> list[str] | None:

@@ -25,7 +25,6 @@ _WHEELS = (
     "jax", "scipy.sparse.linalg", "pyamg", "SimpleITK", "skimage.measure", "vtkmodules.all", "pytetwild", "pydantic",
     "openjpeg", "jpeg_ls", "matplotlib.pyplot",
 )  # fmt: skip
-_UPDATE = {system.APT: ["apt-get", "update", "-qq"]}
 
 
 def main() -> int:
@@ -69,12 +68,9 @@ def _install(lacking: list[system.SystemLibrary]) -> None:
     manager, privilege = system.package_manager(), system.privilege()
     if manager is None or privilege is None:
         return
-    command = system.install_command(lacking, manager)
     _tell(f"installing {' '.join(system.packages(lacking, manager))} with {manager} (missing: {_names(lacking)})")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for step in (_UPDATE.get(manager), command):
-        if step is None:
-            continue
+    for step in system.install_steps(lacking, manager):
         done = subprocess.run(
             [*privilege, *step], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )

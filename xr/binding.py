@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..imaging.errors import MissingLibraryError
+from ..scenes.gl import can_load
 
 _NAME = "xr"
 _DISTRIBUTION = "pyopenxr"
@@ -45,11 +46,7 @@ def load_openxr() -> ModuleType:
         for name in [name for name in sys.modules if _is_ours(name)]:
             del sys.modules[name]
         sys.modules.update(before)
-        raise MissingLibraryError(
-            f"pyopenxr cannot be loaded: {type(error).__name__}: {error}",
-            where=_DISTRIBUTION,
-            advice="`preop doctor` names the shared library that is missing (libGL.so.1 most often)",
-        ) from error
+        raise _told(error) from error
     return module
 
 
@@ -64,6 +61,18 @@ def _init_file() -> Path:
             "pyopenxr is not installed", advice="In preop's folder run: make setup EXTRAS=viewer,xr,dev"
         )
     return init
+
+
+def _told(error: Exception) -> MissingLibraryError:
+    if sys.platform.startswith("linux") and not can_load("libGL.so.1"):
+        return MissingLibraryError(
+            "the headset binding needs OpenGL, and libGL.so.1 is missing",
+            advice="`preop doctor` names the package that holds libGL.so.1",
+        )
+    return MissingLibraryError(
+        f"pyopenxr cannot be loaded: {type(error).__name__}: {error}",
+        advice="In preop's folder run: make distclean setup",
+    )
 
 
 def _is_ours(name: str) -> bool:

@@ -31,6 +31,13 @@ def test_a_package_that_holds_two_libraries_is_named_once() -> None:
     assert system.packages([ABSENT, LIBC], "dnf") == ["d"]
 
 
+def test_apt_is_told_to_look_at_its_sources_first() -> None:
+    """On a fresh machine its list of packages is empty."""
+    steps = system.install_steps([ABSENT], "apt-get")
+    assert [step[:2] for step in steps] == [["apt-get", "update"], ["apt-get", "install"]]
+    assert len(system.install_steps([ABSENT], "dnf")) == 1
+
+
 @pytest.mark.parametrize(("user", "command"), [(0, "Run: zypper"), (1000, "Run: sudo zypper")])
 def test_advice_fits_the_user(monkeypatch: pytest.MonkeyPatch, user: int, command: str) -> None:
     monkeypatch.setattr(system, "package_manager", lambda: "zypper")

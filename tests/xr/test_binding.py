@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from preop.scenes.gl import can_load
+
 ROOT = Path(__file__).resolve().parents[2]
-pytest.importorskip("xr", reason="pyopenxr is not installed: make setup EXTRAS=viewer,xr,dev", exc_type=ImportError)
+needs_openxr = pytest.mark.skipif(
+    find_spec("OpenGL") is None or not can_load("libGL.so.1"),
+    reason="pyopenxr or libGL.so.1 is not here: make setup EXTRAS=viewer,xr,dev",
+)
 
 
 def run_at_root(code: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -34,6 +40,7 @@ print(openxr.__file__)
 """
 
 
+@needs_openxr
 @pytest.mark.parametrize("before", ["", "import xr\n"], ids=["first", "after our folder"])
 def test_binding_loads_pyopenxr_at_the_root(before: str) -> None:
     done = run_at_root(before + LOAD)
@@ -43,6 +50,7 @@ def test_binding_loads_pyopenxr_at_the_root(before: str) -> None:
     assert ROOT / "xr" not in found.parents
 
 
+@needs_openxr
 def test_binding_loads_pyopenxr_under_pytest_at_the_root(tmp_path: Path) -> None:
     """`python -m pytest` puts the root on sys.path, too."""
     test = tmp_path / "test_inner_binding.py"
@@ -53,6 +61,7 @@ def test_binding_loads_pyopenxr_under_pytest_at_the_root(tmp_path: Path) -> None
     assert "1 passed" in done.stdout
 
 
+@needs_openxr
 def test_our_xr_stays_ours() -> None:
     done = run_at_root(LOAD + "import preop.xr.probe as probe; print(probe.__file__)")
     assert Path(done.stdout.splitlines()[-1]) == ROOT / "xr" / "probe.py"
@@ -94,4 +103,5 @@ def test_binding_that_does_not_load_leaves_nothing_behind() -> None:
     )
     done = run_at_root(code)
     assert done.returncode == 0, done.stderr
-    assert "pyopenxr cannot be loaded" in done.stdout
+    assert "cannot be loaded" in done.stdout or "libGL.so.1 is missing" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
