@@ -48,7 +48,7 @@ def regrid(
     if (np.abs(straight) @ reach).max() > SAME_VOXEL:
         return _nearest(voxels, source_from_target, like, outside, where)
     index = [np.rint(scale[a] * np.arange(like.shape[a]) + offset[a]).astype(int) for a in range(3)]
-    if turned.shape == like.shape and all(np.array_equal(i, np.arange(len(i))) for i in index):
+    if axes == (0, 1, 2) and turned.shape == like.shape and all(np.array_equal(i, np.arange(len(i))) for i in index):
         return turned, ""
     error = max(np.abs(scale[a] * np.arange(like.shape[a]) + offset[a] - index[a]).max() for a in range(3))
     exact = error <= SAME_VOXEL and np.allclose(np.abs(scale), 1, atol=SAME_VOXEL)

@@ -1,0 +1,136 @@
+"""What `inspect_scan` lists, hides and prints."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from dicom_files import even, make_slice, picture, save, write_series
+
+from preop.imaging.errors import ScanError
+from preop.imaging.inspect import inspect_scan, phase_hint
+from preop.imaging.scan import read_scan
+
+
+@pytest.fixture
+def export(tmp_path):
+    """One study as a hospital exports it: scout, thick and thin series, a report, a viewer."""
+    write_series(
+        tmp_path / "scout",
+        [(-10.0, -20.0, 50.0)],
+        ImageOrientationPatient=[1, 0, 0, 0, 0, -1],
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        SeriesInstanceUID="1.1",
+        SeriesNumber="1",
+        SeriesDescription="Topogramm",
+    )
+    write_series(
+        tmp_path / "thick", even(6, step=5.0), SeriesInstanceUID="1.2", SeriesNumber="2", SliceThickness="5",
+        SeriesDescription="Abd. portal-venös 5.0",
+    )  # fmt: skip
+    write_series(
+        tmp_path / "thin", even(21, step=1.5), SeriesInstanceUID="1.3", SeriesNumber="3",
+        SeriesDescription="Abd. ven 1.5", Manufacturer="SIEMENS", ConvolutionKernel="Br40d",
+    )  # fmt: skip
+    report = make_slice((0, 0, 0), picture(0), SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22", Modality="SR",
+                        SeriesInstanceUID="1.4", SeriesNumber="99")  # fmt: skip
+    for keyword in ("Rows", "Columns", "PixelData", "ImagePositionPatient"):
+        delattr(report, keyword)
+    save(report, tmp_path / "report")
+    (tmp_path / "autorun.inf").write_text("viewer")
+    return tmp_path
+
+
+def test_listing(export):
+    found = inspect_scan(export)
+    (study,) = found.studies
+    assert [one.key for one in study.series] == ["1", "2", "3", "99"]
+    scout, thick, thin, report = study.series
+    assert not scout.usable
+    assert "localiser" in scout.why
+    assert not report.usable
+    assert "Enhanced SR" in report.why
+    assert (thick.usable, thick.chosen) == (True, False)
+    assert thin.chosen
+    assert thin.size == (16, 12, 21)
+    assert thin.spacing_mm == pytest.approx((0.5, 0.75, 1.5))
+    assert (thin.orientation, thin.phase, thin.kernel) == ("axial", "portal venous", "Br40d")
+    assert thick.thickness_mm == 5.0
+    assert study.date == "2024-02-29"
+    assert found.ignored_files == 1
+    assert found.problem == ""
+    assert found.chosen is thin
+
+
+def test_what_is_chosen_is_what_is_read(export):
+    chosen = inspect_scan(export).chosen
+    assert chosen is not None
+    volume = read_scan(export)
+    assert volume.voxels.shape == chosen.size
+    assert read_scan(export, series=chosen.key).voxels.shape == chosen.size
+
+
+def test_patients_are_numbered_unless_asked_for(export):
+    found = inspect_scan(export)
+    hidden = json.dumps(found.to_dict())
+    for secret in ("Doe", "P1", "1.2.3", "1.3"):
+        assert f'"{secret}' not in hidden
+    shown = json.dumps(found.to_dict(identify=True))
+    assert "Doe^Jane" in shown
+    assert '"P1"' in shown
+
+
+def test_no_pixel_is_read(export, monkeypatch):
+    def never(*_args, **_kwargs):
+        raise AssertionError("pixels were read")
+
+    monkeypatch.setattr("preop.imaging.dicom_pixels.read_pixels", never)
+    monkeypatch.setattr("preop.imaging.dicom_read.read_pixels", never)
+    assert inspect_scan(export).chosen is not None
+
+
+def test_faults_are_foreseen(tmp_path):
+    write_series(tmp_path, [p for k, p in enumerate(even(20)) if k != 9])
+    found = inspect_scan(tmp_path)
+    assert "slice 10 is missing" in found.problem
+    with pytest.raises(ScanError) as caught:
+        read_scan(tmp_path)
+    assert caught.value.line() == found.problem
+
+
+def printed(found, **options) -> str:
+    from rich.console import Console
+
+    from preop.scenes.tables import print_inspection
+
+    console = Console(file=io.StringIO(), width=80, legacy_windows=False)
+    print_inspection(found, console=console, **options)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_printed_within_80_columns_and_without_names(export):
+    text = printed(inspect_scan(export))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "Series 3 would be used" in text
+    assert "Doe" not in text
+    assert "Doe^Jane" in printed(inspect_scan(export), identify=True)
+
+
+@pytest.mark.parametrize(
+    ("description", "contrast", "phase"),
+    [
+        ("Abdomen nativ", "", "native"),
+        ("LIVER W/O", "", "native"),
+        ("CTA aorta 1.0", "ja", "arterial"),
+        ("Abd art. 1mm", "", "arterial"),
+        ("PORTAL VENOUS", "", "portal venous"),
+        ("Abdomen_venous_1.5", "", "portal venous"),
+        ("Spät", "", "delayed"),
+        ("Abdomen", "Iomeron", "contrast, phase not stated"),
+        ("Heart", "", ""),
+        ("Ventral cut", "", ""),
+    ],
+)
+def test_phase_hints(description, contrast, phase):
+    assert phase_hint(description, contrast) == phase
