@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
 from .errors import NOT_A_MEDICAL_DEVICE, GeometryError, ScanError
@@ -135,7 +135,7 @@ def _series_header(
     header.PatientName, header.PatientID = patient_name, patient_id
     header.PatientBirthDate, header.PatientSex = "", "O"
     who = (seed, patient_name, patient_id, study_description)
-    content = hashlib.sha256(stored.T).hexdigest()
+    content = hashlib.sha256(stored.tobytes(order="F")).hexdigest()
     header.StudyInstanceUID = _uid("study", *who)
     header.SeriesInstanceUID = _uid("series", *who, series_description, phase, volume.affine.tobytes().hex(), content)
     header.FrameOfReferenceUID = volume.grid.frame_of_reference_uid or _uid("frame", *who)
@@ -193,9 +193,9 @@ def _write_slices(
     names = []
     for k in range(count):
         position = grid.points_from_index([0, 0, k])
-        image = FileDataset(None, header, preamble=b"\0" * 128, file_meta=_file_meta())
+        image = Dataset(header)
         image.SOPInstanceUID = _uid("instance", header.SeriesInstanceUID, k)
-        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        image.file_meta = _file_meta(image.SOPInstanceUID)
         image.InstanceNumber = k + 1
         image.ImagePositionPatient = [DSfloat(float(p), auto_format=True) for p in position + 0.0]
         image.SliceLocation = DSfloat(float(position @ normal), auto_format=True)
@@ -207,10 +207,11 @@ def _write_slices(
     return names
 
 
-def _file_meta() -> FileMetaDataset:
+def _file_meta(instance: str) -> FileMetaDataset:
     meta = FileMetaDataset()
+    meta.MediaStorageSOPInstanceUID = UID(instance)
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _uid("implementation")
+    meta.ImplementationClassUID = UID(_uid("implementation"))
     meta.ImplementationVersionName = "PREOP"
     return meta

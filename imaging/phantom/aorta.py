@@ -58,11 +58,8 @@ class Aorta:
     def plain_radius(self, z: float | Array) -> NDArray[np.float64]:
         """Lumen radius of the aorta without aneurysm."""
         low, high = self.bifurcation_z, RENAL_Z
-        return np.interp(
-            z,
-            (low, high, high + 60, high + 220),
-            (self.end_radius, self.neck_radius, self.neck_radius * 1.12, self.neck_radius * 1.25),
-        )
+        wider = (self.end_radius, self.neck_radius, self.neck_radius * 1.12, self.neck_radius * 1.25)
+        return np.asarray(np.interp(z, (low, high, high + 60, high + 220), wider))
 
     def outer_radius(self, z: float | Array) -> NDArray[np.float64]:
         """Radius of the outer wall."""
@@ -118,7 +115,7 @@ class Aorta:
         """(P, 3) axis of the iliac artery on one side (+1 left), to under the field of view."""
         a = self.frame.parameters.aneurysm
         angle = np.radians(26.0 if a is None else a.iliac_angle_deg)
-        start = self.bifurcation + [side * 2.5, 0, 5.0]
+        start = np.add(self.bifurcation, (side * 2.5, 0, 5.0))
         s = self.frame.scale
         t = np.linspace(0, 1, 24)
         z = start[2] + (-262 - start[2]) * t

@@ -122,7 +122,8 @@ class Frame:
         def function(x: Array, y: Array, z: Array) -> Array:
             right = dome(x, y, z, (-62, -4, 80), (94, 98, 92))
             left = dome(x, y, z, (68, 2, 70), (86, 96, 90))
-            return smooth_minimum(right, left, 24)
+            front = dome(x, y, z, (4, -52, 70), (80, 70, 76))
+            return smooth_minimum(smooth_minimum(right, left, 24), front, 12)
 
         return Implicit(function, box((-400, 400), (-400, 400), (-400, 180)))
 

@@ -59,16 +59,16 @@ def bowel(frame: Frame, rng: np.random.Generator) -> list[Part]:
             parts.append(Part(f"ileum_gas_{n}", _gas(tube, level), (Layer(2.2, "gas", BODY),)))
     course = np.array(
         [
-            [-82, 0, -128], [-92, 8, -100], [-104, 20, -68], [-108, 24, -30], [-98, -10, -18], [-80, -58, -22],
+            [-74, -16, -126], [-80, -10, -100], [-92, 6, -70], [-106, 22, -34], [-98, -10, -18], [-80, -58, -22],
             [-40, -74, -38], [0, -78, -44], [40, -74, -30], [78, -56, 10], [98, -14, 48], [106, 24, 56],
-            [110, 40, 30], [111, 36, -20], [106, 22, -62], [92, 6, -98], [82, -4, -135], [60, -6, -172],
+            [110, 40, 30], [111, 36, -20], [98, 10, -66], [84, -8, -98], [76, -14, -135], [58, -8, -172],
             [26, 6, -192], [6, 34, -220],
         ],
         float,
     )  # fmt: skip
     t = np.linspace(0, 1, 140)
     points = np.stack([np.interp(t, np.linspace(0, 1, len(course)), c) for c in course.T], axis=1) * [s[0], s[1], 1]
-    radii = np.interp(t, (0, 0.2, 0.6, 1), (25, 21, 17, 13)) * (1 + 0.13 * np.sin(t * 190))
+    radii = np.interp(t, (0, 0.2, 0.6, 1), (23, 21, 17, 13)) * (1 + 0.13 * np.sin(t * 190))
     colon = intersection(polyline_tube(points, radii), frame.cavity)
     parts.append(Part("colon", colon, (Layer(0, "bowel_wall", BODY), Layer(2.2, "stool", BODY))))
     parts.append(Part("colon_gas", _gas(colon, -66 * s[1]), (Layer(2.2, "gas", BODY),)))

@@ -88,7 +88,7 @@ def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
     scale = frame.parameters.kidney_scale
     for side, name in ((-1, "kidney_right"), (1, "kidney_left")):
         centre = kidney_centre(frame, side)
-        turn = rotation(2, side * 32.0) @ rotation(1, side * 12.0) @ rotation(0, 12.0)
+        turn = rotation(2, side * 32.0) @ rotation(1, side * -12.0) @ rotation(0, 12.0)
         outer = wobbled(ellipsoid(centre, np.array([25.0, 29.0, 55.0]) * scale, turn), 1.2, 50, rng)
         hilum = centre + turn @ np.array([-side * 27.0, 0, 0]) * scale
         sinus = ellipsoid(hilum, np.array([21.0, 9.5, 25.0]) * scale, turn)
@@ -105,7 +105,7 @@ def kidneys(frame: Frame, rng: np.random.Generator) -> list[Part]:
 
 def kidney_centre(frame: Frame, side: int) -> np.ndarray:
     """(3,) LPS mm; the right one (side -1) lies lower, under the liver."""
-    place = np.array([side * 66.0 * frame.scale[0], 38.0 * frame.scale[1], 32.0 if side > 0 else 16.0])
+    place = np.array([side * 72.0 * frame.scale[0], 38.0 * frame.scale[1], 32.0 if side > 0 else 16.0])
     return place + frame.shift(f"kidney {side}", 3) * [1, 1, 2]
 
 

@@ -83,7 +83,8 @@ def _scan_slab(
     table = tissues(parameters.phase, parameters.enhancement)
     hu[:] = table["air"].hu
     field_ = texture.sample(*axes) * np.float32(parameters.texture)
-    slab = Slab(*(a.astype(np.float32) for a in axes), hu, labels, field_)
+    x, y, z = (a.astype(np.float32) for a in axes)
+    slab = Slab(x, y, z, hu, labels, field_)
     for part in patient.parts:
         paint(slab, part, table, parameters.spacing)
     hu[:] = acquisition.blur_in_plane(hu, parameters.spacing[:2], parameters.blur_mm)

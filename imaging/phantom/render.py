@@ -1,8 +1,9 @@
 """Painting solids into voxels with their exact partial volume.
 
 A voxel shows the average over its own box (pixel × slice thickness). Within a voxel a
-surface is taken as the plane that its implicit function and finite differences give; the
-part of a box behind a plane is exact. Parts are painted one over the other.
+surface is taken as the plane that its implicit function and finite differences give,
+moved by its curvature; the part of a box behind a plane is exact. Parts are painted one
+over the other.
 """
 
 from __future__ import annotations
@@ -108,14 +109,16 @@ def coverage(value: Array, depth: float, reach: float) -> Array:
     if len(k) == 0:
         return cover
     k, j, i = k + 1, j + 1, i + 1
-    slopes = np.stack(
-        [
-            value[k, j, i + 1] - value[k, j, i - 1],
-            value[k, j + 1, i] - value[k, j - 1, i],
-            value[k + 1, j, i] - value[k - 1, j, i],
-        ]
-    )
-    cover[k - 1, j - 1, i - 1] = half_space_share(centre[k - 1, j - 1, i - 1], 0.5 * np.abs(slopes))
+    middle = value[k, j, i]
+    sides = [
+        (value[k, j, i - 1], value[k, j, i + 1]),
+        (value[k, j - 1, i], value[k, j + 1, i]),
+        (value[k - 1, j, i], value[k + 1, j, i]),
+    ]
+    slopes = np.stack([0.5 * np.abs(after - before) for before, after in sides])
+    # The average over the box of the second-order term: a curved face holds less than its tangent plane.
+    bend = sum(after + before - 2 * middle for before, after in sides) / 24
+    cover[k - 1, j - 1, i - 1] = half_space_share(middle + np.float32(depth) + bend, slopes)
     return cover
 
 

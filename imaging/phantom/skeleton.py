@@ -110,7 +110,7 @@ def ribs(frame: Frame) -> list[Part]:
                 parts.append(Part(f"cartilage_{number}", cartilage, (Layer(0, "cartilage", BODY),)))
             parts.append(bone(tube, f"rib_{number}", RIBS, 1.1))
     front = _on_wall(frame, np.radians([180.0, 180.0, 180.0]), np.array([172.0, 196.0, 300.0]), 1)
-    sternum = polyline_tube(front + [0, 1.5, 0], (3.5, 5.0, 6.0), (3.2, 1.0, 1.0))
+    sternum = polyline_tube(np.add(front, (0, 1.5, 0)), (3.5, 5.0, 6.0), (3.2, 1.0, 1.0))
     parts.append(bone(sternum, "sternum", SEGMENTS["bone"].label, 1.2))
     return parts
 
@@ -118,16 +118,12 @@ def ribs(frame: Frame) -> list[Part]:
 def _on_wall(frame: Frame, phi: np.ndarray, z: np.ndarray, side: int) -> np.ndarray:
     """(n, 3) points half-way through the wall at angle phi from the back, by bisection along the ray."""
     direction = np.stack([side * np.sin(phi), np.cos(phi)], axis=1)
-    points = np.zeros((len(phi), 3))
-    for n, (d, height) in enumerate(zip(direction, z, strict=True)):
-        low, high = 20.0, 300.0
-        for _ in range(30):
-            middle = 0.5 * (low + high)
-            p = [np.array([v], np.float32) for v in (d[0] * middle, d[1] * middle, height)]
-            depth = float(frame.cavity.distance(*p)[0, 0, 0]) - 5.0
-            low, high = (middle, high) if depth < 0 else (low, middle)
-        points[n] = [d[0] * low, d[1] * low, height]
-    return points
+    low, high = np.full(len(phi), 20.0), np.full(len(phi), 300.0)
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        outside = frame.cavity.function(direction[:, 0] * middle, direction[:, 1] * middle, z) >= 5.0
+        low, high = np.where(outside, low, middle), np.where(outside, middle, high)
+    return np.stack([direction[:, 0] * low, direction[:, 1] * low, z], axis=1)
 
 
 def pelvis(frame: Frame) -> list[Part]:

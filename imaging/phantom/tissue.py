@@ -59,7 +59,7 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
     "vein": (42, 70, 140, 4),
     "vessel_wall": (45, 60, 65, 3),
     "thrombus": (42, 45, 46, 6),
-    "table_shell": (-120, -120, -120, 10),
+    "table_shell": (40, 40, 40, 10),
     "table_core": (-940, -940, -940, 5),
 }
 
