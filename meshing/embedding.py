@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -53,7 +55,7 @@ def _barycentric_maps(mesh: TetMesh) -> tuple[NDArray[np.float64], NDArray[np.fl
     """(E, 3, 3) maps from x − a to the weights of b, c, d, and (E, 3) corner a."""
     corners = mesh.points[mesh.tetrahedra]
     edges = np.moveaxis(corners[:, 1:] - corners[:, :1], 1, 2)
-    return np.linalg.inv(edges), corners[:, 0]
+    return np.linalg.inv(edges).astype(np.float64), corners[:, 0]
 
 
 def _weights(points: NDArray, carrier: NDArray, inverse: NDArray, origin: NDArray) -> NDArray[np.float64]:
@@ -108,7 +110,10 @@ def _nearest_boundary(points: NDArray, mesh: TetMesh) -> tuple[NDArray[np.int64]
     locator = vtkStaticCellLocator()
     locator.SetDataSet(polydata(mesh.points, facets))
     locator.BuildLocator()
-    cell, part_of_cell, squared = reference(0), reference(0), reference(0.0)
+    # VTK's mutable numbers; its stubs call the arguments plain int and float
+    cell: Any = reference(0)
+    part_of_cell: Any = reference(0)
+    squared: Any = reference(0.0)
     nearest, found, distance = [0.0, 0.0, 0.0], np.empty(len(points), dtype=np.int64), np.empty(len(points))
     for number, point in enumerate(points.tolist()):
         locator.FindClosestPoint(point, nearest, cell, part_of_cell, squared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ def grow(
     *,
     thickness_mm: float,
     layers: int,
-    ends: list[tuple[Plane, NDArray[np.int32]]] | None = None,
+    ends: Sequence[tuple[Plane, NDArray[np.integer]]] | None = None,
     rounds: int = 60,
 ) -> Layers:
     """Grow `layers` prism layers outward and cut each prism into three tetrahedra.
@@ -92,17 +93,15 @@ def grow(
     share = np.ones(len(nodes))
     mean = umbrella(local, len(nodes))
     prisms = _prism_tetrahedra(local, len(nodes), layers)
+    stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
+    bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
     for _ in range(rounds):
-        stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
-        bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
-        if not bad.any():
+        if not bad.any() or share.min() < THINNEST:
             break
         share[bad] *= 0.85
         share = np.minimum(share, 0.5 * (share + mean @ share))
-        if share.min() < THINNEST:
-            break
-    else:
-        bad = np.ones(1, dtype=bool)
+        stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
+        bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
     if bad.any():
         where = base[np.argmin(share)]
         raise MeshError(
@@ -168,9 +167,7 @@ def _prism_tetrahedra(triangles: NDArray[np.int32], count: int, layers: int) -> 
     return np.where((np.concatenate(signs) > 0)[:, None], whole, whole[:, [0, 1, 3, 2]]).astype(np.int32)
 
 
-def _bad_nodes(
-    stack: NDArray, prisms: NDArray, triangles: NDArray, count: int, thickness: float
-) -> NDArray[np.bool_]:
+def _bad_nodes(stack: NDArray, prisms: NDArray, triangles: NDArray, count: int, thickness: float) -> NDArray[np.bool_]:
     """(n,) nodes whose columns take part in an inverted element or reach into another part's wall."""
     corner = stack[prisms]
     six = np.einsum(

@@ -17,13 +17,14 @@ from .interfaces import Interfaces, smooth_interfaces
 from .mesh import TetMesh
 from .regions import RegionLattice, region_lattice
 from .sets import with_region_sets
+from .sizing import coarse_away
 from .tetwild import fill
 
 TETRAHEDRA_PER_CUBE = 12.0
 """Tetrahedra per cube of the edge length: 6√2 for regular ones, more beside curved interfaces."""
-LATTICE_PER_EDGE = 0.5
-"""Lattice spacing over edge length: interfaces are seen at half the size of the elements."""
-EPSILON_PER_EDGE = 0.05
+LATTICE_PER_EDGE = 0.4
+"""Lattice spacing over edge length: interfaces are seen finer than the elements."""
+EPSILON_PER_EDGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def tetrahedralize(
             (liver, liver_tumor) is a region of its own inside it.
         target_tetrahedra: wanted number, met within `tolerance`; or
         edge_length_mm: wanted edge length. Exactly one of the two.
-        epsilon_mm: how far the mesh's interfaces may lie from the smoothed labels'; None: a twentieth of the edge.
+        epsilon_mm: how far the mesh's interfaces may lie from the smoothed labels'; None: a tenth of the edge.
         tolerance: relative, for `target_tetrahedra`.
         timeout: seconds for all of it.
         threads: of fTetWild; 0 for all.
@@ -158,7 +159,12 @@ def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: C
     surface = smooth_interfaces(lattice)
     epsilon = EPSILON_PER_EDGE * edge if epsilon_mm is None else epsilon_mm
     points, tetrahedra = filler(
-        surface.points, surface.triangles, edge_length_mm=edge, epsilon_mm=epsilon, keep_outside=True
+        surface.points,
+        surface.triangles,
+        edge_length_mm=edge,
+        epsilon_mm=epsilon,
+        keep_outside=True,
+        sizing=coarse_away(lattice, lattice.labels > 0, edge),
     )
     progress(0.95, "regions of the tetrahedra")
     return assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge / 12)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, silent
+from .sizing import SizingField
 
 
 def fill(
@@ -26,6 +27,7 @@ def fill(
     iterations: int = 80,
     coarsen: bool = False,
     keep_outside: bool = False,
+    sizing: SizingField | None = None,
     threads: int = 0,
     timeout: float = 1200.0,
     memory_limit_bytes: int = 0,
@@ -45,6 +47,7 @@ def fill(
         iterations: most passes of improvement.
         coarsen: take out as many elements as quality allows.
         keep_outside: also return the tetrahedra between the soup and a box around it.
+        sizing: edge lengths that differ from place to place; beyond it `edge_length_mm` holds.
         threads: 0 for all.
         timeout: seconds.
         memory_limit_bytes: address space of the child; 0 for no limit.
@@ -60,6 +63,8 @@ def fill(
         "iterations": iterations, "coarsen": coarsen, "keep_outside": keep_outside, "threads": threads,
         "memory_limit_bytes": memory_limit_bytes,
     }  # fmt: skip
+    if sizing is not None:
+        job |= {"bg_vertices": sizing.points, "bg_tets": sizing.tetrahedra, "bg_values": sizing.edge_mm}
     with tempfile.TemporaryDirectory(prefix="preop-tetwild-") as folder:
         source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
         np.savez(source, **job)

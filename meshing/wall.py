@@ -25,12 +25,14 @@ from .interfaces import smooth_interfaces
 from .mesh import SurfaceMesh, TetMesh
 from .regions import region_lattice
 from .sets import boundary_facets, with_region_sets
+from .sizing import coarse_away
 from .tetrahedra import assemble
 from .tetwild import fill
 from .voxels import large_pieces
 
 WALL = "aortic_wall"
-_LATTICE_PER_EDGE = 0.4
+_LATTICE_PER_EDGE = 0.5
+_EPSILON_PER_EDGE = 0.08
 
 
 def wall_mesh(
@@ -120,12 +122,20 @@ def vessel_wall(
         raise MeshError("the vessel has no open end", where="vessel wall",
                         advice="Give a region of interest that cuts it")  # fmt: skip
     surface = smooth_interfaces(lattice, open_faces=faces)
+    kept = (lattice.labels == SEGMENTS["aortic_thrombus"].label) | _skin(lattice.labels > 0)
     points, tetrahedra = fill(
-        surface.points, surface.triangles, edge_length_mm=edge_length_mm, epsilon_mm=0.04 * edge_length_mm,
-        keep_outside=True, timeout=timeout, threads=threads, progress=part(progress, 0.1, 0.8),
-    )  # fmt: skip
+        surface.points,
+        surface.triangles,
+        edge_length_mm=edge_length_mm,
+        epsilon_mm=_EPSILON_PER_EDGE * edge_length_mm,
+        keep_outside=True,
+        sizing=coarse_away(lattice, kept, edge_length_mm),
+        timeout=timeout,
+        threads=threads,
+        progress=part(progress, 0.1, 0.8),
+    )
     filled = assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge_length_mm / 12)
-    filled = _snapped(filled, planes, 0.08 * edge_length_mm)
+    filled = _snapped(filled, planes, 2 * _EPSILON_PER_EDGE * edge_length_mm)
     progress(0.85, "vessel wall: growing the wall")
     return _with_wall(filled, planes, thickness_mm, layers)
 
@@ -157,6 +167,11 @@ def _without_thin(mask: NDArray[np.bool_], spacing: NDArray[np.float64], radius:
     return large_pieces(opened[inner], 1e18, keep_largest=True)
 
 
+def _skin(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The outermost cells of a mask: there the wall's facets come from."""
+    return mask & ~np.asarray(ndimage.binary_erosion(mask))
+
+
 def _snapped(mesh: TetMesh, planes: Sequence[Plane], reach: float) -> TetMesh:
     """Nodes of the boundary within `reach` of an end's plane put into it, unless that would invert an element."""
     facets, _ = boundary_facets(mesh.tetrahedra)
@@ -184,7 +199,9 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     solid = filled.region == SEGMENTS["aortic_thrombus"].label
     tetrahedra = np.concatenate([wall.tetrahedra, filled.tetrahedra[solid]])
     region = np.r_[np.full(len(wall.tetrahedra), SEGMENTS[WALL].label), filled.region[solid]].astype(np.int32)
-    names = {SEGMENTS[WALL].label: WALL} | ({SEGMENTS["aortic_thrombus"].label: "aortic_thrombus"} if solid.any() else {})
+    names = {SEGMENTS[WALL].label: WALL} | (
+        {SEGMENTS["aortic_thrombus"].label: "aortic_thrombus"} if solid.any() else {}
+    )
     sets = {"lumen": _lumen_facets(filled, solid, side), "outer": wall.outer}
     mesh = _compact(wall.points, tetrahedra, region, names, sets)
     return replace(with_region_sets(mesh), node_sets=split_ends(mesh, planes))
