@@ -105,7 +105,7 @@ def _last(mask: Mask) -> NDArray[np.float64]:
 
 def _persistent(mask: Mask, length_mm: float) -> Mask:
     """Runs of at least this length along the rays."""
-    size = max(int(round(length_mm / _STEP_MM)), 1)
+    size = max(round(length_mm / _STEP_MM), 1)
     shortest = ndimage.minimum_filter1d(mask.astype(np.uint8), size, axis=2)
     return ndimage.maximum_filter1d(shortest, size, axis=2, origin=-1 if size % 2 == 0 else 0) > 0
 

@@ -8,6 +8,8 @@ where parenchyma surrounds it, belong to the kidney; its vessels do not.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -26,6 +28,8 @@ SIDES = {"kidney_right": -1.0, "kidney_left": 1.0}
 _LEAST_ML, _MOST_ML = 30.0, 500.0
 _TYPICAL_ML = 150.0
 _HILUM_MM = 5.0
+_INTO_WALL_MM = 5.0
+"""Below the ribs the wall's inner face is only interpolated."""
 
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
@@ -65,7 +69,7 @@ def beside_spine(case: Case, abdomen: Abdomen, side: float) -> Mask:
     beside = (frame.x - abdomen.midline) * side
     ahead = abdomen.front - frame.y
     place = (beside > 12.0) & (beside < 115.0) & (ahead > -60.0) & (ahead < 75.0)
-    taken = ~abdomen.lungs
+    taken = ~abdomen.lungs & (distance(abdomen.wall, abdomen.spacing) < _INTO_WALL_MM)
     if frame.bone is not None:
         taken &= ~frame.bone
     aorta = case.coarse_mask("aorta")
@@ -80,7 +84,7 @@ def _thresholds(case: Case, abdomen: Abdomen, place: Mask) -> list[float]:
     muscle = case.frame.muscle_hu[0]
     found: list[float] = []
     peaks = sorted(tissue_peaks(hu, least_share=0.02, smooth_hu=5.0), key=lambda t: t.mean)
-    for low, high in zip(peaks[:-1], peaks[1:], strict=True):
+    for low, high in pairwise(peaks):
         if high.mean > muscle + 25.0:
             found.append(0.5 * (low.mean + high.mean))
     bright = hu[hu > muscle + 30.0]
@@ -139,12 +143,15 @@ def _score(case: Case, abdomen: Abdomen, mask: Mask, threshold: float) -> float:
     if not _LEAST_ML < volume < _MOST_ML:
         return 0.0
     size = float(np.exp(-0.5 * (np.log(volume / _TYPICAL_ML) / 0.7) ** 2))
-    depth = distance(mask, abdomen.spacing)
+    middle = np.array(ndimage.center_of_mass(mask))
+    box = box_of(mask, 3)
+    assert box is not None
+    part = mask[box]
+    depth = distance(part, abdomen.spacing)
     radius = (3.0 * volume * 1000.0 / (4.0 * np.pi)) ** (1.0 / 3.0)
     compact = min(float(depth.max()) / (0.6 * radius), 1.0)
-    shell = ndimage.binary_dilation(mask, iterations=2) & ~ndimage.binary_dilation(mask)
-    fat = float((abdomen.hu[shell] < case.frame.fat_hu + 65.0).mean())
-    middle = np.array(ndimage.center_of_mass(mask))
+    shell = ndimage.binary_dilation(part, iterations=2) & ~ndimage.binary_dilation(part)
+    fat = float((abdomen.hu[box][shell] < case.frame.fat_hu + 65.0).mean())
     point = case.coarse.grid.points_from_index(middle)
     k = int(np.clip(round(float(middle[2])), 0, mask.shape[2] - 1))
     beside = abs(float(point[0]) - float(abdomen.midline[0, 0, k]))

@@ -21,7 +21,16 @@ from .boundary import refined
 from .case import Case
 from .continuous_cut import minimum_cut
 from .morphology import Mask, distance, largest
-from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, opened, tissue_peaks
+from .organ_model import (
+    Abdomen,
+    Tissue,
+    abdomen_of,
+    edge_capacity,
+    not_organ,
+    opened,
+    tissue_peaks,
+    wall_cost,
+)
 from .resample import box_of
 from .tumours import with_enclosed
 
@@ -46,7 +55,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     progress(0.5, "liver: tumours and vessels")
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
     progress(0.7, "liver: border")
-    return {"liver": refined(case, whole, forbidden=case.masks.get("bone"))}
+    return {"liver": refined(case, whole, forbidden=not_organ(case, abdomen, tissue))}
 
 
 def other_organs(case: Case) -> Mask:
@@ -153,8 +162,7 @@ def cut_out(abdomen: Abdomen, tissue: Tissue, level: NDArray[np.float32], core: 
     assert box is not None
     deviation = (abdomen.hu[box] - level[box]) / np.float32(_WIDTH * tissue.sd)
     cost = np.clip(deviation**2 - 1.0, -1.0, 2.0) + np.clip((away[box] - 10.0) / 15.0, 0.0, 2.0)
-    depth_in_wall = distance(abdomen.wall[box], abdomen.spacing)
-    cost += np.clip((depth_in_wall - 2.0) / 3.0, 0.0, 3.0)
+    cost += wall_cost(abdomen, tissue)[box]
     cost[abdomen.lungs[box] | others[box]] = 3.0
     cost[ndimage.binary_erosion(core[box])] = -3.0
     capacity = 1.2 * edge_capacity(abdomen, 2.0 * tissue.sd)[box]

@@ -47,6 +47,7 @@ class Abdomen:
         midline: (1, 1, K) LPS x of the spine or trunk's middle.
         front: (1, 1, K) LPS y of the middle of the vertebral bodies (trunk's middle where unseen).
         spacing: (3,) mm.
+        muscle_hu: mean of lean muscle.
     """
 
     hu: NDArray[np.float32]
@@ -57,6 +58,7 @@ class Abdomen:
     midline: NDArray[np.float64]
     front: NDArray[np.float64]
     spacing: NDArray[np.float64]
+    muscle_hu: float
 
     @property
     def voxel_ml(self) -> float:
@@ -76,14 +78,18 @@ def abdomen_of(case: Case) -> Abdomen:
 
 def _computed(case: Case) -> Abdomen:
     frame, spacing = case.frame, case.coarse.grid.spacing
-    hu = denoised(case.coarse.voxels)
+    hu = np.clip(case.coarse.voxels, _LOWEST_HU, _HIGHEST_HU)
+    body = box_of(frame.body, 2) if frame.body is not None else None
+    if body is not None:
+        hu[body] = denoised(case.coarse.voxels[body])
     inside = abdominal_cavity(case)
     lungs = frame.lungs if frame.lungs is not None else np.zeros(hu.shape, dtype=bool)
     gradient = ndimage.gaussian_gradient_magnitude(hu, 1.0) / np.float32(spacing.mean())
     midline = _filled(frame.midline(), float(frame.x.mean()))
     front = _filled(_vertebra_y(case), float(frame.y.mean()))
+    cavity, wall = inside & ~lungs, ~inside & ~lungs
     return Abdomen(
-        hu, gradient, inside & ~lungs, ~inside & ~lungs, lungs, midline[None, None], front[None, None], spacing
+        hu, gradient, cavity, wall, lungs, midline[None, None], front[None, None], spacing, frame.muscle_hu[0]
     )
 
 
@@ -148,6 +154,27 @@ def opened(mask: Mask, radius_mm: float, spacing: NDArray[np.float64]) -> Mask:
         if core.any():
             result[box] = (distance(~core, spacing) <= radius_mm) & mask[box]
     return result
+
+
+def wall_cost(abdomen: Abdomen, tissue: Tissue) -> NDArray[np.float32]:
+    """Cost of taking the body wall: its inner face is known to a voxel or two, so it is hard
+    only where muscle looks like the organ."""
+    slack = 2.0 if _unlike_muscle(abdomen, tissue) else 0.0
+    depth = distance(abdomen.wall, abdomen.spacing)
+    return np.clip((depth - slack) / (1.0 + slack), 0.0, 3.0).astype(np.float32)
+
+
+def _unlike_muscle(abdomen: Abdomen, tissue: Tissue) -> bool:
+    return tissue.mean - abdomen.muscle_hu > max(3.0 * tissue.sd, 20.0)
+
+
+def not_organ(case: Case, abdomen: Abdomen, tissue: Tissue) -> Mask | None:
+    """(I, J, K) full resolution: bone, other organs, and the wall where muscle looks like the organ."""
+    forbidden = case.masks.get("bone")
+    if not _unlike_muscle(abdomen, tissue):
+        wall = case.pyramid.up_mask(abdomen.wall)
+        forbidden = wall if forbidden is None else forbidden | wall
+    return forbidden
 
 
 def edge_capacity(abdomen: Abdomen, contrast_hu: float) -> NDArray[np.float32]:

@@ -17,12 +17,14 @@ from .boundary import refined
 from .case import Case
 from .continuous_cut import minimum_cut
 from .morphology import Mask, distance, largest
-from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, opened, tissue_peaks
+from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, not_organ, opened, tissue_peaks, wall_cost
 from .resample import box_of
 from .seeded import allowed, seed_region
 
 _WIDTH = 2.7
 _LEAST_ML, _MOST_ML = 25.0, 1500.0
+_BELOW_MUSCLE_HU = 18.0
+"""A spleen is never much darker than muscle; the stomach's contents are."""
 _KNOWN_BEFORE = ("liver", "kidney_left", "kidney_right", "aorta")
 
 
@@ -36,7 +38,8 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     for tissue in _tissues(case, abdomen, place):
         for core in _candidates(case, abdomen, tissue, place):
             own = tissue_of(abdomen, core)
-            score = _score(case, abdomen, core) / (1.0 + (own.sd / 12.0) ** 2)
+            score = _score(case, abdomen, core) / (1.0 + (own.sd / 15.0) ** 2)
+            score /= 1.0 + np.exp((abdomen.muscle_hu - _BELOW_MUSCLE_HU - own.mean) / 5.0)
             if score > best_score:
                 best, best_score = (own, core), score
     if best is None:
@@ -47,7 +50,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     like = core & (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH)
     pure = largest(opened(like, 4.0, abdomen.spacing))
     coarse = _cut_out(abdomen, tissue, pure if pure.any() else core, others | ~allowed(case, "spleen"))
-    forbidden = case.masks.get("bone")
+    forbidden = not_organ(case, abdomen, tissue)
     taken = [case.masks[name] for name in ("liver", "kidney_left") if name in case.masks]
     for mask in taken:
         forbidden = mask if forbidden is None else forbidden | mask
@@ -87,7 +90,13 @@ def _tissues(case: Case, abdomen: Abdomen, place: Mask) -> list[Tissue]:
             close = [t for t in peaks if abs(t.mean - middle) < 3.0 * t.sd]
             return close[:1] or [Tissue(middle, 8.0)]
     sample = place & (abdomen.gradient < 3.0) & (abdomen.hu > 10.0) & (abdomen.hu < 260.0)
-    return tissue_peaks(abdomen.hu[sample], least_share=0.15)
+    peaks = tissue_peaks(abdomen.hu[sample], least_share=0.15)
+    bright = abdomen.hu[sample & (abdomen.hu > abdomen.muscle_hu + 30.0)]
+    if bright.size > 200:
+        # an arterial spleen is mottled: no peak of its own, but brighter than all around it
+        middle = float(np.median(bright))
+        peaks.append(Tissue(middle, max(1.4826 * float(np.median(np.abs(bright - middle))), 8.0)))
+    return peaks
 
 
 def _candidates(case: Case, abdomen: Abdomen, tissue: Tissue, place: Mask) -> list[Mask]:
@@ -164,7 +173,7 @@ def _cut_out(abdomen: Abdomen, tissue: Tissue, core: Mask, others: Mask) -> Mask
     away = distance(~core[box], abdomen.spacing)
     deviation = tissue.deviation(abdomen.hu[box]) / np.float32(_WIDTH)
     cost = np.clip(deviation**2 - 1.0, -1.0, 2.0) + np.clip((away - 5.0) / 6.0, 0.0, 3.0)
-    cost += np.clip((distance(abdomen.wall[box], abdomen.spacing) - 2.0) / 3.0, 0.0, 3.0)
+    cost += wall_cost(abdomen, tissue)[box]
     cost[abdomen.lungs[box] | others[box]] = 3.0
     cost[ndimage.binary_erosion(core[box])] = -3.0
     result = np.zeros(core.shape, dtype=bool)
