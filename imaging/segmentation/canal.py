@@ -16,6 +16,7 @@ from scipy import ndimage
 from ..volume import Grid
 from .case import Case
 from .morphology import Mask
+from .path import smoothest_path
 from .resample import Pyramid
 
 _CORE_MM, _RING_MM = 5.0, (7.0, 16.0)
@@ -38,7 +39,7 @@ def find_canal(case: Case, shell: Mask, hu: NDArray[np.float32], pyramid: Pyrami
         pyramid: between the scan and that grid.
     """
     score = _ring_score(case, shell, pyramid)
-    path, strength = _smoothest_path(score, case.coarse.grid.spacing)
+    path, strength = smoothest_path(score, case.coarse.grid.spacing)
     visible = ndimage.gaussian_filter1d(strength, 1.0) > _SEEN
     if visible.sum() * case.coarse.grid.spacing[2] < 8.0:
         case.remarks.append("the vertebral canal is not seen: the spine's course is not known")
@@ -78,37 +79,6 @@ def _ring_score(case: Case, shell: Mask, pyramid: Pyramid) -> NDArray[np.float32
     score = np.where(possible, (ring - 0.35) / 0.65, 0.0)
     smooth = ndimage.gaussian_filter1d(np.clip(score, 0.0, 1.0), 4.0 / grid.spacing[2], axis=2)
     return smooth.astype(np.float32)
-
-
-def _smoothest_path(
-    score: NDArray[np.float32], spacing: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """(K, 2) indices of the best path from the lowest to the highest slice, and (K,) its scores.
-
-    Maximises Σ score − cost·step², steps of at most two voxels per slice (Viterbi).
-    """
-    count = score.shape[2]
-    steps = [(a, b) for a in range(-2, 3) for b in range(-2, 3)]
-    cost = [0.02 * ((a * spacing[0]) ** 2 + (b * spacing[1]) ** 2) / spacing[2] ** 2 for a, b in steps]
-    total = score[:, :, 0].astype(np.float64)
-    choice = np.zeros(score.shape, dtype=np.uint8)
-    for k in range(1, count):
-        padded = np.pad(total, 2, constant_values=-np.inf)
-        options = np.array(
-            [
-                padded[2 + a : 2 + a + total.shape[0], 2 + b : 2 + b + total.shape[1]] - c
-                for (a, b), c in zip(steps, cost, strict=True)
-            ]
-        )
-        choice[:, :, k] = options.argmax(axis=0)
-        total = options.max(axis=0) + score[:, :, k]
-    path = np.zeros((count, 2), dtype=np.intp)
-    path[-1] = np.unravel_index(total.argmax(), total.shape)
-    for k in range(count - 1, 0, -1):
-        i, j = path[k]
-        path[k - 1] = path[k] + steps[choice[i, j, k]]
-    strength = score[path[:, 0], path[:, 1], np.arange(count)].astype(np.float64)
-    return path, strength
 
 
 def _keep_course(case: Case, path: NDArray[np.intp], visible: NDArray[np.bool_]) -> None:
