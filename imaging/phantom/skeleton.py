@@ -7,7 +7,7 @@ import numpy as np
 from ..anatomy import SEGMENTS
 from .frame import VERTEBRAE, Frame
 from .render import Layer, Part
-from .shapes import Array, Implicit, Tube, box, intersection, polyline_tube, smooth_maximum, union
+from .shapes import Array, Implicit, Tube, box, intersection, offset, polyline_tube, smooth_maximum, union
 
 BODY, SPINE = SEGMENTS["body"].label, SEGMENTS["spine"].label
 RIBS, PELVIS = SEGMENTS["ribs"].label, SEGMENTS["pelvis"].label
@@ -32,6 +32,7 @@ def bone(solid: Implicit | Tube, name: str, label: int, cortex: float) -> Part:
 def spine(frame: Frame) -> list[Part]:
     """Vertebral bodies, discs, canal and posterior elements from T6 to L5."""
     parts: list[Part] = []
+    under_skin = offset(frame.skin, -6.0)
     for name, (z, height, disc) in VERTEBRAE.items():
         width = (24.5 if name[0] == "L" else 17.5 + 1.0 * max(0, int(name[1:]) - 6)) * frame.scale[0]
         depth = 17.0 * frame.scale[1]
@@ -39,7 +40,7 @@ def spine(frame: Frame) -> list[Part]:
         lower = z - height / 2 - disc / 2
         centre = (0.0, float(frame.spine_y(lower)), lower)
         parts.append(Part(f"disc_{name}", _body(centre, width, depth, disc + 3, 0), (Layer(0, "disc", BODY),)))
-        parts.append(bone(union(*_posterior(name, z, y, depth)), f"arch_{name}", SPINE, 1.6))
+        parts.append(bone(intersection(union(*_posterior(name, z, y, depth)), under_skin), f"arch_{name}", SPINE, 1.6))
     for name, (z, height, _) in VERTEBRAE.items():
         width = (24.5 if name[0] == "L" else 17.5 + 1.0 * max(0, int(name[1:]) - 6)) * frame.scale[0]
         centre = (0.0, float(frame.spine_y(z)), z)
@@ -128,7 +129,7 @@ def _on_wall(frame: Frame, phi: np.ndarray, z: np.ndarray, side: int) -> np.ndar
 
 def pelvis(frame: Frame) -> list[Part]:
     """Sacrum and both iliac wings."""
-    parts = [bone(_sacrum(frame), "sacrum", PELVIS, 1.5)]
+    parts = [bone(intersection(_sacrum(frame), offset(frame.skin, -6.0)), "sacrum", PELVIS, 1.5)]
     parts += [bone(intersection(_wing(frame, side), frame.wall), "ilium", PELVIS, 1.8) for side in (-1, 1)]
     return parts
 
