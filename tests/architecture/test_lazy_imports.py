@@ -53,6 +53,12 @@ def test_command_line_imports_nothing_heavy() -> None:
     assert not heavy
 
 
+def test_command_line_reaches_xr_only_when_asked() -> None:
+    """The contract lets `scenes.cli` import `xr.probe`; here is that it does so lazily."""
+    done = run("import sys, preop.scenes.cli; print('preop.xr' in sys.modules)")
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_help_imports_nothing_heavy() -> None:
     """Not only the import: building the parser and printing its help too."""
     code = (

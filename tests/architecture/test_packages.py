@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +46,24 @@ def test_data_files_are_listed() -> None:
         and not any(fnmatch(file.name, pattern) for pattern in patterns.get("preop." + ".".join(folder.parts), ()))
     ]
     assert not forgotten
+
+
+def test_wheel_holds_every_file(tmp_path: Path) -> None:
+    """What is installed elsewhere is what is here: code, scene files, templates, and the licence."""
+    source = tmp_path / "source"
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    files = (file for room in ROOMS for file in (source / room).rglob("*") if file.is_file() and file.suffix != ".md")
+    assert {f"preop/{file.relative_to(source).as_posix()}" for file in files} <= held
+    assert [name for name in held if name.endswith("/licenses/LICENSE")]
 
 
 def test_constraints_are_plain_pins_of_every_dependency() -> None:
