@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ScanError
 from ..volume import Grid
 
+TUMOUR_KINDS = ("hypodense", "rim")
 PHASES = ("native", "arterial", "portal")
 MIN_VOXELS, MAX_VOXELS = 16, 1024
 
@@ -26,6 +27,14 @@ class Tumour:
     centre: tuple[float, float, float]
     radii: tuple[float, float, float]
     kind: str = "hypodense"
+
+    def __post_init__(self) -> None:
+        if self.kind not in TUMOUR_KINDS or min(self.radii) <= 0:
+            raise ScanError(
+                f"no tumour is of kind {self.kind!r} with radii {self.radii}",
+                where="phantom",
+                advice=f"Give positive radii and one of {', '.join(TUMOUR_KINDS)}",
+            )
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,16 @@ class Aneurysm:
     thrombus_thickness: float = 14.0
     iliac_diameter: float = 12.0
     iliac_angle_deg: float = 26.0
+
+    def __post_init__(self) -> None:
+        lengths = (self.neck_length, self.neck_diameter, self.sac_length, self.iliac_diameter)
+        fits = self.maximum_diameter > self.neck_diameter and 0 <= self.thrombus_thickness < self.maximum_diameter / 2
+        if min(lengths) <= 0 or not fits or not 0 <= self.iliac_angle_deg < 80:
+            raise ScanError(
+                f"the aneurysm's measures do not fit together: {self}",
+                where="phantom",
+                advice="Lengths must be positive, the sac wider than its neck and than twice its thrombus",
+            )
 
 
 @dataclass(frozen=True)

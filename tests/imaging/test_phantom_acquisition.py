@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preop.imaging.errors import ScanError
-from preop.imaging.phantom import PhantomParameters, Tumour, make_phantom
+from preop.imaging.phantom import Aneurysm, PhantomParameters, Tumour, make_phantom
 from preop.imaging.phantom import phantom as phantom_module
 from preop.imaging.phantom.acquisition import Texture, noise_slice, noise_transfer
 
@@ -130,6 +130,15 @@ def test_the_phantom_tells_its_progress():
 def test_impossible_parameters_are_refused(wrong):
     with pytest.raises(ScanError):
         PhantomParameters(**wrong)
+
+
+def test_impossible_lesions_are_refused():
+    with pytest.raises(ScanError, match="aneurysm"):
+        Aneurysm(maximum_diameter=15.0)
+    with pytest.raises(ScanError, match="aneurysm"):
+        Aneurysm(thrombus_thickness=40.0)
+    with pytest.raises(ScanError, match="tumour"):
+        Tumour((0.0, 0.0, 0.0), (5.0, 5.0, 0.0))
 
 
 def test_a_tumour_outside_of_the_liver_is_refused():

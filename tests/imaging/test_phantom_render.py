@@ -17,8 +17,9 @@ def painted(part, spacing, extent=40.0, offset=(0.3, -0.7, 0.2)):
     axes = [
         np.arange(-extent, extent, s, dtype=np.float32) + np.float32(o) for s, o in zip(spacing, offset, strict=True)
     ]
-    shape = tuple(len(a) for a in reversed(axes))
-    slab = Slab(*axes, np.zeros(shape, np.float32), np.zeros(shape, np.uint16), np.zeros(shape, np.float32))
+    x, y, z = axes
+    shape = (len(z), len(y), len(x))
+    slab = Slab(x, y, z, np.zeros(shape, np.float32), np.zeros(shape, np.uint16), np.zeros(shape, np.float32))
     paint(slab, part, TABLE, spacing)
     return slab.hu, slab.labels
 
