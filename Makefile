@@ -41,9 +41,8 @@ system-libraries: $(STAMP)
 	@$(BIN)/python scripts/system_libraries.py $(SYSTEM_LIBRARIES) --viewer
 
 demo: setup
-	$(BIN)/preop phantom --out $(DEMO)/patient --overwrite
-	$(BIN)/preop run $(DEMO_SCENE) --dicom $(DEMO)/patient --out $(DEMO)/result --overwrite
-	@echo "Open $(DEMO)/result/report.html, or: $(BIN)/preop view $(DEMO)/result"
+	$(BIN)/preop run $(DEMO_SCENE) --out $(DEMO) --overwrite
+	@echo "Open $(DEMO)/report.html in a browser, or: $(BIN)/preop view $(DEMO)"
 
 test: setup lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
