@@ -81,10 +81,8 @@ def read_patient(session: Session) -> None:
     from .provenance import hash_input
 
     patient = session.scene.patient
-    if patient.scan == "phantom":
-        source = _write_phantom(session)
-    else:
-        source = (session.scene.folder / patient.scan).absolute()
+    embedded = patient.scan == "phantom"
+    source = _write_phantom(session) if embedded else (session.scene.folder / patient.scan).absolute()
     with session.stage("read scan") as progress:
         session.volume = read_scan(
             source, series=patient.series, resample_uneven=patient.resample_uneven, progress=part(progress, 0, 0.9)

@@ -8,13 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from ..imaging.progress import Progress
 from .provenance import machine, versions
 
 if TYPE_CHECKING:
+    from ..meshing.quality import QualityTable
     from .session import Session
 
 LAYOUT = 1
@@ -113,7 +116,7 @@ def _mesh_dict(session: Session) -> dict[str, Any]:
 
     assert session.outcome is not None
     mesh = session.outcome.mesh
-    volumes = mesh.volumes
+    volumes, table = mesh.volumes, quality(mesh)
     return {
         "name": session.scene.name,
         "nodes": len(mesh.points),
@@ -121,8 +124,17 @@ def _mesh_dict(session: Session) -> dict[str, Any]:
         "region_volumes_ml": {
             name: float(volumes[mesh.region == label].sum() / 1000) for label, name in mesh.region_names.items()
         },
-        "quality": quality(mesh).to_dict(),
+        "quality": {
+            **table.summary(),
+            **{measure: _histogram(table, measure) for measure in ("radius_ratio", "minimum_dihedral")},
+        },
+        "worst": table.worst(5),
     }
+
+
+def _histogram(table: QualityTable, measure: str) -> dict[str, list[float]]:
+    counts, edges = table.histogram(measure)
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
 
 
 def _surface_dict(name: str, surface: Any) -> dict[str, Any]:
@@ -161,13 +173,21 @@ def _write_steps(session: Session, folder: Path) -> None:
     assert session.outcome is not None
     outcome = session.outcome
     folder.mkdir()
+    # Sets travel as marks on the nodes, which every viewer can show.
+    marks = {f"set_{name}": _mark(nodes, len(outcome.mesh.points)) for name, nodes in outcome.node_sets.items()}
     files = []
     for number, step in enumerate(outcome.steps):
         file = folder / f"step_{number:03d}.vtu"
-        write_tetrahedra(file, outcome.mesh, point_data=step.point_data, cell_data=step.cell_data)
+        write_tetrahedra(file, outcome.mesh, point_data={**step.point_data, **marks}, cell_data=step.cell_data)
         files.append((step.load, file))
     write_collection(folder / "steps.pvd", files)
     _write_deformed(session, folder.parent / "deformed")
+
+
+def _mark(nodes: NDArray, count: int) -> NDArray[np.uint8]:
+    marked = np.zeros(count, dtype=np.uint8)
+    marked[nodes] = 1
+    return marked
 
 
 def _write_deformed(session: Session, folder: Path) -> None:

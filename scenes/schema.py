@@ -126,7 +126,7 @@ class Place(Part):
 
     `point`: nodes within `radius_mm` of a point (LPS mm).
     `towards`: the outermost point of the surface in a direction, and what is within `radius_mm` of it.
-    `facing`: nodes whose outward normal is within 45° of a direction, in the outer `fraction` of the extent.
+    `facing`: nodes whose outward normal is within `within_deg` of a direction, in the outer `fraction` of the extent.
     `near`: nodes within `within_mm` of another segment.
     `all`: the whole surface.
     """
@@ -138,6 +138,7 @@ class Place(Part):
     all: Literal[True] | None = None
     radius_mm: Positive = 12.0
     within_mm: Positive = 6.0
+    within_deg: Annotated[float, Field(gt=0, le=180)] = 45.0
     fraction: Fraction = 0.25
 
     @field_validator("towards", "facing")
