@@ -86,6 +86,9 @@ def _sources(path: Path, stack: ExitStack) -> list[Source]:
         raise ScanError("there is nothing at this path", where=str(path), advice="Check the spelling")
     if path.is_dir():
         return _folder(path)
+    if path.name.upper() == "DICOMDIR":
+        # The index of a medium stands for what it lists, which lies in the folder beside it.
+        return _folder(path.parent)
     if not path.is_file():
         raise ScanError("is neither a file nor a folder", where=str(path))
     with path.open("rb") as stream:

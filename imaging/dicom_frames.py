@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 Vector = tuple[float, ...]
+
+UNREADABLE = (
+    InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
+    OverflowError, OSError, struct.error, zlib.error,
+)  # fmt: skip
+"""What pydicom and the decoders raise on bytes that are not what they should be."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +135,33 @@ def _frame(items: list[Dataset], number: int | None, position: Vector | None, ph
     )
 
 
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """The value of an element; None where it is absent or so malformed that pydicom cannot make sense of it.
+
+    One odd element (a series number of "3.5") must not cost a slice: what geometry needs is checked where it is used.
+    """
+    try:
+        return dataset.get(keyword)
+    except UNREADABLE:
+        return None
+
+
 def text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
+    """The value as text, without padding; "" if there is none."""
+    value = value_of(dataset, keyword)
     return "" if value is None else str(value).strip().strip("\0")
 
 
 def many(dataset: Dataset, keyword: str) -> list[Any]:
-    value = dataset.get(keyword)
+    """All values of an element."""
+    value = value_of(dataset, keyword)
     if value is None:
         return []
     return [value] if isinstance(value, str | int | float) else list(value)
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
+    """The value of an element that holds one finite number, else None."""
     values = vector(dataset, keyword, 1)
     return values[0] if values else None
 

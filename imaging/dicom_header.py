@@ -13,7 +13,6 @@ from typing import IO, Literal
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -24,7 +23,7 @@ from pydicom.uid import (
 )
 
 from .archive import Source
-from .dicom_frames import Frame, Vector, frames_of, many, number, text
+from .dicom_frames import UNREADABLE, Frame, Vector, frames_of, many, number, text
 
 
 @dataclass(frozen=True)
@@ -116,12 +115,14 @@ def read_instance(source: Source) -> Instance | Literal["other", "broken"]:
     if not looks_like_dicom(source.read(132)):
         return "other"
     try:
-        with source.open() as stream:
+        # pydicom warns of every malformed value when it is first looked at; what matters here is told in plain words.
+        with source.open() as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             dataset = read_dataset(stream, pixels=False)
             return instance_from(dataset, source, stream.tell())
     except PermissionError:
         raise
-    except (InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OSError):
+    except UNREADABLE:
         return "broken"
 
 
@@ -135,7 +136,7 @@ def instance_from(dataset: Dataset, source: Source, pixel_offset: int = 0) -> In
     syntax = meta.get("TransferSyntaxUID", None)
     sop_class = UID(text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID"))
     series = text(dataset, "SeriesInstanceUID")
-    is_image = "Rows" in dataset and "Columns" in dataset
+    is_image = bool(number(dataset, "Rows") and number(dataset, "Columns"))
     if sop_class in _SLICES and not is_image:
         return "broken"
     if sop_class == MediaStorageDirectoryStorage or not (series or is_image):
@@ -143,7 +144,7 @@ def instance_from(dataset: Dataset, source: Source, pixel_offset: int = 0) -> In
     if not series:
         words = ("StudyInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "PatientID")
         series = "without UID: " + "/".join(text(dataset, word) for word in words)
-    stored = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 16)
+    stored = int(number(dataset, "BitsStored") or number(dataset, "BitsAllocated") or 16)
     return Instance(
         source=source,
         patient_id=text(dataset, "PatientID"),
@@ -169,13 +170,13 @@ def instance_from(dataset: Dataset, source: Source, pixel_offset: int = 0) -> In
         acquisition=text(dataset, "AcquisitionNumber"),
         instance_number=text(dataset, "InstanceNumber"),
         gantry_tilt=number(dataset, "GantryDetectorTilt"),
-        rows=int(dataset.get("Rows") or 0),
-        columns=int(dataset.get("Columns") or 0),
-        samples_per_pixel=int(dataset.get("SamplesPerPixel") or 1),
-        bits_allocated=int(dataset.get("BitsAllocated") or 16),
+        rows=int(number(dataset, "Rows") or 0),
+        columns=int(number(dataset, "Columns") or 0),
+        samples_per_pixel=int(number(dataset, "SamplesPerPixel") or 1),
+        bits_allocated=int(number(dataset, "BitsAllocated") or 16),
         pixel_offset=pixel_offset,
         bits_stored=stored,
-        high_bit=int(dataset.get("HighBit") or stored - 1),
+        high_bit=int(number(dataset, "HighBit") or stored - 1),
         lossy=text(dataset, "LossyImageCompression") == "01" or str(syntax or "") in _LOSSY,
         padding=_padding(dataset),
         frames=frames_of(dataset) if is_image else (),

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, generate_uid
 
 from .archive import Source
+from .dicom_frames import UNREADABLE
 from .dicom_header import read_dataset
 from .errors import ScanError
 
@@ -30,11 +30,6 @@ _BY_GDCM = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in ("50", "51", "57"
 """JPEG baseline, extended (12 bit), lossless, lossless selection value 1."""
 
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
-
-_BROKEN = (
-    InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError,
-    NotImplementedError, OSError,
-)  # fmt: skip
 
 
 def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
@@ -46,7 +41,7 @@ def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
     try:
         with source.open() as stream:
             dataset = read_dataset(stream, pixels=True)
-    except _BROKEN as error:
+    except UNREADABLE as error:
         raise _damaged(source, str(error)) from error
     if not any(word in dataset for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise _damaged(source, "it ends before its pixels, or has none")
@@ -58,7 +53,7 @@ def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pixels = _decoded(dataset, transfer_syntax_uid)
-    except _BROKEN as error:
+    except UNREADABLE as error:
         raise _damaged(source, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     return pixels.reshape(-1, int(dataset.Rows), int(dataset.Columns))
 

@@ -15,6 +15,9 @@ from .progress import Progress, part, silent
 from .straighten import AIR_HU
 from .volume import Grid, ImageVolume
 
+NO_AIR_HU = -200.0
+"""A CT of a patient holds air, or at least bowel gas or lung; without any its values may not be Hounsfield units."""
+
 
 def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progress = silent) -> ImageVolume:
     """The volume of a stack.
@@ -64,8 +67,9 @@ def unit_of(stack: Stack) -> str:
     """HU for a CT whose values are rescaled to nothing else; the Rescale Type for others, if it says anything."""
     unit = stack.slices[0].frame.unit.upper()
     if stack.first.modality == "CT":
+        unspecified = unit in ("US", "UNSPECIFIED") and stack.first.image_type[:1] == ("ORIGINAL",)
         derived_map = any(word.startswith(("PERFUSION", "RCBF", "RCBV", "MTT")) for word in stack.first.image_type)
-        return "HU" if unit in ("", "HU", "HU_MOD") and not derived_map else unit.removeprefix("US")
+        return "HU" if (unspecified or unit in ("", "HU", "HU_MOD")) and not derived_map else unit.removeprefix("US")
     return "" if unit in ("US", "UNSPECIFIED") else unit
 
 
@@ -115,8 +119,11 @@ def _raise_to_air(voxels: NDArray[np.float32], stack: Stack) -> list[str]:
 
     Scanners pad with values of their own (-2000, -3024), which are often not declared and blurred by lossy compression.
     """
-    if unit_of(stack) != "HU" or float(voxels.min()) >= AIR_HU:
+    low = float(voxels.min())
+    if unit_of(stack) != "HU" or AIR_HU <= low <= NO_AIR_HU:
         return []
+    if low > NO_AIR_HU:
+        return [f"no value is below {low:.0f} HU, so there is no air: check the rescale of this CT"]
     share = 100 * float((voxels < AIR_HU).mean())
     np.maximum(voxels, np.float32(AIR_HU), out=voxels)
     return [f"{share:.2g} % of the voxels lay below {AIR_HU:.0f} HU (outside of the reconstruction) and were set to it"]

@@ -64,8 +64,9 @@ def test_round_trip(tmp_path, suffix, turned):
 def test_nifti_is_written_in_ras(tmp_path):
     written = label_map()
     write_labels(tmp_path / "l.nii.gz", written)
-    image = nibabel.load(tmp_path / "l.nii.gz")
+    image = nibabel.Nifti1Image.from_filename(tmp_path / "l.nii.gz")
     lps = written.grid.points_from_index((2, 3, 4))
+    assert image.affine is not None
     np.testing.assert_allclose(image.affine @ [2, 3, 4, 1], [-lps[0], -lps[1], lps[2], 1], atol=1e-5)
     np.testing.assert_array_equal(np.asarray(image.dataobj), written.labels)
 

@@ -47,8 +47,7 @@ def test_every_slice_is_rescaled_by_its_own_numbers(tmp_path):
 def test_unsigned_twelve_bits_with_overlay_bits_above(tmp_path):
     values = (np.arange(192).reshape(12, 16) * 21).astype(np.uint16)
     overlay = values | np.uint16(0x1000)
-    tags = {"BitsStored": 12, "HighBit": 11}
-    write_series(tmp_path, even(3), pixels=lambda k: overlay, RescaleIntercept="0", **tags)
+    write_series(tmp_path, even(3), pixels=lambda k: overlay, RescaleIntercept="0", BitsStored=12, HighBit=11)
     np.testing.assert_array_equal(read_scan(tmp_path).voxels[:, :, 1], values.T)
 
 

@@ -76,9 +76,9 @@ def test_series_agrees_with_itk(name, tmp_path):
 )
 def test_nifti_agrees_with_nibabel(name):
     file = shared(name)
-    volume, image = read_scan(file), nibabel.load(file)
+    volume, image = read_scan(file), nibabel.Nifti1Image.from_filename(file)
     np.testing.assert_allclose(volume.voxels, image.get_fdata(dtype=np.float32), atol=1e-3)
-    np.testing.assert_allclose(np.diag([-1, -1, 1, 1]) @ volume.affine, image.affine, atol=1e-3)
+    np.testing.assert_allclose(np.diag([-1, -1, 1, 1]) @ volume.affine, np.asarray(image.affine), atol=1e-3)
 
 
 def test_metaimage_of_an_mr_angiogram_is_not_called_a_ct():
@@ -227,7 +227,7 @@ def slices_at_two_places(members: dict[str, bytes], folder: Path) -> None:
         x, y, z = dataset.ImagePositionPatient
         for k in range(2):
             dataset.ImagePositionPatient = [x, y, str(float(z) + 5 * k)]
-            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{k}"
+            dataset.SOPInstanceUID = f"1.2.3.{k}"
             folder.mkdir(exist_ok=True)
             dataset.save_as(folder / f"{Path(name).name}.{k}")
 
