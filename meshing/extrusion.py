@@ -16,6 +16,10 @@ THINNEST = 0.3
 """Share of the asked thickness below which a wall is refused rather than thinned further."""
 
 
+LEAST_VOLUME = 0.1
+"""Least volume of a wall element as a share of that in a straight prism of full thickness."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plane:
     """An open end's plane.
@@ -99,6 +103,11 @@ def grow(
         if not bad.any() or share.min() < THINNEST:
             break
         share[bad] *= 0.85
+        # a direction that lies in a facet never grows out of it, however short: lean on the neighbours'
+        turned = direction + mean @ direction
+        for plane, within in flat:
+            turned[within] -= np.outer(turned[within] @ plane.normal, plane.normal)
+        direction[bad] = _unit(turned)[bad] * np.linalg.norm(direction[bad], axis=1, keepdims=True)
         share = np.minimum(share, 0.5 * (share + mean @ share))
         stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
         bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
@@ -174,9 +183,12 @@ def _bad_nodes(stack: NDArray, prisms: NDArray, triangles: NDArray, count: int, 
         "ij,ij->i", corner[:, 1] - corner[:, 0],
         np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 0]),
     )  # fmt: skip
-    longest = np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max(axis=1)
+    base = stack[triangles]
+    area = np.linalg.norm(np.cross(base[:, 1] - base[:, 0], base[:, 2] - base[:, 0]), axis=1)
+    levels = len(prisms) // len(triangles) // 3
+    straight = np.tile(area * thickness / levels, 3 * levels)
     bad = np.zeros(count, dtype=bool)
-    bad[np.unique(prisms[six < 1e-3 * longest**2 * thickness] % count)] = True
+    bad[np.unique(prisms[six < LEAST_VOLUME * straight] % count)] = True
     return bad | _overlapping(stack, triangles, count, thickness)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.spatial import KDTree
 
 from .regions import RegionLattice
@@ -63,9 +64,7 @@ def smooth_interfaces(
 
 def _interfaces(lattice: RegionLattice, net: VoxelNet, index: NDArray[np.float64]) -> Interfaces:
     points = lattice.points(index)
-    triangles = triangulate(points, net.quads)
-    if np.linalg.det(lattice.affine[:3, :3]) < 0:
-        triangles = triangles[:, ::-1].copy()
+    triangles = _triangles(lattice, points, net.quads)
     return Interfaces(points, triangles, np.repeat(net.regions, 2, axis=0))
 
 
@@ -73,20 +72,36 @@ def _smoothed(
     lattice: RegionLattice, net: VoxelNet, iterations: int, planes: list[tuple[int, float]]
 ) -> NDArray[np.float64]:
     """(V, 3) lattice index; vertices in a plane (axis, coordinate) stay in it."""
-    mean = umbrella(net.quads, len(net.index))
+    count = len(net.index)
+    on_outside = net.regions[:, 1] == 0
+    outer = np.zeros(count, dtype=bool)
+    outer[net.quads[on_outside]] = True
+    mean = _layered_mean(net, outer, on_outside)
     held = np.zeros(net.index.shape, dtype=bool)
     for axis, coordinate in planes:
         held[:, axis] |= np.abs(net.index[:, axis] - coordinate) < 1e-6
     box = np.where(held, 0.0, 0.5)
     index = taubin_in_box(net.index, mean, iterations=iterations, box=box)
     points, origin = lattice.points(index), lattice.points(net.index)
-    triangles = triangulate(points, net.quads)
-    if np.linalg.det(lattice.affine[:3, :3]) < 0:
-        triangles = triangles[:, ::-1].copy()
-    restored = lattice.index(restore_locally(points, origin, triangles, mean))
-    junction = _junctions(net.quads, net.regions, len(net.index))
-    restored[junction] = index[junction]
-    return np.where(held, net.index, restored)
+    outside = restore_locally(points, origin, _triangles(lattice, points, net.quads[on_outside]), mean)
+    restored = np.where(outer[:, None], outside, points)
+    if not on_outside.all():
+        inside = restore_locally(points, origin, _triangles(lattice, points, net.quads[~on_outside]), mean)
+        free = ~outer & ~_junctions(net.quads, net.regions, count)
+        restored[free] = inside[free]
+    return np.where(held, net.index, lattice.index(restored))
+
+
+def _layered_mean(net: VoxelNet, outer: NDArray[np.bool_], on_outside: NDArray[np.bool_]) -> sparse.csr_matrix:
+    """Umbrella in which the outside's vertices hear only each other: inner interfaces put no kink in it."""
+    count = len(outer)
+    own, full = umbrella(net.quads[on_outside], count), umbrella(net.quads, count)
+    return sparse.csr_matrix(sparse.diags(outer.astype(float)) @ own + sparse.diags((~outer).astype(float)) @ full)
+
+
+def _triangles(lattice: RegionLattice, points: NDArray[np.float64], quads: NDArray[np.int32]) -> NDArray[np.int32]:
+    triangles = triangulate(points, quads)
+    return triangles[:, ::-1].copy() if np.linalg.det(lattice.affine[:3, :3]) < 0 else triangles
 
 
 def _extended(

@@ -24,8 +24,9 @@ from .extrusion import Plane, grow
 from .interfaces import smooth_interfaces
 from .mesh import SurfaceMesh, TetMesh
 from .regions import region_lattice
-from .sets import boundary_facets, with_region_sets
+from .sets import boundary_facets, facet_normals, with_region_sets
 from .sizing import coarse_away
+from .smoothing import LAMBDA, MU, umbrella
 from .tetrahedra import assemble
 from .tetwild import fill
 from .voxels import large_pieces
@@ -173,14 +174,15 @@ def _skin(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _snapped(mesh: TetMesh, planes: Sequence[Plane], reach: float) -> TetMesh:
-    """Nodes of the boundary within `reach` of an end's plane put into it, unless that would invert an element."""
+    """The caps' nodes put into their planes, from which fTetWild strays by up to `reach`."""
     facets, _ = boundary_facets(mesh.tetrahedra)
-    nodes = np.unique(facets)
+    facing = facet_normals(mesh.points, facets)
     points = mesh.points.copy()
     for plane in planes:
-        height = plane.heights(points[nodes])
-        near = np.abs(height) < reach
-        points[nodes[near]] -= np.outer(height[near], plane.normal)
+        # facets of the cap itself: a side that leaves the plane at a slant comes near it too
+        cap = (np.abs(plane.heights(mesh.points)) < reach)[facets].all(axis=1) & (facing @ plane.normal > 0.9)
+        nodes = np.unique(facets[cap])
+        points[nodes] -= np.outer(plane.heights(points[nodes]), plane.normal)
     corner = points[mesh.tetrahedra]
     six = np.einsum("ij,ij->i", corner[:, 1] - corner[:, 0],
                     np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 0]))  # fmt: skip
@@ -195,6 +197,7 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     side = facets[~_cap_facets(filled.points, facets, planes, reach)]
     _require_manifold(filled.points, side)
     held = [(plane, np.flatnonzero(np.abs(plane.heights(filled.points)) < reach)) for plane in planes]
+    filled = replace(filled, points=_even(filled, side, held))
     wall = grow(filled.points, side, thickness_mm=thickness_mm, layers=layers, ends=held)
     solid = filled.region == SEGMENTS["aortic_thrombus"].label
     tetrahedra = np.concatenate([wall.tetrahedra, filled.tetrahedra[solid]])
@@ -205,6 +208,38 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     sets = {"lumen": _lumen_facets(filled, solid, side), "outer": wall.outer}
     mesh = _compact(wall.points, tetrahedra, region, names, sets)
     return replace(with_region_sets(mesh), node_sets=split_ends(mesh, planes))
+
+
+def _even(
+    filled: TetMesh, side: NDArray[np.int32], held: Sequence[tuple[Plane, NDArray[np.integer]]], rounds: int = 6
+) -> NDArray[np.float64]:
+    """(N, 3) points with the side's pits and bumps (fTetWild's envelope) evened out, volumes kept positive.
+
+    A wall of one element's edge or less would carry them as bending that no vessel has.
+    """
+    points, mean = filled.points, umbrella(side, len(filled.points))
+    on_side = np.unique(side)
+    least = 0.2 * filled.volumes
+    for _ in range(rounds):
+        for factor in (LAMBDA, MU):
+            step = np.zeros_like(points)
+            step[on_side] = factor * ((mean @ points)[on_side] - points[on_side])
+            for _, nodes in held:
+                step[nodes] = 0.0
+            moved = points + step
+            while (bad := _too_flat(moved, filled.tetrahedra, least)).size:
+                if (moved[bad] == points[bad]).all():
+                    break
+                moved[bad] = points[bad]
+            points = moved if not bad.size else points
+    return points
+
+
+def _too_flat(points: NDArray[np.float64], tetrahedra: NDArray[np.int32], least: NDArray) -> NDArray[np.int32]:
+    """Nodes of elements with less than their least volume."""
+    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
+    volume = np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
+    return np.unique(tetrahedra[volume < least])
 
 
 def _lumen_facets(filled: TetMesh, solid: NDArray[np.bool_], side: NDArray[np.int32]) -> NDArray[np.int32]:
