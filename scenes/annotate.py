@@ -77,9 +77,9 @@ class Lettering:
                 (0, self.px(y), self.image.width, self.px(y)), fill=(214, 220, 226), width=max(1, self.px(2))
             )
         self.text((36, 18), self.fitted(title, 34, 1500, bold=True), 34, bold=True)
-        self.text((36, 60), self.fitted(scene, 21, 1000), 21, fill=QUIET_INK)
-        self.text((1564, 60), view, 21, fill=QUIET_INK, anchor="ra")
-        self.text((36, bottom - FOOTER / 2), NOT_A_MEDICAL_DEVICE, 19, fill=QUIET_INK, anchor="lm")
+        self.text((36, 58), self.fitted(scene, 23, 900), 23, fill=QUIET_INK)
+        self.text((1564, 58), view, 23, fill=QUIET_INK, anchor="ra")
+        self.text((36, bottom - FOOTER / 2), NOT_A_MEDICAL_DEVICE, 22, fill=QUIET_INK, anchor="lm")
 
     def fitted(self, text: str, size: float, width: float, *, bold: bool = False) -> str:
         """The text, cut with an ellipsis where it is wider than `width`."""
@@ -98,7 +98,7 @@ class Lettering:
         self.draw.rectangle(box, fill=INK)
         for end in (x, x + pixels):
             self.draw.rectangle([self.px(value) for value in (end - 2, y - 11, end + 2, y + 11)], fill=INK)
-        self.text((x + pixels / 2, y - 16), f"{length:g} mm", 21, anchor="md")
+        self.text((x + pixels / 2, y - 16), f"{length:g} mm", 23, anchor="md")
 
     def orientation_cube(self, view: View, *, centre: tuple[float, float], size: float = 42) -> None:
         """A cube whose faces carry R L A P S I, turned as the patient is."""
@@ -157,21 +157,19 @@ class Lettering:
         if scale.beyond:
             tip = [(x, y), (x + width, y), (x + width / 2, y - 26)]
             self.draw.polygon([(self.px(a), self.px(b)) for a, b in tip], fill=tuple(map(int, colours[0])), outline=INK)
-        ticks = np.linspace(scale.low, scale.high, 6)
-        digits = max(0, 1 - int(np.floor(np.log10(max(abs(scale.high - scale.low) / 5, 1e-12)))))
-        for value in ticks:
+        for value in _round_ticks(scale.low, scale.high):
             level = y + height * (1 - (value - scale.low) / (scale.high - scale.low))
             self.draw.line(
                 [self.px(v) for v in (x + width, level, x + width + 9, level)], fill=INK, width=max(1, self.px(2))
             )
-            self.text((x + width + 16, level), _tick(value, digits), 21, anchor="lm")
+            self.text((x + width + 16, level), f"{value:g}".replace("-", "−"), 23, anchor="lm")
         self._bar_title(scale, x, y - (66 if scale.beyond else 40))
 
     def _bar_title(self, scale: ColourScale, x: float, bottom: float) -> None:
         unit = f"[{scale.style.unit}]" if scale.style.unit else ""
         lines = wrapped(f"{scale.style.title} {unit}".strip(), 17)
         for number, line in enumerate(reversed(lines)):
-            self.text((x - 8, bottom - 27 * number), line, 21, bold=True, anchor="lb")
+            self.text((x - 8, bottom - 27 * number), line, 22, bold=True, anchor="lb")
 
     def legend(self, entries: Sequence[tuple[str, Colour]], *, at: tuple[float, float]) -> None:
         """Names beside their colours, downwards from `at`."""
@@ -180,14 +178,8 @@ class Lettering:
             fill = tuple(round(255 * value) for value in colour)
             box = [self.px(value) for value in (x, y, x + 26, y + 20)]
             self.draw.rounded_rectangle(box, radius=self.px(4), fill=fill, outline=INK, width=1)
-            self.text((x + 38, y + 10), name, 20, anchor="lm")
-            y += 32
-
-    def callout(self, at: tuple[float, float], text: str, colour: Colour, *, towards: tuple[float, float]) -> None:
-        """A word beside a place, joined by a line; both ends in design pixels."""
-        fill = tuple(round(255 * value * 0.75) for value in colour)
-        self.draw.line([self.px(v) for v in (*at, *towards)], fill=fill, width=max(1, self.px(2)))
-        self.text(towards, text, 21, bold=True, fill=fill, anchor="lm" if towards[0] >= at[0] else "rm")
+            self.text((x + 38, y + 10), name, 23, anchor="lm")
+            y += 36
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -202,9 +194,11 @@ def blank(size: tuple[int, int]) -> Image.Image:
     return Image.new("RGB", size, BACKGROUND)
 
 
-def _tick(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    return f"{float(text) + 0.0:g}" if digits else text
+def _round_ticks(low: float, high: float) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
+
+    within = [float(value) for value in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
+    return [value for value in within if low - 1e-9 * (high - low) <= value <= high + 1e-9 * (high - low)]
 
 
 def _colour_map(name: str, count: int) -> np.ndarray:

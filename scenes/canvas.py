@@ -51,9 +51,8 @@ class Canvas:
         self._framed: list[NDArray[np.float64]] = []
         self.mm_per_pixel = 1.0
         self._centre = np.zeros(3)
-        self._stage = (0.0, 0.0)
         self.plotter = off_screen_plotter((round(size[0] * supersample), round(size[1] * supersample)))
-        self.plotter.set_background([value / 255 for value in BACKGROUND])
+        self.plotter.set_background("#{:02x}{:02x}{:02x}".format(*BACKGROUND))
 
     def __enter__(self) -> Canvas:
         return self

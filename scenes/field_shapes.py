@@ -84,8 +84,13 @@ def region_name(label: int) -> str:
 
 def regions(grid: pv.UnstructuredGrid) -> dict[str, pv.UnstructuredGrid]:
     """Segment name → the cells of that region, with their fields."""
+    import pyvista as pv
+
     ids = region_ids(grid)
-    return {region_name(int(label)): grid.extract_cells(np.flatnonzero(ids == label)) for label in np.unique(ids)}
+    return {
+        region_name(int(label)): pv.UnstructuredGrid(grid.extract_cells(np.flatnonzero(ids == label)))
+        for label in np.unique(ids)
+    }
 
 
 def main_region(grid: pv.UnstructuredGrid) -> str:
@@ -138,6 +143,8 @@ def behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> p
 
 def whole_cells_behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:
     """The cells whose centre lies on the far side of a plane, none of them cut."""
+    import pyvista as pv
+
     centres = np.asarray(grid.cell_centers().points, dtype=float)
     side = (centres - np.asarray(origin, dtype=float)) @ np.asarray(normal, dtype=float)
-    return grid.extract_cells(np.flatnonzero(side <= 0))
+    return pv.UnstructuredGrid(grid.extract_cells(np.flatnonzero(side <= 0)))

@@ -128,7 +128,7 @@ def _jobs(result: ResultFolder, volume: ImageVolume | None, labels: LabelMap | N
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet) -> Iterator[_Job]:
     from . import stills
-    from .field_shapes import main_region
+    from .field_shapes import main_region, regions
 
     view, sets = main_view(grid), result.node_sets(grid)
     inner = {
@@ -152,7 +152,9 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet) -> Itera
         )
     if "strain" in has:
         yield _Job("strain", lambda path: stills.render_field(grid, "strain", path, view=view, sheet=sheet))
-    stress = next((key for key in _STRESS if key in has), None)
+    # A vessel wall carries tension along itself; inside an organ no direction is special.
+    order = _STRESS[::-1] if "liver" in regions(grid) else _STRESS
+    stress = next((key for key in order if key in has), None)
     if stress:
         yield _Job("stress", lambda path: stills.render_field(grid, stress, path, view=view, sheet=sheet))
         yield _Job("stress_cut", lambda path: stills.render_cut(grid, stress, path, sheet=sheet))

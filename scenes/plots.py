@@ -85,6 +85,8 @@ def histogram_svg(counts: Sequence[float], edges: Sequence[float], title: str, *
         edges: (n + 1,) bin edges.
         title: what is counted, with its unit.
     """
+    from matplotlib.colors import to_hex
+
     values, borders = np.asarray(counts, dtype=float), np.asarray(edges, dtype=float)
     if values.size == 0 or borders.size != values.size + 1:
         raise ValueError(f"{values.size} counts need {values.size + 1} edges, not {borders.size}")
@@ -98,7 +100,7 @@ def histogram_svg(counts: Sequence[float], edges: Sequence[float], title: str, *
         x = left + plot_width * (borders[number] - borders[0]) / span
         wide = plot_width * (borders[number + 1] - borders[number]) / span
         tall = plot_height * value / highest
-        colour = "#%02x%02x%02x" % tuple(round(255 * c) for c in colours((number + 0.5) / len(values))[:3])
+        colour = to_hex(colours((number + 0.5) / len(values)))
         bars.append(
             f'<rect x="{x:.1f}" y="{top + plot_height - tall:.1f}" width="{max(wide - 1, 0.5):.1f}" '
             f'height="{tall:.1f}" fill="{colour}"><title>{borders[number]:g} to {borders[number + 1]:g}: {value:g}'

@@ -22,6 +22,8 @@ from .result_folder import ResultFolder
 _PICTURE_WIDTH = 1400
 _FIRST = ("before_after", "displacement", "slices")
 """Keys of the pictures that come first."""
+_WIDE = ("slices",)
+"""Keys of the pictures that need the whole width to be read."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,12 @@ def embedded_pictures(result: ResultFolder) -> list[Embedded]:
     rank = {key: number for number, key in enumerate(_FIRST)}
     listed.sort(key=lambda picture: rank.get(picture.key, len(rank)))
     return [
-        Embedded(_picture_uri(result.path / picture.path), picture.caption, picture.caption.split(". ")[0])
+        Embedded(
+            _picture_uri(result.path / picture.path),
+            picture.caption,
+            picture.caption.split(". ")[0],
+            wide=picture.key in _WIDE,
+        )
         for picture in listed
     ]
 

@@ -85,10 +85,11 @@ def render_slices(
     _paste_panels(letters, volume, labels, point, (level - width / 2, level + width / 2), names)
     save_png(letters.image, path)
     where = " · ".join(f"{plane.title.lower()} at {_position(plane, point)}" for plane in PLANES)
+    outlined = f"; outlines: {', '.join(title_of(name).lower() for name in names)}" if names else ""
     return (
-        f"{title}: {where}. The patient's right is on the left; dashed lines show where the other slices lie. "
+        f"{title}: {where} (LPS). The patient's right is on the left; dashed lines show where the other slices lie. "
         f"Window level {level:g}, width {width:g} {volume.unit}".rstrip()
-        + (", " + "outlines: " + ", ".join(title_of(name).lower() for name in names) if names else "")
+        + outlined
         + "."
     )
 
@@ -143,11 +144,12 @@ def sample_plane(
 
 def outline_colours(names: Sequence[str]) -> dict[str, Colour]:
     """Colours that stay apart on grey: the qualitative scale of Okabe & Ito first, then light tints."""
-    import matplotlib
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
 
     okabe_ito = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#4C8BFF", "#FFFFFF"]
-    more = [matplotlib.colormaps["Set3"](number)[:3] for number in range(12)]
-    colours = [matplotlib.colors.to_rgb(value) for value in okabe_ito] + more
+    more = [colormaps["Set3"](number)[:3] for number in range(12)]
+    colours = [to_rgb(value) for value in okabe_ito] + more
     return {name: colours[number % len(colours)] for number, name in enumerate(names)}
 
 
@@ -159,9 +161,8 @@ def _window(volume: ImageVolume) -> tuple[float, float]:
 
 
 def _position(plane: Plane, point: NDArray[np.float64]) -> str:
-    """Where a slice lies, with the letter of its side: `S 12.5 mm`."""
-    value = float(point[plane.axis])
-    return f"{('R', 'L')[value >= 0] if plane.axis == 0 else ('A', 'P')[value >= 0] if plane.axis == 1 else ('I', 'S')[value >= 0]} {abs(value):.1f} mm"
+    """Where a slice lies on its LPS axis. No side letter: a scan's origin need not be in the patient's middle."""
+    return f"{'xyz'[plane.axis]} = {point[plane.axis]:.1f} mm"
 
 
 def _paste_panels(letters: Lettering, volume, labels, point, limits, names) -> None:
@@ -169,7 +170,7 @@ def _paste_panels(letters: Lettering, volume, labels, point, limits, names) -> N
     top, bottom = HEADER + 16, letters.height - FOOTER - 16
     split = 1000
     legend_rows = -(-len(names) // 4) if names else 0
-    legend_height = 34 * legend_rows + (18 if names else 0)
+    legend_height = 38 * legend_rows + (18 if names else 0)
     middle = (top + bottom - legend_height) / 2
     boxes = {
         AXIAL: (24, top, split - 12, bottom - legend_height),
@@ -184,7 +185,7 @@ def _paste_panels(letters: Lettering, volume, labels, point, limits, names) -> N
     for number, name in enumerate(names):
         column, row = number % 4, number // 4
         letters.legend(
-            [(title_of(name), colours[name])], at=(36 + 390 * column, bottom - legend_height + 20 + 34 * row)
+            [(title_of(name), colours[name])], at=(36 + 390 * column, bottom - legend_height + 20 + 38 * row)
         )
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from ..meshing.mesh import SurfaceMesh
 
-_CUBE = 94
+_CUBE = 108
 """Distance of the orientation cube's centre from the right edge and from the footer."""
 _LEGEND_MARGINS = (330, HEADER + 36, 60, FOOTER + 100)
 _BAR_MARGINS = (60, HEADER + 36, 300, FOOTER + 100)
@@ -167,7 +167,7 @@ def render_field(
     """A field on the surface of the moved organ, with the outline of where it was.
 
     Args:
-        key: point or cell data of the grid; cell fields are averaged to nodes region by region.
+        key: point or cell data of the grid; cell fields are averaged to the nodes.
         scale: the colour range; from the field's own values without it.
     """
     sheet = sheet or Sheet()
@@ -175,8 +175,10 @@ def render_field(
     after = moved(grid, factor)
     scale = scale or colour_scale(key, field_values(grid, key))
     with sheet.canvas(VIEWS[view], _BAR_MARGINS) as canvas:
-        surface = boundary(with_nodal(after, key))
-        canvas.add_field(surface, surface.point_data[f"nodal_{key}"], scale)
+        surface = boundary(after)
+        values = field_values(after, key)
+        at_nodes = values if key in after.point_data else nodal(after, values)
+        canvas.add_field(surface, at_nodes[np.asarray(surface.point_data["vtkOriginalPointIds"])], scale)
         canvas.add_shell(boundary(grid), GHOST_COLOUR, opacity=0.0, rim=0.45)
         _add_tool_and_supports(canvas, grid, after, node_sets or {}, arrow=key == "displacement_magnitude")
         canvas.aim()
@@ -285,12 +287,16 @@ def _cut_origin(grid: pv.UnstructuredGrid, through: ArrayLike | None) -> tuple[N
 
 def _outline_section(canvas: Canvas, part: pv.UnstructuredGrid, origin, normal, name: str) -> None:
     """The region's border in the cutting plane as a dark line."""
+    import pyvista as pv
+
     section = part.slice(normal=tuple(normal), origin=tuple(origin))
     if not section.n_cells:
         return
-    # merge_points: the slice of an unmerged grid has one edge per tetrahedron otherwise.
-    rim = section.clean().extract_feature_edges(
-        boundary_edges=True, feature_edges=False, non_manifold_edges=False, manifold_edges=False
+    # Joined first: without it every triangle of the section has a border of its own.
+    rim = (
+        pv.PolyData(section)
+        .clean()
+        .extract_feature_edges(boundary_edges=True, feature_edges=False, non_manifold_edges=False, manifold_edges=False)
     )
     if rim.n_cells:
         rim.points = np.asarray(rim.points) + 0.3 * np.asarray(normal)
