@@ -60,11 +60,12 @@ class Patient(Part):
     """Where the scan comes from.
 
     `scan` is `phantom`, or a folder, zip or volume file (relative to the scene file).
-    `series` picks a Series Instance UID where a folder holds several.
+    `series` names a series where a folder holds several: the key that `preop inspect` shows, a series number, a
+    description or a Series Instance UID.
     """
 
     scan: str = "phantom"
-    series: str | None = None
+    series: str | None = Field(default=None, coerce_numbers_to_str=True)
     resample_uneven: bool = False
     phantom: PhantomOptions = PhantomOptions()
     systolic_mmHg: Positive = 120.0
