@@ -1,0 +1,139 @@
+"""Tetrahedra of several regions: conforming, positive, of the asked number, and true to the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analytic_solids import centres, grid_of, liver_like, sphere
+
+from preop.imaging.anatomy import BY_LABEL, SEGMENTS
+from preop.imaging.errors import MeshError, SegmentationError
+from preop.imaging.volume import LabelMap
+from preop.meshing.check import check_surface
+from preop.meshing.mesh import SurfaceMesh, TetMesh
+from preop.meshing.quality import quality
+from preop.meshing.regions import region_map
+from preop.meshing.sets import all_facets
+from preop.meshing.tetrahedra import fidelity, tetrahedralize
+from preop.meshing.tetwild import fill
+
+REGIONS = ("liver_vessels", "liver", "liver_tumor")
+
+
+@pytest.fixture(scope="module")
+def labels() -> LabelMap:
+    return liver_like()
+
+
+@pytest.fixture(scope="module")
+def mesh(labels) -> TetMesh:
+    return tetrahedralize(labels, REGIONS, edge_length_mm=6.0, threads=1)
+
+
+def test_regions_keep_their_volumes(mesh, labels):
+    found = {f.name: f for f in fidelity(mesh, labels, REGIONS)}
+    assert set(found) == set(REGIONS)
+    assert abs(found["liver"].relative_error) < 0.02
+    assert abs(found["liver_tumor"].relative_error) < 0.06
+    # the vessel is 8 mm across and the elements are 6 mm
+    assert abs(found["liver_vessels"].relative_error) < 0.25
+    assert mesh.volumes.sum() == pytest.approx((labels.labels > 0).sum() * 8.0, rel=0.015)
+
+
+def test_every_facet_joins_two_elements_or_is_boundary(mesh):
+    """Conforming: a facet has one or two owners, and the boundary is one closed manifold."""
+    facets, _, _ = all_facets(mesh.tetrahedra)
+    _, uses = np.unique(np.sort(facets, axis=1), axis=0, return_counts=True)
+    assert set(uses) <= {1, 2}
+    report = check_surface(SurfaceMesh(mesh.points, mesh.facet_sets["surface"]))
+    assert report.closed, report.faults
+    assert report.volume_mm3 == pytest.approx(mesh.volumes.sum(), rel=1e-9)
+
+
+def test_interfaces_close_each_inner_region(mesh):
+    """The interface with the liver and the own part of the surface together close the tumour, outward."""
+    parts = [v for k, v in mesh.facet_sets.items() if k.startswith(("interface_liver_tumor", "surface_liver_tumor"))]
+    tumour = SurfaceMesh(mesh.points, np.concatenate(parts))
+    inside = mesh.region == SEGMENTS["liver_tumor"].label
+    assert tumour.volume == pytest.approx(mesh.volumes[inside].sum(), rel=1e-9)
+    assert "surface_liver_tumor" in mesh.facet_sets, "the tumour reaches the liver's border"
+    assert "surface_liver_vessels" not in mesh.facet_sets
+
+
+def test_elements_are_fit_for_a_solver(mesh):
+    summary = quality(mesh).summary()
+    assert summary["dihedral_min_deg"] > 5
+    assert summary["radius_ratio_mean"] > 0.7
+    assert summary["edge_mean_mm"] == pytest.approx(6.0, rel=0.35)
+
+
+@pytest.mark.slow
+def test_the_asked_number_is_met(labels):
+    made = tetrahedralize(labels, ("liver",), target_tetrahedra=6000, threads=1)
+    assert len(made.tetrahedra) == pytest.approx(6000, rel=0.2)
+    assert set(np.unique(made.region)) == {SEGMENTS["liver"].label}
+
+
+def test_a_left_handed_anisotropic_scan_gives_positive_volumes():
+    grid = grid_of((1.0, 1.0, 3.0), (40, 40, 42), np.diag([1.0, -1.0, 1.0]))
+    body = (sphere(16)(centres(grid)) < 0).astype(np.uint16) * SEGMENTS["spleen"].label
+    made = tetrahedralize(LabelMap(body, grid, BY_LABEL), {"organ": ("spleen",)}, edge_length_mm=6.0, threads=1)
+    assert made.volumes.min() > 0
+    assert made.volumes.sum() == pytest.approx((body > 0).sum() * grid.voxel_volume, rel=0.03)
+    assert list(made.region_names.values()) == ["organ"]
+
+
+def test_a_part_is_taken_out_of_its_whole_whatever_the_order(labels):
+    mapped, names = region_map(labels, {"all": ("liver",), "veins": ("liver_vessels",)})
+    by_name = {name: i for i, name in names.items()}
+    voxels = labels.only("portal_vein_intrahepatic")
+    assert (mapped[voxels] == by_name["veins"]).all()
+    assert (mapped[labels.only("liver_tumor")] == by_name["all"]).all()
+
+
+def test_impossible_wishes_are_named(labels):
+    with pytest.raises(MeshError, match="either"):
+        tetrahedralize(labels, ("liver",))
+    with pytest.raises(MeshError, match="either"):
+        tetrahedralize(labels, ("liver",), target_tetrahedra=100, edge_length_mm=3)
+    with pytest.raises(SegmentationError, match="spleen"):
+        tetrahedralize(labels, ("spleen",), edge_length_mm=3)
+    with pytest.raises(MeshError, match="too few"):
+        tetrahedralize(labels, ("liver",), target_tetrahedra=3)
+
+
+def test_the_child_process_is_stopped_in_time_and_says_why(labels, capfd):
+    said = []
+    with pytest.raises(MeshError, match="did not finish"):
+        tetrahedralize(labels, ("liver",), edge_length_mm=1.0, timeout=1.5, progress=lambda f, m: said.append((f, m)))
+    assert any("elapsed" in message for _, message in said)
+    assert capfd.readouterr().out == ""
+
+
+def test_an_interrupt_ends_the_child(labels):
+    children: list[int] = []
+
+    def interrupt(fraction, message):
+        if "elapsed" in message:
+            children.extend(_children())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tetrahedralize(labels, ("liver",), edge_length_mm=1.0, progress=interrupt)
+    assert not set(children) & set(_children())
+
+
+def _children() -> list[int]:
+    from pathlib import Path
+
+    path = Path("/proc/self/task")
+    if not path.exists():
+        pytest.skip("the list of child processes is read from /proc")
+    return [int(pid) for task in path.iterdir() for pid in (task / "children").read_text().split()]
+
+
+def test_failure_of_the_mesher_is_one_line():
+    flat = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=float)
+    with pytest.raises(MeshError) as caught:
+        fill(flat, np.array([[0, 1, 2]], dtype=np.int32), edge_length_mm=0.3, epsilon_mm=0.01)
+    assert "\n" not in str(caught.value)
