@@ -103,10 +103,15 @@ def assess_all(
     """
     volume.grid.require_same(labels.grid)
     names = list(dict.fromkeys([*labels.names, *wanted]))
-    notes = [assess(labels.mask(name), name, labels.grid, hu=volume.voxels) for name in names]
+    notes = [assess(_whole(labels, name), name, labels.grid, hu=volume.voxels) for name in names]
     return tuple(notes) + tuple(
         QualityNote("scan", 0.0, 0, 0, 0.0, False, True, "warn", remark) for remark in dict.fromkeys(remarks)
     )
+
+
+def _whole(labels: LabelMap, name: str) -> Mask:
+    """A segment with its parts; the body is everything inside the skin, not what the organs leave of it."""
+    return labels.labels != 0 if name == "body" else labels.mask(name)
 
 
 def summary(notes: Sequence[QualityNote], phase: str) -> str:
