@@ -19,7 +19,7 @@ def stomach(frame: Frame) -> list[Part]:
         [[62, 22, 132], [60, 8, 108], [58, -18, 78], [44, -42, 50], [16, -50, 38], [-12, -42, 42], [-26, -30, 44]],
         float,
     )
-    tube = polyline_tube(points * [s[0], s[1], 1], (27, 33, 29, 23, 18, 13, 9))
+    tube = polyline_tube(points * [s[0], s[1], 1] + frame.shift("stomach", 3.0), (27, 33, 29, 23, 18, 13, 9))
     gut = intersection(tube, frame.abdomen)
     return [
         Part("stomach", gut, (Layer(0, "bowel_wall", BODY), Layer(3.5, "stomach_content", BODY))),
@@ -66,6 +66,7 @@ def bowel(frame: Frame, rng: np.random.Generator) -> list[Part]:
         ],
         float,
     )  # fmt: skip
+    course = course + [frame.shift(f"colon {n}", 4.0) for n in range(len(course))]
     t = np.linspace(0, 1, 140)
     points = np.stack([np.interp(t, np.linspace(0, 1, len(course)), c) for c in course.T], axis=1) * [s[0], s[1], 1]
     radii = np.interp(t, (0, 0.2, 0.6, 1), (23, 21, 17, 13)) * (1 + 0.13 * np.sin(t * 190))

@@ -38,11 +38,7 @@ def build_patient(parameters: PhantomParameters) -> Patient:
     rng = np.random.default_rng([parameters.seed, 0xA7])
     aorta = Aorta(frame)
     liver = organs.liver(frame, rng)
-    for tumour in parameters.tumours:
-        if float(liver.distance(*(np.array([c], np.float32) for c in tumour.centre))[0, 0, 0]) >= 0:
-            raise ScanError(
-                f"the tumour at {tumour.centre} mm lies outside the liver", where="phantom", advice="Move it"
-            )
+    _require_tumours_inside(parameters, liver)
     trees = vessels.liver_vessels(frame, liver, aorta, rng)
     # A ball of half a voxel's diagonal holds a voxel centre wherever it lies.
     resolvable = 0.5 * float(np.linalg.norm(parameters.spacing))
@@ -73,3 +69,11 @@ def build_patient(parameters: PhantomParameters) -> Patient:
         *aorta.parts(),
     ]
     return Patient(frame, liver, trees, aorta, tuple(parts))
+
+
+def _require_tumours_inside(parameters: PhantomParameters, liver: Implicit) -> None:
+    for tumour in parameters.tumours:
+        if float(liver.distance(*(np.array([c], np.float32) for c in tumour.centre))[0, 0, 0]) >= 0:
+            raise ScanError(
+                f"the tumour at {tumour.centre} mm lies outside the liver", where="phantom", advice="Move it"
+            )

@@ -69,7 +69,7 @@ def liver_vessel_parts(vessels: LiverVessels, resolvable: float) -> list[Part]:
 def portal_trunk(vessels: LiverVessels, frame: Frame) -> Part:
     """Portal trunk with its splenic and superior mesenteric roots."""
     s = np.array([frame.scale[0], frame.scale[1], 1])
-    course = np.array([[-4, -2, 46], [20, 2, 62], [46, 18, 74], [76, 28, 92]]) * s
+    course = np.array([[-4, -2, 46], [20, 2, 62], [46, 24, 74], [78, 40, 92]]) * s
     splenic = polyline_tube(course, (5.0, 4.5, 4.0, 3.5))
     course = np.array([[-2, -2, 43], [-6, -18, 10], [-12, -40, -30], [-14, -46, -70]]) * s
     mesenteric = polyline_tube(course, (6.0, 5.5, 4.5, 3.0))
