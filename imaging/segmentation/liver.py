@@ -32,19 +32,23 @@ from .organ_model import (
     wall_cost,
 )
 from .resample import box_of
+from .seeded import allowed, seed_region
 from .tumours import with_enclosed
 
 _WIDTH = 2.5
 """Spreads from the mean within which a voxel is the tissue."""
 _LEAST_ML = 150.0
 _UNEVEN_MM = 18.0
+_SEED_REACH_MM = 140.0
+_TAIL_MM = 11.0
+"""Radius of a wide caval vein."""
 
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     """Find the liver; {} and a remark where the scan shows none."""
     progress(0.0, "liver: tissue")
     abdomen = abdomen_of(case)
-    others = other_organs(case)
+    others = other_organs(case) | ~allowed(case, "liver")
     found = liver_tissue(case, abdomen, others)
     if found is None:
         case.remarks.append("no liver was found: no large homogeneous tissue right of the spine")
@@ -53,7 +57,11 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     progress(0.3, "liver: parenchyma")
     parenchyma, rejected = parenchyma_of(case, abdomen, tissue, core, others)
     progress(0.5, "liver: tumours and vessels")
+    seed = seed_region(case, "liver")
+    if seed is not None and case.request.seeds["liver"].point is not None:
+        parenchyma |= seed & ~others
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
+    whole = without_tails(case, abdomen, whole)
     progress(0.7, "liver: border")
     return {"liver": refined(case, whole, forbidden=not_organ(case, abdomen, tissue))}
 
@@ -71,12 +79,18 @@ def other_organs(case: Case) -> Mask:
 def liver_tissue(case: Case, abdomen: Abdomen, others: Mask) -> tuple[Tissue, Mask] | None:
     """The liver's tissue and the piece it forms, or None."""
     region = abdomen.cavity & ~others & right_upper(case, abdomen)
+    seed = seed_region(case, "liver")
+    if seed is not None:
+        region = abdomen.cavity & ~others & (distance(~seed, abdomen.spacing) < _SEED_REACH_MM)
     sample = region & (abdomen.gradient < 3.0) & (abdomen.hu > -5.0) & (abdomen.hu < 260.0)
     best, best_score = None, 0.0
     for tissue in tissue_peaks(abdomen.hu[sample]):
         piece = tissue_piece(abdomen, tissue, others)
         core = largest(opened(piece & region, 10.0, abdomen.spacing))
         score = core.sum() * abdomen.voxel_ml
+        if seed is not None:
+            # a click may hit a tumour or a vessel: the tissue under it counts, but does not decide
+            score *= 0.3 + float((piece & seed).sum()) / float(seed.sum())
         if score > best_score:
             best, best_score = (tissue, piece), score
     return best if best_score >= _LEAST_ML / 3 else None
@@ -130,6 +144,13 @@ def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
     at_wall = np.bincount(lumps.labels[near_wall], minlength=lumps.count + 1)
     at_wall = at_wall * np.prod(abdomen.spacing) / 10.0
     right = np.where(x < 0, lumps.volume, 0.0)
+    seed = seed_region(case, "liver")
+    if seed is not None:
+        # a click on a tumour or a lobe's tip finds a small lump: the liver is then the largest nearby
+        under = np.bincount(lumps.labels[seed], minlength=lumps.count + 1) * lumps.volume
+        under[(lumps.volume < 0.3 * right[1:].max(initial=0.0))] = 0.0
+        under[0] = 0.0
+        right = under if under.any() else right
     right[0] = 0.0
     kept = [int(right.argmax())]
     dome = case.frame.dome_right
@@ -153,6 +174,27 @@ def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
 
 def _means(field: NDArray, lumps: Basins) -> NDArray[np.float64]:
     return np.asarray(ndimage.mean(field, lumps.labels, np.arange(lumps.count + 1)))
+
+
+def without_tails(case: Case, abdomen: Abdomen, mask: Mask) -> Mask:
+    """Cut off the caval vein, crura and duodenum where they have the liver's HU: narrow medial parts
+    that hang on by less than their own cross-section."""
+    frame = case.frame
+    thick = opened(mask, _TAIL_MM, abdomen.spacing)
+    thick = ndimage.binary_dilation(thick) & mask
+    labels, count = ndimage.label(mask & ~thick)
+    if not count:
+        return mask
+    index = np.arange(1, count + 1)
+    medial = np.abs(frame.x - abdomen.midline) < 50.0
+    medial = medial & (abdomen.front - frame.y < 85.0)
+    inside = np.asarray(ndimage.mean(np.broadcast_to(medial, mask.shape), labels, index))
+    volume = np.bincount(labels.ravel(), minlength=count + 1)[1:] * abdomen.voxel_ml
+    root = ndimage.binary_dilation(thick) & (labels > 0)
+    area = np.bincount(labels[root], minlength=count + 1)[1:] * float(np.prod(abdomen.spacing)) ** (2.0 / 3.0)
+    hanging = area / (1000.0 * np.maximum(volume, 1e-3)) ** (2.0 / 3.0)
+    cut = index[(inside > 0.7) & (volume > 0.5) & (hanging < 1.2)]
+    return largest(mask & ~np.isin(labels, cut))
 
 
 def cut_out(abdomen: Abdomen, tissue: Tissue, level: NDArray[np.float32], core: Mask, others: Mask) -> Mask:
