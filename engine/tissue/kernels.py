@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -11,24 +10,10 @@ import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
-from .elements.base import Element, ElementEvaluation
-from .materials import Material
 from .model import ElementBlock
 from .terms import Term
 
 TERM_CHUNK = 4096
-
-
-@partial(jax.jit, static_argnames="element")
-def evaluate_elements(element: Element, material: Material, reference: Array, displacement: Array) -> ElementEvaluation:
-    """Force, energy and smallest det F of a chunk (chunk, n, 3)."""
-    return element.evaluate(reference, displacement, material.energy_density)
-
-
-@partial(jax.jit, static_argnames="element")
-def element_tangents(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    """Stiffness blocks (chunk, pairs, 9) of a chunk."""
-    return element.tangent(reference, displacement, material.energy_density)
 
 
 @jax.jit
@@ -72,7 +57,7 @@ class BlockKernel:
     def evaluate(self, displacement: NDArray) -> tuple[NDArray, float, NDArray]:
         """Forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
         calls = [
-            evaluate_elements(self.element, material, reference, displacement[nodes])
+            self.element.evaluate(reference, displacement[nodes], material)
             for material, reference, nodes in zip(self.material, self.reference, self.gather, strict=True)
         ]
         force = np.empty((*self.nodes.shape, 3))
@@ -87,7 +72,7 @@ class BlockKernel:
     def tangents(self, displacement: NDArray, chunk: int) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
         nodes = self.gather[chunk]
-        return element_tangents(self.element, self.material[chunk], self.reference[chunk], displacement[nodes])
+        return self.element.tangent(self.reference[chunk], displacement[nodes], self.material[chunk])
 
 
 class TermKernel:

@@ -17,7 +17,9 @@ from .system import Evaluation, NodalField, System
 
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
-JACOBIAN_SHARE = 0.05
+FORCING_MOVING = 0.01
+"""While prescribed nodes still move, a sloppy solve leaves the layer beside them crushed: 6 iterations become 16."""
+JACOBIAN_SHARE = 0.2
 """A trial step may not take det F below this share of what it was."""
 MAX_TRIALS = 12
 SLOPE = 0.9
@@ -96,8 +98,8 @@ def newton(
         tangent = system.linearize(displacement, fraction)
         drag = tangent.product(gap) * free if moving else 0.0 * gap
         rhs = -(now.residual * free + drag)
-        target_share = 0.0 if moving else 0.3 * tolerance * scale / size
-        linear = tangent.solve(rhs, forcing.next(norm(rhs), target_share))
+        share = forcing.next(norm(rhs), 0.0 if moving else 0.3 * tolerance * scale / size)
+        linear = tangent.solve(rhs, min(share, FORCING_MOVING) if moving else share)
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
         if not linear.converged and not linear.indefinite and linear.iterations == 0:

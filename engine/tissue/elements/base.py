@@ -7,7 +7,8 @@ elements. Elements that are not plain displacement elements (F-bar, mixed, shell
 from __future__ import annotations
 
 import abc
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from ..tensors import EnergyDensity, Scalar, Tensor, determinant, elasticity, first_piola, inverse
+from ..materials.base import Material
+from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array, inverse
 
 
 class Quadrature(NamedTuple):
@@ -82,57 +84,33 @@ class Element(abc.ABC):
     def gradient(self, points: NDArray) -> NDArray:
         """Their derivatives (Q, n, 3) with respect to the reference coordinates."""
 
-    def evaluate(self, reference: Array, displacement: Array, energy: EnergyDensity) -> ElementEvaluation:
+    def evaluate(self, reference: Array, displacement: Array, material: Material) -> ElementEvaluation:
         """Internal force, energy and smallest det F.
 
         Args:
             reference: (E, n, 3) m.
             displacement: (E, n, 3) m.
-            energy: W(F) of this batch, whose parameters broadcast against (Q, E).
+            material: its parameters broadcast against (Q, E).
         """
         kinematics = self.kinematics(reference, displacement)
-        density, piola = first_piola(energy, kinematics.deformation_gradient)
-        weight = kinematics.weight
-        force = jnp.stack(
-            [
-                sum((piola[i, k] * weight)[None] * kinematics.gradient[:, k] for k in range(3)).sum(axis=1)
-                for i in range(3)
-            ]
-        )
-        jacobian = determinant(kinematics.deformation_gradient)
-        return ElementEvaluation(
-            jnp.transpose(force, (2, 1, 0)), jnp.sum(density * weight, axis=0), jnp.min(jacobian, axis=0)
-        )
+        density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
+        force = _internal_force(kinematics.gradient, kinematics.weight, piola)
+        energy = jnp.sum(density * kinematics.weight, axis=0)
+        return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
-    def tangent(self, reference: Array, displacement: Array, energy: EnergyDensity) -> Float[Array, "elements pairs 9"]:
+    def tangent(self, reference: Array, displacement: Array, material: Material) -> Float[Array, "elements pairs 9"]:
         """Stiffness blocks ∂f_a/∂u_b [N/m] of the node pairs a ≤ b (`np.triu_indices(n)`), each row by row.
 
         Blocks with a = b are halved, so that the whole matrix is the sum of these blocks and of their transposes.
         K_aibj = ∫ ∂N_a/∂X_k A_ikjl ∂N_b/∂X_l dV, A = ∂²W/∂F∂F.
         """
         kinematics = self.kinematics(reference, displacement)
-        grad, weight = kinematics.gradient, kinematics.weight
-        entries = elasticity(energy, kinematics.deformation_gradient)
-        weighted = [[entry * weight for entry in row] for row in entries]
-        modulus = jnp.stack([jnp.stack(row) for row in weighted])
-        modulus = jax.lax.optimization_barrier(modulus.reshape((3, 3, 3, 3, *weight.shape)))
-        rows = []
-        for a in range(self.nodes):
-            half = sum(grad[a, k] * modulus[:, k] for k in range(3))  # (i, j, l, Q, E)
-            pairs = sum(half[None, :, :, l] * grad[a:, l][:, None, None] for l in range(3)).sum(axis=-2)
-            rows.append(pairs.at[0].multiply(0.5))
-        return jnp.transpose(jnp.concatenate(rows).reshape(-1, 9, weight.shape[-1]), (2, 0, 1))
+        modulus = _modulus(material, kinematics.deformation_gradient, kinematics.weight)
+        return _stiffness(kinematics.gradient, modulus)
 
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
-        gradient, weight = self.geometry(reference, self.quadrature)
-        moved = jnp.transpose(displacement, (1, 2, 0))
-        entries = [
-            sum(moved[a, i] * gradient[a, j] for a in range(self.nodes)) + (1.0 if i == j else 0.0)
-            for i in range(3)
-            for j in range(3)
-        ]
-        return Kinematics(Tensor(entries), gradient, weight)
+        return _kinematics(self, reference, displacement)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
@@ -145,11 +123,64 @@ class Element(abc.ABC):
 
 
 class Kinematics(NamedTuple):
-    """At (Q, E) points: F, ∂N/∂X (n, 3, Q, E) [1/m] and volume weights (Q, E) [m³]."""
+    """At (Q, E) points: F (3, 3, Q, E), ∂N/∂X (n, 3, Q, E) [1/m] and volume weights (Q, E) [m³]."""
 
-    deformation_gradient: Tensor
-    gradient: Any
-    weight: Any
+    deformation_gradient: Float[Array, "3 3 points elements"]
+    gradient: Float[Array, "nodes 3 points elements"]
+    weight: Float[Array, "points elements"]
+
+
+# Each stage is compiled by itself: fused into one, XLA computes shared parts again and compiles four times as long.
+
+
+@partial(jax.jit, static_argnames="element")
+def _kinematics(element: Element, reference: Array, displacement: Array) -> Kinematics:
+    gradient, weight = element.geometry(reference, element.quadrature)
+    moved = jnp.transpose(displacement, (1, 2, 0))
+    entries = [
+        sum(moved[a, i] * gradient[a, j] for a in range(element.nodes)) + (1.0 if i == j else 0.0)
+        for i in range(3)
+        for j in range(3)
+    ]
+    return Kinematics(Tensor(entries).array, gradient, weight)
+
+
+@jax.jit
+def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Array, Array]:
+    """W (Q, E), P (3, 3, Q, E) and det F (Q, E)."""
+    tensor = from_array(deformation_gradient)
+    density, piola = first_piola(material.energy_density, tensor)
+    return density, piola.array, determinant(tensor)
+
+
+@jax.jit
+def _internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
+    """f_a = ∫ P ∂N_a/∂X dV."""
+    weighted = piola * weight
+    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(3))
+    return jnp.transpose(jnp.sum(force, axis=2), (2, 0, 1))
+
+
+@jax.jit
+def _modulus(material: Material, deformation_gradient: Array, weight: Array) -> Float[Array, "3 3 3 3 points elements"]:
+    """A times the volume weights [J]."""
+    entries = elasticity(material.energy_density, from_array(deformation_gradient))
+    weighted = jnp.stack([jnp.stack([entry * weight for entry in row]) for row in entries])
+    return weighted.reshape((3, 3, 3, 3, *weight.shape))
+
+
+@jax.jit
+def _stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
+    first, second = np.triu_indices(gradient.shape[0])
+    share = np.where(first == second, 0.5, 1.0)
+    half = jax.lax.map(lambda grad: sum(grad[k] * modulus[:, k] for k in range(3)), gradient)  # (n, i, j, l, Q, E)
+
+    def block(pair: tuple[Array, Array, Array]) -> Array:
+        a, b, scale = pair
+        return scale * jnp.sum(half[a] * gradient[b], axis=(-3, -2)).reshape(9, -1)
+
+    pairs = jax.lax.map(block, (jnp.asarray(first), jnp.asarray(second), jnp.asarray(share)))
+    return jnp.transpose(pairs, (2, 0, 1))
 
 
 def _combine(local: NDArray, inv: Tensor, i: int) -> Scalar:

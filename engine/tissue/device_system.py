@@ -1,0 +1,119 @@
+"""The residual and its tangent on a device: everything is compiled as a whole and stays there.
+
+The tangent is kept as element stiffness blocks; its product gathers, multiplies and scatters. Conjugate gradients
+run in one compiled loop, preconditioned by a Chebyshev polynomial in the block-Jacobi scaled tangent.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ...imaging.errors import SolverError
+from ..linear.device import Blocks, LocalStiffness, solve_device
+from .problem import Problem
+from .residual import evaluate_blocks, external_force
+from .system import Evaluation, LinearOutcome, Timer
+from .terms import Term
+
+
+class DeviceSystem:
+    """A problem ready for Newton's method on the device of its arrays."""
+
+    def __init__(self, problem: Problem, timer: Timer) -> None:
+        self.problem, self.timer = problem, timer
+        self.terms = problem.terms()
+        self.live = [term for term in self.terms if not term.dead]
+        if not all(term.symmetric for term in self.live):
+            raise SolverError(
+                "a pressure on an open, free-rimmed surface has an unsymmetric stiffness",
+                where="linear_solver='device'",
+                advice="Use the host solver, hold the rim, or give Pressure(symmetric=True)",
+            )
+        self.free = jnp.asarray(~problem.held(), float)
+        self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
+
+    def zeros(self) -> Array:
+        """No displacement (nodes, 3) m."""
+        return jnp.zeros_like(self.problem.model.points)
+
+    def array(self, values: object) -> Array:
+        """A nodal field on the device."""
+        return jnp.asarray(values, float)
+
+    def prescribed(self, fraction: float) -> Array:
+        """Prescribed displacement (nodes, 3) m, zero where free."""
+        return self.problem.prescribed_displacement(fraction)
+
+    def evaluate(self, displacement: Array, fraction: float) -> Evaluation:
+        """Internal and external forces, energy and the smallest det F."""
+        with self.timer.part("residual"):
+            internal, external, energy, jacobian, square = jax.block_until_ready(
+                _evaluate(self.problem, self.terms, displacement, jnp.asarray(fraction))
+            )
+            worst = int(jnp.argmin(jnp.where(jnp.isnan(jacobian), -jnp.inf, jacobian)))
+        smallest = float(jacobian[worst])
+        smallest = smallest if np.isfinite(smallest) else -np.inf
+        return Evaluation(internal, external, float(energy), smallest, int(self.source[worst]), float(square) ** 0.5)
+
+    def linearize(self, displacement: Array, fraction: float) -> DeviceTangent:
+        """Element stiffness blocks."""
+        with self.timer.part("assembly"):
+            parts = jax.block_until_ready(_linearize(self.problem, self.live, displacement, jnp.asarray(fraction)))
+        return DeviceTangent(self, parts)
+
+
+class DeviceTangent:
+    """Element stiffness blocks on the device."""
+
+    def __init__(self, system: DeviceSystem, parts: list[LocalStiffness]) -> None:
+        self.system = system
+        self.blocks = Blocks(parts, system.free)
+
+    def product(self, direction: Array) -> Array:
+        """K d (nodes, 3) N, held components included."""
+        return _product(self.blocks, direction)
+
+    def solve(self, rhs: Array, tolerance: float) -> LinearOutcome:
+        """Solve for the free components; held ones are zero."""
+        with self.system.timer.part("krylov"):
+            solution, iterations, converged, indefinite = solve_device(self.blocks, rhs, jnp.asarray(tolerance))
+        return LinearOutcome(solution, int(iterations), bool(converged), bool(indefinite))
+
+
+@eqx.filter_jit
+def _evaluate(problem: Problem, terms: list[Term], displacement: Array, fraction: Array) -> tuple[Array, ...]:
+    internal = jnp.zeros_like(displacement)
+    energy, square, jacobians = jnp.zeros(()), jnp.zeros(()), []
+    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem), strict=True):
+        for local in range(block.element.nodes):
+            internal = internal.at[block.nodes[:, local]].add(part.force[:, local])
+        energy, square = energy + part.energy.sum(), square + jnp.sum(part.force**2)
+        jacobians.append(part.min_jacobian)
+    external = external_force(displacement, problem, fraction, terms)
+    return internal, external, energy, jnp.concatenate(jacobians), square
+
+
+@eqx.filter_jit
+def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction: Array) -> list[LocalStiffness]:
+    points = problem.model.points
+    parts = []
+    for block in problem.model.blocks:
+        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], block.material)
+        first, second = np.triu_indices(block.element.nodes)
+        blocks = pairs.reshape(len(block.nodes), -1, 3, 3)
+        size = (len(block.nodes), block.element.nodes, block.element.nodes, 3, 3)
+        half = jnp.zeros(size).at[:, first, second].set(blocks)
+        parts.append(LocalStiffness(block.nodes, half + jnp.transpose(half, (0, 2, 1, 4, 3))))
+    for term in live:
+        full = term.tangents(points[term.nodes], displacement[term.nodes], fraction)
+        parts.append(LocalStiffness(term.nodes, 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))))
+    return parts
+
+
+@eqx.filter_jit
+def _product(blocks: Blocks, direction: Array) -> Array:
+    return blocks.product(direction)

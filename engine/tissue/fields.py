@@ -1,0 +1,202 @@
+"""What is read off a solution: strain, stress, energy, reactions, displacement of regions, volumes.
+
+Each function takes a model (or problem) and a state. Element values are volume averages over the quadrature points,
+in the order of the mesh's tetrahedra; nodal values are averages of the elements around a node, weighted by volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from .elements.base import Element
+from .materials import Material
+from .model import ElementBlock, Model
+from .problem import Problem
+from .solution import State
+from .system import Timer
+
+
+def deformation_gradient(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
+    """F, averaged over each element."""
+    return _by_element(model, state, _mean_gradient, (3, 3))
+
+
+def green_lagrange_strain(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
+    """E = (FᵀF − I)/2."""
+    return _by_element(model, state, _mean_strain, (3, 3))
+
+
+def principal_strains(model: Model, state: State) -> Float[np.ndarray, "elements 3"]:
+    """Principal Green-Lagrange strains, largest first."""
+    return np.linalg.eigvalsh(green_lagrange_strain(model, state))[:, ::-1]
+
+
+def cauchy_stress(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
+    """σ = P Fᵀ / J [Pa], LPS axes."""
+    return _by_element(model, state, _mean_cauchy, (3, 3))
+
+
+def von_mises_stress(model: Model, state: State) -> Float[np.ndarray, " elements"]:
+    """√(3/2 s : s) [Pa] with s the deviator of σ."""
+    stress = cauchy_stress(model, state)
+    deviator = stress - np.trace(stress, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
+    return np.sqrt(1.5 * np.einsum("eij,eij->e", deviator, deviator))
+
+
+def maximum_principal_stress(model: Model, state: State) -> Float[np.ndarray, " elements"]:
+    """Largest eigenvalue of σ [Pa]."""
+    return np.linalg.eigvalsh(cauchy_stress(model, state))[:, -1]
+
+
+def element_volumes(model: Model, state: State | None = None) -> Float[np.ndarray, " elements"]:
+    """m³, at rest or at a state."""
+    volumes = _by_element(model, _rest(model), _volume, ())
+    return volumes if state is None else volumes * _by_element(model, state, _mean_jacobian, ())
+
+
+def volume_change(model: Model, state: State) -> float:
+    """(V − V₀)/V₀ of the whole body."""
+    rest = element_volumes(model).sum()
+    return float(element_volumes(model, state).sum() / rest - 1.0)
+
+
+def strain_energy(model: Model, state: State) -> float:
+    """∫ W dV [J]."""
+    return float(_by_element(model, state, _energy, ()).sum())
+
+
+def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
+    """Element values (E, ...) averaged to the nodes of the model, weighted by reference volume."""
+    weight = element_volumes(model)
+    flat = np.asarray(values, float).reshape(len(values), -1)
+    total, share = np.zeros((len(model.points), flat.shape[1])), np.zeros(len(model.points))
+    for block in model.blocks:
+        nodes, source = np.asarray(block.nodes), np.asarray(block.source)
+        for corner in range(nodes.shape[1]):
+            np.add.at(total, nodes[:, corner], weight[source, None] * flat[source])
+            np.add.at(share, nodes[:, corner], weight[source])
+    average = total / np.maximum(share, 1e-300)[:, None]
+    return average.reshape(len(model.points), *np.shape(values)[1:])
+
+
+def weighted_percentile(values: NDArray, weights: NDArray, percent: float) -> float:
+    """The value below which `percent` of the weight (volume) lies."""
+    order = np.argsort(values)
+    share = np.cumsum(np.asarray(weights)[order])
+    return float(np.asarray(values)[order][np.searchsorted(share, percent / 100.0 * share[-1])])
+
+
+def region_elements(model: Model, name: str) -> NDArray[np.int64]:
+    """Elements of a region, in the mesh's order.
+
+    Raises:
+        SolverError: no such region.
+    """
+    model.nodes_of(name)
+    labels = [label for label, region in model.region_names if region == name]
+    found = [np.asarray(block.source)[np.isin(np.asarray(block.region), labels)] for block in model.blocks]
+    return np.sort(np.concatenate(found)).astype(np.int64)
+
+
+def region_displacement(model: Model, state: State, name: str) -> Float[np.ndarray, "3"]:
+    """Volume mean of the displacement over a region [m]: the shift of its centroid (of its material points)."""
+    chosen = region_elements(model, name)
+    mean = _by_element(model, state, _mean_displacement, (3,))[chosen]
+    weight = element_volumes(model)[chosen]
+    return weight @ mean / weight.sum()
+
+
+def reaction_forces(problem: Problem, state: State) -> Float[np.ndarray, "nodes 3"]:
+    """Internal minus external force [N]: what the prescribed nodes are held with; zero elsewhere at equilibrium."""
+    from .host_system import HostSystem
+
+    return HostSystem(problem, Timer()).evaluate(np.asarray(state.displacement), float(state.load_fraction)).residual
+
+
+def reaction(problem: Problem, state: State, name: str) -> Float[np.ndarray, "3"]:
+    """Sum of the reactions over a set [N]: the force that a grasper or a support puts on the body."""
+    nodes = problem.model.nodes_of(name)
+    return (reaction_forces(problem, state) * problem.held())[nodes].sum(axis=0)
+
+
+def _rest(model: Model) -> State:
+    return State(0.0, jnp.zeros_like(model.points))
+
+
+_Measure = Callable[[Element, Material, Array, Array], Array]
+
+
+def _by_element(model: Model, state: State, measure: _Measure, shape: tuple[int, ...]) -> NDArray:
+    points, moved = np.asarray(model.points), np.asarray(state.displacement)
+    result = np.zeros((sum(len(block.nodes) for block in model.blocks), *shape))
+    for block in model.blocks:
+        for rows, true in _chunks(block):
+            nodes = np.asarray(block.nodes)[rows]
+            material = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], block.material)
+            values = np.asarray(measure(block.element, material, points[nodes], moved[nodes]))
+            result[np.asarray(block.source)[rows[:true]]] = np.moveaxis(values, -1, 0)[:true]
+    return result
+
+
+def _chunks(block: ElementBlock) -> list[tuple[NDArray, int]]:
+    count, size = len(block.nodes), block.element.chunk
+    return [(np.minimum(np.arange(s, s + size), count - 1), min(size, count - s)) for s in range(0, count, size)]
+
+
+def _mean(values: Array, weight: Array) -> Array:
+    return jnp.sum(values * weight, axis=-2) / jnp.sum(weight, axis=0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean_gradient(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    kinematics = element.kinematics(reference, displacement)
+    return _mean(kinematics.deformation_gradient, kinematics.weight)
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean_strain(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    kinematics = element.kinematics(reference, displacement)
+    f = kinematics.deformation_gradient
+    strain = 0.5 * (jnp.sum(f[:, :, None] * f[:, None], axis=0) - jnp.eye(3)[:, :, None, None])
+    return _mean(strain, kinematics.weight)
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean_cauchy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    kinematics = element.kinematics(reference, displacement)
+    f = kinematics.deformation_gradient
+    piola = material.first_piola(f)
+    jacobian = jnp.linalg.det(jnp.moveaxis(f, (0, 1), (-2, -1)))
+    return _mean(jnp.sum(piola[:, None] * f[None], axis=2) / jacobian, kinematics.weight)
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean_jacobian(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    kinematics = element.kinematics(reference, displacement)
+    return _mean(jnp.linalg.det(jnp.moveaxis(kinematics.deformation_gradient, (0, 1), (-2, -1))), kinematics.weight)
+
+
+@partial(jax.jit, static_argnums=0)
+def _volume(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    return jnp.sum(element.kinematics(reference, displacement).weight, axis=0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _energy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    return element.evaluate(reference, displacement, material).energy
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean_displacement(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
+    rule = element.load_quadrature
+    _, weight = element.geometry(reference, rule)
+    shape = jnp.asarray(element.shape(rule.points))
+    values = jnp.einsum("qa,eai->iqe", shape, displacement)
+    return _mean(values, weight)
