@@ -44,14 +44,18 @@ class Blocks(eqx.Module):
         """K_ff d_f, zero elsewhere."""
         return self.free * self.product(self.free * direction)
 
-    def inverse_diagonal(self) -> Float[Array, "nodes 3 3"]:
-        """Inverse of each node's own block, identity where held."""
+    def diagonal(self) -> Float[Array, "nodes 3 3"]:
+        """Each node's own block."""
         total = jnp.zeros((*self.free.shape, 3))
         for nodes, blocks in self.parts:
             for corner in range(nodes.shape[1]):
                 total = total.at[nodes[:, corner]].add(blocks[:, corner, corner])
+        return total
+
+    def inverse_diagonal(self) -> Float[Array, "nodes 3 3"]:
+        """Inverse of each node's own block, identity where held."""
         mask = self.free[:, :, None] * self.free[:, None, :]
-        return jnp.linalg.inv(total * mask + (1.0 - self.free)[:, :, None] * jnp.eye(3))
+        return jnp.linalg.inv(self.diagonal() * mask + (1.0 - self.free)[:, :, None] * jnp.eye(3))
 
 
 class _Progress(NamedTuple):

@@ -63,15 +63,16 @@ class DeviceSystem:
         """Element stiffness blocks."""
         with self.timer.part("assembly"):
             parts = jax.block_until_ready(_linearize(self.problem, self.live, displacement, jnp.asarray(fraction)))
-        return DeviceTangent(self, parts)
+            blocks = Blocks(parts, self.free)
+            noise = np.finfo(float).eps * float(_diagonal_norm(blocks) * jnp.abs(displacement).max())
+        return DeviceTangent(self, blocks, noise)
 
 
 class DeviceTangent:
     """Element stiffness blocks on the device."""
 
-    def __init__(self, system: DeviceSystem, parts: list[LocalStiffness]) -> None:
-        self.system = system
-        self.blocks = Blocks(parts, system.free)
+    def __init__(self, system: DeviceSystem, blocks: Blocks, round_off: float) -> None:
+        self.system, self.blocks, self.round_off = system, blocks, round_off
 
     def product(self, direction: Array) -> Array:
         """K d (nodes, 3) N, held components included."""
@@ -117,3 +118,8 @@ def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction
 @eqx.filter_jit
 def _product(blocks: Blocks, direction: Array) -> Array:
     return blocks.product(direction)
+
+
+@eqx.filter_jit
+def _diagonal_norm(blocks: Blocks) -> Array:
+    return jnp.linalg.norm(blocks.diagonal())

@@ -79,7 +79,8 @@ class HostSystem:
                 self._pattern = Assembly(self.blocks, self.live, len(self.points))
             data = self._pattern.data(displacement, fraction)
             matrix = self._pattern.pattern.matrix(data)
-        return HostTangent(self, matrix, self._pattern, self.points + displacement)
+            noise = np.finfo(float).eps * np.linalg.norm(data[self._pattern.pattern.diagonal]) * np.abs(displacement).max()
+        return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise))
 
 
 class Assembly:
@@ -133,6 +134,7 @@ class HostTangent:
     matrix: sparse.bsr_matrix
     assembly: Assembly
     positions: NDArray
+    round_off: float
 
     def product(self, direction: NDArray) -> NDArray:
         """K d (nodes, 3) N, held components included."""

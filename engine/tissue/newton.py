@@ -77,7 +77,7 @@ def newton(
     Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
     round-off of the element forces.
     """
-    record, free = NewtonRecord(), system.free
+    record, free, noise = NewtonRecord(), system.free, 0.0
     target = system.prescribed(fraction)
     now = system.evaluate(displacement, fraction)
     if not now.min_jacobian > 0:
@@ -91,11 +91,12 @@ def newton(
         tell(record.newton_iterations, record.residuals[-1])
         if not np.isfinite(size):
             return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
-        if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm):
+        if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm, noise):
             return NewtonOutcome(ResultCode.converged, displacement, now, record)
         if record.newton_iterations == max_iterations:
             break
         tangent = system.linearize(displacement, fraction)
+        noise = tangent.round_off
         drag = tangent.product(gap) * free if moving else 0.0 * gap
         rhs = -(now.residual * free + drag)
         share = forcing.next(norm(rhs), 0.0 if moving else 0.3 * tolerance * scale / size)

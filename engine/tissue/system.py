@@ -43,6 +43,9 @@ class LinearOutcome(NamedTuple):
 class Tangent(Protocol):
     """The derivative of internal minus external force."""
 
+    round_off: float
+    """Residual [N] that remains where forces vanish: eps × ‖diagonal‖ × largest displacement (a turned rigid body)."""
+
     def product(self, direction: NodalField) -> NodalField:
         """K d [N], held components included."""
         ...
