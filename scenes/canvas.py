@@ -9,7 +9,7 @@ Crevices of solid surfaces are darkened from the depth image (after Luft, Coldit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,7 +65,13 @@ class Canvas:
         self._frame(mesh, frame)
         shown = _with_normals(mesh)
         actor = self.plotter.add_mesh(
-            shown, color=colour, ambient=0.18, diffuse=0.82, specular=gloss, specular_power=25, show_scalar_bar=False
+            shown,
+            color=tuple(float(value) for value in colour),
+            ambient=0.18,
+            diffuse=0.82,
+            specular=gloss,
+            specular_power=25,
+            show_scalar_bar=False,
         )
         actor.prop.interpolation = "Phong"
         return shown
@@ -141,7 +147,7 @@ class Canvas:
         self._frame(mesh, frame)
         return self.plotter.add_mesh(
             mesh,
-            color=colour,
+            color=tuple(float(value) for value in colour),
             show_edges=True,
             edge_color=(0.16, 0.18, 0.20),
             line_width=0.7 * self.supersample,
@@ -294,7 +300,7 @@ def move(shown: pv.PolyData, points: ArrayLike) -> None:
     shown.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
 
 
-def off_screen_plotter(size: tuple[int, int]) -> pv.Plotter:
+def off_screen_plotter(size: tuple[int, int]) -> Any:
     """A plotter without a window, lit softly from the camera's left above.
 
     Raises:
@@ -303,7 +309,7 @@ def off_screen_plotter(size: tuple[int, int]) -> pv.Plotter:
     _prepare()
     import pyvista as pv
 
-    plotter = pv.Plotter(off_screen=True, window_size=list(size), lighting="none")
+    plotter: Any = pv.Plotter(off_screen=True, window_size=list(size), lighting="none")
     plotter.disable_anti_aliasing()
     for light in soft_lights():
         plotter.add_light(light)

@@ -34,16 +34,20 @@ def export_phantom(
     from ..imaging.labelfile import write_labels
     from ..imaging.phantom import PhantomParameters, make_phantom
 
-    try:
-        parameters = PhantomParameters(shape=shape, phase=phase, seed=seed, variation=variation)  # pyright: ignore[reportArgumentType]
-    except ValueError as error:
-        raise PreopError(str(error), where="phantom", advice="See preop phantom --help") from None
+    parameters = PhantomParameters(shape=shape, phase=phase, seed=seed, variation=variation)  # pyright: ignore[reportArgumentType]
     with atomic_folder(out, overwrite=overwrite) as folder:
         phantom = make_phantom(parameters, progress=part(progress, 0, 0.75))
-        files = write_ct_series(phantom.volume, folder / "dicom", seed=seed, progress=part(progress, 0.75, 0.95))
+        files = write_ct_series(
+            phantom.volume, folder / "dicom", phase=phase, seed=seed, progress=part(progress, 0.75, 0.95)
+        )
         progress(0.95, "label map")
         write_labels(folder / "labels.nii.gz", phantom.labels)
-        truth = {"disclaimer": NOT_A_MEDICAL_DEVICE, "parameters": asdict(parameters), "truth": phantom.truth}
+        truth = {
+            "disclaimer": NOT_A_MEDICAL_DEVICE,
+            "parameters": asdict(parameters),
+            "truth": phantom.truth,
+            "landmarks_lps_mm": phantom.landmarks,
+        }
         (folder / MARK).write_text(json.dumps(truth, indent=2, default=_plain), encoding="utf-8")
         progress(1.0, "done")
     return f"{len(files)} CT slices in {out / 'dicom'}, the true labels in {out / 'labels.nii.gz'}"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyvista as pv
 
     from ..imaging.volume import ImageVolume, LabelMap
+    from .stills import Sheet
 
 _HIDES = ("body", "bone", "ribs", "spine", "pelvis", "lungs", "lung_left", "lung_right")
 """Left out of the surgeon's view, which they would hide."""
@@ -59,11 +60,12 @@ def stills_for_result(
     *,
     volume: ImageVolume | None = None,
     labels: LabelMap | None = None,
+    sheet: Sheet | None = None,
 ) -> list[Picture]:
     """Make the standard set and its captions.json; returns what was made, in order."""
     stills = result.path / "stills"
     stills.mkdir(exist_ok=True)
-    jobs = list(_jobs(result, volume, labels))
+    jobs = list(_jobs(result, volume, labels, sheet))
     made = []
     for number, job in enumerate(jobs):
         progress(number / len(jobs), f"still {number + 1} of {len(jobs)}: {job.key.replace('_', ' ')}")
@@ -100,10 +102,12 @@ def main_view(grid: pv.UnstructuredGrid) -> str:
     return "surgeon" if "liver" in regions(grid) else "oblique"
 
 
-def _jobs(result: ResultFolder, volume: ImageVolume | None, labels: LabelMap | None) -> Iterator[_Job]:
+def _jobs(
+    result: ResultFolder, volume: ImageVolume | None, labels: LabelMap | None, sheet: Sheet | None
+) -> Iterator[_Job]:
     from . import plots, slices, stills
 
-    sheet = stills.Sheet(result.title)
+    sheet = sheet or stills.Sheet(result.title)
     surfaces = {name: light(result.surface(name)) for name in result.surface_files}
     fields = bool(result.step_files) and result.converged
     grid = result.grid(-1) if fields else None
@@ -126,7 +130,7 @@ def _jobs(result: ResultFolder, volume: ImageVolume | None, labels: LabelMap | N
         yield _Job("curves", lambda path: plots.render_curves(curves, path, sheet=sheet))
 
 
-def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet) -> Iterator[_Job]:
+def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:
     from . import stills
     from .field_shapes import main_region, regions
 

@@ -86,7 +86,11 @@ def read_patient(session: Session) -> None:
     source = _write_phantom(session) if embedded else (session.scene.folder / patient.scan).absolute()
     with session.stage("read scan") as progress:
         session.volume = read_scan(
-            source, series=patient.series, resample_uneven=patient.resample_uneven, progress=part(progress, 0, 0.9)
+            source,
+            series=patient.series,
+            resample_uneven=patient.resample_uneven,
+            straighten_tilt=patient.straighten_tilt,
+            progress=part(progress, 0, 0.9),
         )
         progress(0.9, "checksum")
         session.inputs.append({"name": source.name, "sha256": hash_input(source)})
@@ -102,7 +106,7 @@ def _write_phantom(session: Session) -> Path:
         parameters = PhantomParameters(**options.model_dump())
         phantom = make_phantom(parameters, progress=part(progress, 0, 0.8))
         folder = session.scratch / "phantom-dicom"
-        write_ct_series(phantom.volume, folder, seed=options.seed, progress=part(progress, 0.8, 1))
+        write_ct_series(phantom.volume, folder, phase=options.phase, seed=options.seed, progress=part(progress, 0.8, 1))
         session.truth = phantom.labels
     return folder
 

@@ -65,7 +65,9 @@ def _selection(place: Place, points: NDArray, normals: NDArray, labels: LabelMap
         direction = np.asarray(place.facing) / np.linalg.norm(place.facing)
         height = points @ direction
         low, high = height.min(), height.max()
-        return (normals @ direction > np.cos(np.radians(place.within_deg))) & (height >= high - place.fraction * (high - low))
+        return (normals @ direction > np.cos(np.radians(place.within_deg))) & (
+            height >= high - place.fraction * (high - low)
+        )
     if place.near is not None:
         return _near(points, labels, place.near, place.within_mm)
     return np.ones(len(points), dtype=bool)

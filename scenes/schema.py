@@ -67,6 +67,7 @@ class Patient(Part):
     scan: str = "phantom"
     series: str | None = Field(default=None, coerce_numbers_to_str=True)
     resample_uneven: bool = False
+    straighten_tilt: bool = True
     phantom: PhantomOptions = PhantomOptions()
     systolic_mmHg: Positive = 120.0
     diastolic_mmHg: Positive = 80.0

@@ -88,6 +88,10 @@ class ResultScene:
             self._add_computed()
         self._add_anatomy()
         plotter.enable_parallel_projection()
+        # Depth peeling draws nothing into a multisampled window.
+        plotter.disable_anti_aliasing()
+        plotter.render_window.SetMultiSamples(0)
+        plotter.render_window.SetAlphaBitPlanes(1)
         plotter.enable_depth_peeling(4)
         if self._grids:
             self.set_field(self.fields[0])
@@ -233,7 +237,7 @@ class ResultScene:
 
     def cut_at_target(self, plane: str) -> float:
         """The fraction at which a cut passes through the largest tumour, or 0.5 without one."""
-        centre = tumour_centre(self._grids[-1]) if self._grids else None
+        centre = tumour_centre(moved(self._grids[-1], self.magnification)) if self._grids else None
         if centre is None:
             return 0.5
         low, high = self._cut_range(CUTS[plane])

@@ -26,7 +26,9 @@ from .solving import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...engine.tissue import Model, Problem, Solution
+    from ...engine.tissue.model import Model
+    from ...engine.tissue.problem import Problem
+    from ...engine.tissue.solution import Solution
     from ...meshing.mesh import TetMesh
     from ..session import Session
 
@@ -90,6 +92,7 @@ class Retraction(Procedure):
         return tuple(label for region in options.regions.values() if not region.optional for label in region.labels)
 
     def run(self, session: Session) -> Outcome:
+        from ...engine.tissue.model import Model
         from ...meshing.tetrahedra import tetrahedralize
 
         options: RetractionOptions = self.parse(session.scene)
@@ -104,8 +107,6 @@ class Retraction(Procedure):
         mesh, held = _with_sets(options, mesh, session)
         with session.stage("tissue solver") as progress:
             materials, densities = materials_and_densities(regions)
-            from ...engine.tissue import Model
-
             model = Model.from_mesh(mesh, materials, density=densities, element=session.scene.solver.element)
             lift = _lift(options, model, held, session, progress)
         with session.stage("measurements"):
@@ -125,7 +126,9 @@ def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> t
     """The mesh with the grasped nodes and each support's facets; an optional support may find nothing."""
     where = f"scene {session.scene.name}, options"
     grasp = nodes_at(options.grasp.where, mesh, session.labels, where=f"{where}.grasp.where")
-    node_sets, facet_sets, held = {"grasp": grasp}, {}, {}
+    node_sets: dict[str, NDArray] = {"grasp": grasp}
+    facet_sets: dict[str, NDArray[np.int32]] = {}
+    held: dict[str, Support] = {}
     for support in options.supports:
         try:
             nodes = nodes_at(support.where, mesh, session.labels, where=f"{where}.supports ({support.name})")
@@ -148,7 +151,9 @@ def _lift(options: RetractionOptions, model: Model, held: dict[str, Support], se
     Holding the patch where the scan shows it while gravity comes on would make the
     grasper carry weight before it moves.
     """
-    from ...engine.tissue import Grasp, Gravity, Springs
+    from ...engine.tissue.loads import Gravity
+    from ...engine.tissue.prescribed import Grasp
+    from ...engine.tissue.supports import Springs
     from ...imaging.progress import part
 
     beds = [Springs(name, support.stiffness_kPa_per_mm * BED_UNIT) for name, support in held.items()]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from .base import Curve, Number
-from .solving import MM_PER_M, weighted_percentile
+from .solving import MM_PER_M
 
 if TYPE_CHECKING:
     from ...meshing.mesh import TetMesh
@@ -42,7 +42,7 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
         Number(
             "stretch_p99",
             "Stretch, 99th percentile",
-            100 * weighted_percentile(strain, weight, 99),
+            100 * fields.weighted_percentile(strain, weight, 99),
             "%",
             "largest principal Green–Lagrange strain; 1 % of the volume lies above",
         ),
@@ -63,7 +63,7 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
         Number(
             "volume_change",
             "Volume change",
-            100 * _volume_change(mesh, final),
+            100 * fields.volume_change(model, final),
             "%",
             "of the whole organ; near zero for tissue",
         ),
@@ -98,7 +98,7 @@ def grasper_force(lift: Lift, state) -> NDArray[np.float64]:
     """(3,) N that the grasper exerts on the tissue."""
     from ...engine.tissue import fields
 
-    return np.asarray(fields.reaction_force(lift.problem, state, "grasp"))
+    return np.asarray(fields.reaction(lift.problem, state, "grasp"))
 
 
 def pieces_of(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
@@ -142,12 +142,6 @@ def _centroid_shift(mesh: TetMesh, moved: NDArray, elements: NDArray) -> NDArray
 def _displacement(mesh: TetMesh, state) -> NDArray[np.float64]:
     """(N, 3) mm at the mesh's own nodes."""
     return np.asarray(state.displacement)[: len(mesh.points)] * MM_PER_M
-
-
-def _volume_change(mesh: TetMesh, state) -> float:
-    a, b, c, d = ((mesh.points + _displacement(mesh, state))[mesh.tetrahedra[:, i]] for i in range(4))
-    now = np.einsum("ij,ij->", b - a, np.cross(c - a, d - a)) / 6.0
-    return float(now / mesh.volumes.sum() - 1.0)
 
 
 def _way(value: float, positive: str, negative: str) -> str:

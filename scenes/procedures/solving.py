@@ -12,7 +12,10 @@ from ..schema import Region, SolverOptions, TissueChoice
 from .base import FieldStep
 
 if TYPE_CHECKING:
-    from ...engine.tissue import Material, Model, Problem, Solution
+    from ...engine.tissue.materials import Material
+    from ...engine.tissue.model import Model
+    from ...engine.tissue.problem import Problem
+    from ...engine.tissue.solution import Solution
     from ...imaging.volume import LabelMap
 
 MM_PER_M = 1e3
@@ -28,7 +31,7 @@ def regions_present(regions: Mapping[str, Region], labels: LabelMap) -> dict[str
 
 def materials_and_densities(choices: Mapping[str, TissueChoice]) -> tuple[dict[str, Material], dict[str, float]]:
     """Neo-Hookean materials and densities (kg/m³) by region, from the catalogue and its overrides."""
-    from ...engine.tissue import NeoHookean
+    from ...engine.tissue.materials import NeoHookean
     from ...engine.tissue.tissues import TISSUES
 
     materials, densities = {}, {}
@@ -49,7 +52,7 @@ def solve_steps(
     Raises:
         SolverError: the load was not reached; the line says where it stopped and what to try.
     """
-    from ...engine.tissue import solve
+    from ...engine.tissue.static import solve
 
     steps = options.load_steps if fractions is None else list(fractions)
     solution = solve(problem, load_steps=steps, tolerance=options.tolerance, progress=progress)
@@ -61,11 +64,11 @@ def field_steps(model: Model, solution: Solution, *, rest: bool = True) -> tuple
 
     With `rest`, the undeformed shape comes first, so that an animation starts there.
     """
-    from ...engine.tissue import State
+    from ...engine.tissue.solution import State
 
     states = list(solution.states)
     if rest:
-        states.insert(0, State(0.0, np.zeros((len(model.points), 3))))
+        states.insert(0, State(0.0, 0.0 * model.points))
     return tuple(_step(model, state) for state in states)
 
 
@@ -79,9 +82,9 @@ def _step(model: Model, state: Any) -> FieldStep:
         point_data={"displacement": displacement, "displacement_magnitude": np.linalg.norm(displacement, axis=1)},
         cell_data={
             "strain": strain.max(axis=1),
-            "von_mises_kPa": np.asarray(fields.von_mises(model, state)) / PA_PER_KPA,
-            "max_principal_stress_kPa": np.asarray(fields.max_principal_stress(model, state)) / PA_PER_KPA,
-            "volume_ratio": np.asarray(fields.volume_ratio(model, state)),
+            "von_mises_kPa": np.asarray(fields.von_mises_stress(model, state)) / PA_PER_KPA,
+            "max_principal_stress_kPa": np.asarray(fields.maximum_principal_stress(model, state)) / PA_PER_KPA,
+            "volume_ratio": fields.element_volumes(model, state) / fields.element_volumes(model),
         },
     )
 
@@ -114,10 +117,3 @@ def solver_report(solution: Solution) -> dict[str, Any]:
             for step in statistics.steps
         ],
     }
-
-
-def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
-    """The value that `percent` of the weight (such as volume) does not exceed."""
-    order = np.argsort(values)
-    share = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][min(np.searchsorted(share, percent / 100), len(values) - 1)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from ..schema import Part, Positive, Scene, SegmentName, TissueChoice
+from ..schema import Part, Scene, SegmentName, TissueChoice, Vector
 from .base import Outcome, Procedure
 from .solving import BED_UNIT, field_steps, materials_and_densities, solve_steps, solver_report
 from .wall_measures import wall_curves, wall_numbers
@@ -31,7 +31,7 @@ MMHG = 133.322387415
 
 
 class VesselWallOptions(Part):
-    """Options of the procedure `vessel-wall`."""
+    """Options of the procedure `vessel-wall`; `box_mm` (two corners, LPS) limits it to a stretch of the vessel."""
 
     lumen: Annotated[tuple[SegmentName, ...], Field(min_length=1)] = ("aorta",)
     thrombus: tuple[SegmentName, ...] = ("aortic_thrombus",)
@@ -42,7 +42,7 @@ class VesselWallOptions(Part):
     edge_length_mm: Annotated[float, Field(ge=0.5, le=10)] = 2.5
     outer_support_kPa_per_mm: Annotated[float, Field(ge=0)] = 0.02
     exclude_from_ends_mm: Annotated[float, Field(ge=0)] = 10.0
-    region_of_interest_mm: Positive | None = None
+    box_mm: tuple[Vector, Vector] | None = None
 
 
 class VesselWall(Procedure):
@@ -68,6 +68,7 @@ class VesselWall(Procedure):
                 thickness_mm=options.wall_thickness_mm,
                 layers=options.layers,
                 edge_length_mm=options.edge_length_mm,
+                roi_mm=options.box_mm,
                 progress=progress,
             )
         with session.stage("tissue solver") as progress:
@@ -87,7 +88,9 @@ class VesselWall(Procedure):
 
 def _problem(options: VesselWallOptions, mesh: TetMesh, session: Session):
     """The wall under systolic pressure, its ends held, the tissue around it as an elastic bed."""
-    from ...engine.tissue import Fixed, Model, Pressure, Springs
+    from ...engine.tissue.loads import Pressure
+    from ...engine.tissue.model import Model
+    from ...engine.tissue.supports import Fixed, Springs
 
     chosen = {"aortic_wall": options.wall, "aortic_thrombus": options.clot}
     present = {name: chosen[name] for name in mesh.region_names.values()}

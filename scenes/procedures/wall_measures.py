@@ -10,10 +10,12 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from .base import Curve, Number
-from .solving import MM_PER_M, PA_PER_KPA, weighted_percentile
+from .solving import MM_PER_M, PA_PER_KPA
 
 if TYPE_CHECKING:
-    from ...engine.tissue import Model, Problem, Solution
+    from ...engine.tissue.model import Model
+    from ...engine.tissue.problem import Problem
+    from ...engine.tissue.solution import Solution
     from ...imaging.volume import LabelMap
     from ...meshing.mesh import TetMesh
     from .vessel_wall import VesselWallOptions
@@ -30,8 +32,8 @@ def wall_numbers(
     model, final = problem.model, solution.final
     counted = away_from_ends(mesh, options.exclude_from_ends_mm)
     wall = counted & region_mask(mesh, "aortic_wall")
-    stress = np.asarray(fields.max_principal_stress(model, final)) / PA_PER_KPA
-    mises = np.asarray(fields.von_mises(model, final)) / PA_PER_KPA
+    stress = np.asarray(fields.maximum_principal_stress(model, final)) / PA_PER_KPA
+    mises = np.asarray(fields.von_mises_stress(model, final)) / PA_PER_KPA
     strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
     peak = int(np.flatnonzero(wall)[np.argmax(stress[wall])])
     where = mesh.points[mesh.tetrahedra[peak]].mean(axis=0)
@@ -43,7 +45,7 @@ def wall_numbers(
         Number(
             "wall_stress_p99_kPa",
             "Wall stress, 99th percentile",
-            weighted_percentile(stress[wall], volumes[wall], 99),
+            fields.weighted_percentile(stress[wall], volumes[wall], 99),
             "kPa",
             f"largest principal Cauchy stress; {NOT_A_PREDICTOR}",
         ),
@@ -57,7 +59,7 @@ def wall_numbers(
         Number(
             "wall_mises_p99_kPa",
             "Wall von Mises stress, 99th percentile",
-            weighted_percentile(mises[wall], volumes[wall], 99),
+            fields.weighted_percentile(mises[wall], volumes[wall], 99),
             "kPa",
             "",
         ),
@@ -72,7 +74,7 @@ def wall_numbers(
         Number(
             "wall_strain_p99",
             "Wall stretch, 99th percentile",
-            100 * weighted_percentile(strain[wall], volumes[wall], 99),
+            100 * fields.weighted_percentile(strain[wall], volumes[wall], 99),
             "%",
             "largest principal Green–Lagrange strain",
         ),
@@ -92,9 +94,9 @@ def wall_curves(
     nodes = np.unique(mesh.tetrahedra[wall])
     pressure, stress, moved = [0.0], [0.0], [0.0]
     for state in solution.states:
-        field = np.asarray(fields.max_principal_stress(model, state))[wall] / PA_PER_KPA
+        field = np.asarray(fields.maximum_principal_stress(model, state))[wall] / PA_PER_KPA
         pressure.append(float(state.load_fraction) * systolic_mmHg)
-        stress.append(weighted_percentile(field, volumes, 99))
+        stress.append(fields.weighted_percentile(field, volumes, 99))
         moved.append(float(np.linalg.norm(np.asarray(state.displacement)[nodes], axis=1).max()) * MM_PER_M)
     x = tuple(pressure)
     return (
@@ -153,11 +155,13 @@ def _size_numbers(labels: LabelMap, options: VesselWallOptions) -> list[Number]:
 
 
 def _thrombus_numbers(mesh, stress, counted, labels: LabelMap, options: VesselWallOptions) -> list[Number]:
+    from ...engine.tissue import fields
+
     thrombus = labels.mask(options.thrombus) if options.thrombus else np.zeros(1, dtype=bool)
     elements = counted & region_mask(mesh, "aortic_thrombus")
     if not thrombus.any() or not elements.any():
         return []
-    value = weighted_percentile(stress[elements], mesh.volumes[elements], 99)
+    value = fields.weighted_percentile(stress[elements], mesh.volumes[elements], 99)
     return [
         Number("thrombus_ml", "Thrombus volume", float(thrombus.sum() * labels.grid.voxel_volume / 1000), "mL", ""),
         Number(
