@@ -1,0 +1,190 @@
+"""The report: self-contained, accessible, and with the numbers of result.json and no others."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+from small_result import numbers
+
+from preop.imaging.errors import NOT_A_MEDICAL_DEVICE, SceneError
+from preop.scenes.plots import histogram_svg
+from preop.scenes.report import figure, render_report, write_report
+from preop.scenes.result_folder import ResultFolder
+
+
+class Page(HTMLParser):
+    """What a test asks of the page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.values: list[float] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+        if tag == "data":
+            self.values.append(float(dict(attrs)["value"] or "nan"))
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"[ \n]+", " ", " ".join(self.words))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "result.json").write_text(json.dumps(numbers()), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def page(folder) -> Page:
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def _told(data: dict) -> list[float]:
+    """Every number of result.json that belongs into a table of the report."""
+    mesh, solver = data["meshes"][0], data["solver"]
+    found = [one["value"] for one in data["numbers"]]
+    found += [note["volume_ml"] for note in data["segmentation"]["notes"]]
+    found += [data["surfaces"][0][key] for key in ("triangles", "volume_ml", "area_cm2")]
+    found += [mesh["nodes"], mesh["tetrahedra"], *mesh["region_volumes_ml"].values()]
+    found += [mesh["quality"]["radius_ratio_min"], mesh["quality"]["poor"]]
+    found += [solver["unknowns"], solver["seconds"]["total"]]
+    found += [
+        v for step in solver["steps"] for v in (step["load_fraction"], step["newton_iterations"], step["residuals"][-1])
+    ]
+    found += [value for row in data["agreement"] for value in row.values() if not isinstance(value, str)]
+    found += [v for stage in data["provenance"]["stages"] for v in (stage["seconds"], stage["peak_memory_mib"])]
+    return found
+
+
+def test_every_number_of_the_result_stands_in_the_report(page):
+    missing = [value for value in _told(numbers()) if value not in page.values]
+    assert not missing
+
+
+def test_every_number_of_the_report_stands_in_the_result(page):
+    def leaves(value):
+        if isinstance(value, dict):
+            return [leaf for item in value.values() for leaf in leaves(item)]
+        if isinstance(value, list):
+            return [leaf for item in value for leaf in leaves(item)]
+        return [value] if isinstance(value, int | float) else []
+
+    known = set(leaves(numbers()))
+    assert page.values
+    assert [value for value in page.values if value not in known] == []
+
+
+def test_a_changed_number_changes_the_report(folder):
+    data = numbers()
+    data["numbers"][0]["value"] = 9.87654
+    (folder / "result.json").write_text(json.dumps(data))
+    text = render_report(ResultFolder.open(folder))
+    assert 'value="9.87654"' in text
+    assert 'value="6.7082039"' not in text
+
+
+def test_nothing_is_loaded_from_elsewhere(folder):
+    from PIL import Image
+
+    (folder / "stills").mkdir()
+    Image.new("RGB", (1600, 1200), "white").save(folder / "stills" / "01_mesh.png")
+    text = write_report(folder).read_text(encoding="utf-8")
+    sources = [attributes.get("src") or attributes.get("href") for _, attributes in Page(text).tags]
+    sources = [source for source in sources if source]
+    assert any(source.startswith("data:image/") for source in sources)
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert not re.search(r"url\(|@import|<script|<link", text)
+
+
+def test_disclaimer_stands_at_top_and_bottom_and_limits_are_told(page):
+    assert page.text.count(NOT_A_MEDICAL_DEVICE) == 2
+    body = page.text
+    assert body.index(NOT_A_MEDICAL_DEVICE) < body.index("Results") < body.rindex(NOT_A_MEDICAL_DEVICE)
+    for words in ("Stress is no rupture predictor by itself.", "One support was left out.", "ab" * 32):
+        assert words in body
+    assert "Segmentation not to be trusted" in body
+    assert "do not trust" in body
+
+
+def test_it_is_accessible(page):
+    tags = page.tags
+    assert [attributes for tag, attributes in tags if tag == "html"] == [{"lang": "en"}]
+    assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
+    assert all(attributes.get("scope") in ("row", "col") for tag, attributes in tags if tag == "th")
+    assert all(attributes.get("aria-label") for tag, attributes in tags if tag == "svg")
+    levels = [int(tag[1]) for tag, _ in tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(a["href"][1:] in ids for tag, a in tags if tag == "a")
+    assert page.open == []
+
+
+def test_text_of_a_scene_is_escaped(page):
+    assert "Lift <of> a ball & more" in page.text
+    assert "of" not in [tag for tag, _ in page.tags]
+
+
+def test_no_answer_is_told_as_one(folder):
+    data = numbers() | {"status": "newton_diverged", "numbers": []}
+    data["solver"] = {"code": "newton_diverged", "advice": "Use more load steps.", "steps": []}
+    (folder / "result.json").write_text(json.dumps(data))
+    text = Page(render_report(ResultFolder.open(folder))).text
+    assert "The computation gave no answer (newton diverged)." in text
+    assert "Use more load steps." in text
+    assert "Computation converged" not in text
+
+
+def test_optional_parts_may_be_missing(tmp_path):
+    data = numbers()
+    (tmp_path / "result.json").write_text(json.dumps({key: data[key] for key in ("scene", "numbers", "status")}))
+    assert "12\u202f345" in Page(write_report(tmp_path).read_text()).text
+
+
+def test_report_of_no_result(tmp_path):
+    with pytest.raises(SceneError, match=r"no result\.json"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (12345, "12\u202f345"), (0.0, "0"), (23.71828, "23.72"), (-1.5, "−1.5"), (0.000123456, "1.23·10⁻⁴"),
+     (2.5e7, "2.50·10⁷"), (1712.3, "1\u202f712"), (None, "–"), (True, "yes"), ("a", "a")],
+)  # fmt: skip
+def test_figure(value, text):
+    assert figure(value) == text
+
+
+def test_histogram_is_in_proportion():
+    svg = histogram_svg([1, 4, 2], [0.0, 0.5, 1.0, 2.0], "quality <x>")
+    bars = [(float(w), float(h)) for w, h in re.findall(r'<rect [^>]*width="([\d.]+)" height="([\d.]+)"', svg)]
+    assert bars[1][1] == pytest.approx(4 * bars[0][1], rel=0.01)
+    assert bars[2][0] + 1 == pytest.approx(2 * (bars[0][0] + 1), rel=0.01)
+    assert "7 in all" in svg
+    assert "&lt;x&gt;" in svg
+    with pytest.raises(ValueError, match="need 3 edges"):
+        histogram_svg([1, 2], [0, 1], "x")

@@ -1,0 +1,227 @@
+"""Stills: cameras, proportions and colours say what the data say."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import pyvista as pv
+from PIL import Image
+from small_result import CENTRE, LIFT, ball_of_tetrahedra, step_of, write_small_result
+
+from preop.imaging.anatomy import BY_LABEL
+from preop.imaging.errors import GeometryError, SceneError
+from preop.imaging.volume import Grid, ImageVolume, LabelMap
+from preop.scenes import stills
+from preop.scenes.animation import animate
+from preop.scenes.canvas import Canvas
+from preop.scenes.field_shapes import magnification_of, moved, nodal, regions, tumour_centre
+from preop.scenes.gl import prepare_off_screen
+from preop.scenes.pictures import stills_for_result
+from preop.scenes.render_style import VIEWS, bar_length, colour_scale, nice_ceiling
+from preop.scenes.result_folder import ResultFolder
+from preop.scenes.slices import AXIAL, CORONAL, SAGITTAL, focus_point, render_slices, sample_plane
+
+prepare_off_screen()
+SMALL = stills.Sheet("test", size=(640, 480), supersample=1)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory) -> ResultFolder:
+    return ResultFolder.open(write_small_result(tmp_path_factory.mktemp("small") / "result"))
+
+
+@pytest.mark.parametrize(
+    ("view", "right", "up"),
+    [("anterior", (1, 0, 0), (0, 0, 1)), ("posterior", (-1, 0, 0), (0, 0, 1)), ("right", (0, -1, 0), (0, 0, 1)),
+     ("left", (0, 1, 0), (0, 0, 1)), ("inferior", (1, 0, 0), (0, -1, 0)), ("superior", (-1, 0, 0), (0, -1, 0))],
+)  # fmt: skip
+def test_view_follows_convention(view, right, up):
+    # LPS: seen from the front or from the feet the patient's left (+x) is on the picture's right.
+    got_right, got_up, _ = VIEWS[view].axes()
+    np.testing.assert_allclose(got_right, right, atol=1e-12)
+    np.testing.assert_allclose(got_up, up, atol=1e-12)
+
+
+def test_a_point_is_drawn_where_the_canvas_says():
+    """A red ball in a grey field: its pixels lie around `pixel(centre)`, and the scale bar's mm fit its size."""
+    with Canvas(VIEWS["surgeon"], (640, 480), supersample=1) as canvas:
+        canvas.add_solid(pv.Sphere(radius=10, center=(25, -10, 30)), (1, 0, 0))
+        canvas.add_solid(pv.Sphere(radius=1, center=(-60, 40, -20)), (0, 0, 1))
+        canvas.aim()
+        picture = np.asarray(canvas.image(crevices=0)).astype(int)
+        at = np.array(canvas.pixel((25, -10, 30))) * 640 / 1600
+        mm_per_pixel = canvas.mm_per_pixel
+    red = picture[..., 0] - picture[..., 1] > 50
+    rows, columns = np.nonzero(red)
+    assert abs((columns.min() + columns.max()) / 2 - at[0]) < 1.5
+    assert abs((rows.min() + rows.max()) / 2 - at[1]) < 1.5
+    assert (columns.max() - columns.min() + 1) * mm_per_pixel == pytest.approx(20, abs=2.5 * mm_per_pixel)
+
+
+def test_shell_shows_what_is_inside():
+    """Depth peeling: the inner ball's colour is seen through the shell, and a solid hides it."""
+    seen = []
+    for shell in (True, False):
+        with Canvas(VIEWS["anterior"], (320, 240), supersample=1) as canvas:
+            canvas.add_solid(pv.Sphere(radius=10), (0, 0, 1))
+            add = canvas.add_shell if shell else canvas.add_solid
+            add(pv.Sphere(radius=40), (0.9, 0.5, 0.3))
+            canvas.aim()
+            x, y = (round(value * 320 / 1600) for value in canvas.pixel((0, 0, 0)))
+            pixel = np.asarray(canvas.image(crevices=0)).astype(int)[y, x]
+            seen.append(pixel[2] - pixel[0])
+    assert seen[0] > 40 > 0 > seen[1]
+
+
+def test_moved_leaves_the_original_and_magnifies():
+    grid = step_of(ball_of_tetrahedra(), 1.0)
+    before = np.array(grid.points)
+    after = moved(grid, 3.0)
+    np.testing.assert_array_equal(grid.points, before)
+    np.testing.assert_allclose(after.points - before, 3 * np.asarray(grid.point_data["displacement"]), atol=1e-4)
+    assert magnification_of(grid) == 1
+    grid.point_data["displacement"] = np.asarray(grid.point_data["displacement"]) / 50
+    assert magnification_of(grid) > 1
+
+
+def test_nodal_mean_keeps_a_constant_and_the_integral():
+    grid = ball_of_tetrahedra()
+    assert np.allclose(nodal(grid, np.full(grid.n_cells, 3.5)), 3.5)
+    values = np.random.default_rng(0).uniform(1, 2, grid.n_cells)
+    means = nodal(grid, values)
+    assert values.min() <= means.min() <= means.max() <= values.max()
+
+
+def test_tumour_is_found_where_it_is():
+    grid = ball_of_tetrahedra()
+    assert set(regions(grid)) == {"liver", "liver_tumor"}
+    assert np.linalg.norm(tumour_centre(grid) - CENTRE) < 1.5
+
+
+def test_colour_scale_is_round_and_tells_what_lies_beyond():
+    values = np.concatenate([np.linspace(0, 9.3, 1000), [500.0]])
+    scale = colour_scale("von_mises_kPa", values)
+    assert (scale.low, scale.high, scale.beyond) == (0, 10, True)
+    assert colour_scale("strain", [0.0, 0.2]).high == 20  # shown in percent
+    assert colour_scale("strain", np.zeros(4)).high > 0
+    assert nice_ceiling(0.0301) == pytest.approx(0.04)
+    assert bar_length(400) == 100
+
+
+def test_standard_set_from_the_folder_alone(result):
+    made = stills_for_result(result, sheet=SMALL)
+    keys = [picture.key for picture in made]
+    assert {"anatomy", "before_after", "displacement", "strain", "stress_cut", "mesh", "curves"} <= set(keys)
+    for picture in made:
+        with Image.open(result.path / picture.path) as image:
+            assert image.size == SMALL.size
+            assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 50, picture.key
+        assert picture.caption.endswith(".")
+    listed = json.loads((result.path / "stills" / "captions.json").read_text())
+    assert [one["key"] for one in listed] == keys
+    assert ResultFolder.open(result.path).pictures == tuple(made)
+
+
+def test_field_colours_are_those_of_the_values(result, tmp_path):
+    """The lifted top is the yellow end of viridis, the bottom its violet end."""
+    path = tmp_path / "field.png"
+    grid = result.grid(-1)
+    stills.render_field(grid, "displacement_magnitude", path, view="anterior", sheet=SMALL)
+    with Canvas(VIEWS["anterior"], (640, 480), margins=(60, 128, 300, 152), supersample=1) as canvas:
+        canvas.aim(np.vstack([grid.points, moved(grid).points]))
+        top = np.array(canvas.pixel(CENTRE + np.array([0, 0, 33]) + LIFT)) * 0.4
+        bottom = np.array(canvas.pixel(CENTRE - np.array([0, 0, 33]))) * 0.4
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    high, low = (picture[round(at[1]), round(at[0])] for at in (top, bottom))
+    assert high[1] > high[2] + 30, high
+    assert low[2] > low[1] + 10, low
+
+
+def test_animation_goes_there_and_back(result, tmp_path):
+    grids = [result.grid(step) for step in range(len(result.step_files))]
+    messages = []
+    path = animate(
+        grids, tmp_path / "a", size=(320, 240), seconds=1, frames_per_second=8,
+        progress=lambda fraction, text: messages.append(fraction),
+    )  # fmt: skip
+    with Image.open(path) as image:
+        frames = []
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("RGB")).astype(int)[40:200])
+    assert len(frames) == 8
+    assert np.abs(frames[0] - frames[4]).mean() > 5 * np.abs(frames[1] - frames[7]).mean()
+    assert messages == sorted(messages)
+    assert messages[-1] == 1
+
+
+def _oblique_volume() -> tuple[ImageVolume, np.ndarray]:
+    """Values that are a linear function of the place, on a turned, stretched grid."""
+    angle = np.radians(20)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([1.0, 1.3, 2.5])
+    affine[:3, 3] = (-30, -40, 100)
+    grid = Grid((50, 50, 20), affine)
+    slope = np.array([2.0, -3.0, 5.0])
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)
+    return ImageVolume((grid.points_from_index(index) @ slope).astype(np.float32), grid), slope
+
+
+@pytest.mark.parametrize("plane", [AXIAL, CORONAL, SAGITTAL])
+def test_slices_are_sampled_in_the_patients_axes(plane):
+    volume, slope = _oblique_volume()
+    point = volume.grid.points_from_index([25, 25, 10])
+    picture, (left, right, bottom, top) = sample_plane(
+        volume.voxels, volume.grid, plane, point, order=1, outside=np.nan
+    )
+    rows, columns = picture.shape
+    x = np.linspace(left, right, 2 * columns + 1)[1::2]
+    y = np.linspace(top, bottom, 2 * rows + 1)[1::2]
+    normal = np.eye(3)[plane.axis]
+    places = x[None, :, None] * np.array(plane.right) + y[:, None, None] * np.array(plane.down)
+    places = places + (point @ normal) * normal
+    inside = np.isfinite(picture)
+    assert inside.sum() > 300
+    np.testing.assert_allclose(picture[inside], (places @ slope)[inside], atol=1e-2)
+
+
+def test_patients_right_is_on_the_left_and_another_grid_is_refused(tmp_path):
+    volume, _ = _oblique_volume()
+    labels = LabelMap(np.zeros(volume.grid.shape, np.uint16), volume.grid, BY_LABEL)
+    labels.labels[5:12, 20:30, 5:12] = 10
+    labels.labels[40, 40, 10] = 10
+    focus = focus_point(volume, labels)
+    assert np.linalg.norm(focus - volume.grid.points_from_index([8, 24.5, 8])) < 2
+    caption = render_slices(volume, labels, tmp_path / "s.png", sheet=SMALL)
+    assert "liver" in caption
+    assert f"x = {focus[0]:.1f} mm" in caption
+    assert AXIAL.letters[:2] == ("R", "L")
+    assert AXIAL.right == (1, 0, 0)
+    elsewhere = LabelMap(labels.labels, Grid(volume.grid.shape, np.eye(4)), BY_LABEL)
+    with pytest.raises(GeometryError):
+        render_slices(volume, elsewhere, tmp_path / "t.png")
+
+
+def test_reading_what_is_no_result(tmp_path, result):
+    for path, words in ((tmp_path / "none", "does not exist"), (tmp_path, "no result.json")):
+        with pytest.raises(SceneError, match=words):
+            ResultFolder.open(path)
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(SceneError, match="cannot be read"):
+        ResultFolder.open(tmp_path)
+    (tmp_path / "result.json").write_text("[]")
+    with pytest.raises(SceneError, match="not a result"):
+        ResultFolder.open(tmp_path)
+    with pytest.raises(SceneError, match="no surface spleen"):
+        result.surface("spleen")
+    with pytest.raises(SceneError, match="2 load steps"):
+        result.grid(7)
+    damaged = tmp_path / "fields"
+    damaged.mkdir()
+    (damaged / "step_000.vtu").write_text("<VTKFile")
+    (tmp_path / "result.json").write_text('{"scene": {}, "numbers": []}')
+    with pytest.raises(SceneError, match=r"damaged or empty|cannot be read"):
+        ResultFolder.open(tmp_path).grid(0)
