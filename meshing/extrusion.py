@@ -37,6 +37,18 @@ class Plane:
         return (points - self.point) @ self.normal
 
 
+class GrowthError(MeshError):
+    """A wall cannot be grown; `nodes` are those it turns over at."""
+
+    def __init__(self, thickness_mm: float, points: NDArray[np.float64], nodes: NDArray[np.integer]) -> None:
+        self.nodes = nodes
+        super().__init__(
+            f"a wall of {thickness_mm:g} mm turns over near {np.round(points[nodes[0]], 1)} mm",
+            where="vessel wall",
+            advice="Use a thinner wall or a shorter edge, or cut that branch off",
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Layers:
     """A grown wall.
@@ -65,7 +77,7 @@ def grow(
     thickness_mm: float,
     layers: int,
     ends: Sequence[tuple[Plane, NDArray[np.integer]]] | None = None,
-    rounds: int = 60,
+    rounds: int = 8,
 ) -> Layers:
     """Grow `layers` prism layers outward and cut each prism into three tetrahedra.
 
@@ -83,7 +95,8 @@ def grow(
         rounds: most repairs.
 
     Raises:
-        MeshError: thickness or layers are not positive, or the wall cannot be grown without inversion.
+        GrowthError: the wall cannot be grown without inversion.
+        MeshError: thickness or layers are not positive.
     """
     if not thickness_mm > 0 or layers < 1:
         raise MeshError(f"a wall of {thickness_mm} mm in {layers} layers is not possible", where="vessel wall")
@@ -112,11 +125,7 @@ def grow(
         stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
         bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
     if bad.any():
-        where = base[np.argmin(share)]
-        raise MeshError(
-            f"a wall of {thickness_mm:g} mm turns over near {np.round(where, 1)} mm",
-            where="vessel wall", advice="Use a thinner wall or a shorter edge, or cut that branch off",
-        )  # fmt: skip
+        raise GrowthError(thickness_mm, points, nodes[bad])
     return _layers(points, nodes, stack, prisms, local, layers, share * thickness_mm)
 
 

@@ -13,8 +13,9 @@ from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import LabelMap
 from .classify import facet_neighbours, largest_pieces, region_of_tetrahedra, tidy_regions
+from .fitting import fit_volumes
 from .interfaces import Interfaces, smooth_interfaces
-from .mesh import TetMesh
+from .mesh import SurfaceMesh, TetMesh
 from .regions import RegionLattice, region_lattice
 from .sets import with_region_sets
 from .sizing import coarse_away
@@ -167,7 +168,21 @@ def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: C
         sizing=coarse_away(lattice, lattice.labels > 0, edge),
     )
     progress(0.95, "regions of the tetrahedra")
-    return assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge / 12)
+    mesh = assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge / 12)
+    return fit_volumes(mesh, _targets(mesh, surface, lattice), limit_mm=0.5 * epsilon)
+
+
+def _targets(mesh: TetMesh, surface: Interfaces, lattice: RegionLattice) -> dict[int, float]:
+    """Volumes the regions should have: those of the voxels.
+
+    An inner region of which the lattice lost more than a sixth (twigs thinner than an element) keeps what is
+    left: blowing up the trunk for the twigs would be no vessel.
+    """
+    present = set(np.unique(mesh.region).tolist())
+    shown = {i: SurfaceMesh(p, t).volume for i, (p, t) in surface.closed().items() if i in present}
+    shown |= {i: v for i, v in lattice.volumes.items() if i in shown and abs(shown[i] / v - 1) < 1 / 6}
+    largest = max(shown, key=lambda i: shown[i])
+    return shown | {largest: shown[largest] + sum(lattice.volumes.values()) - sum(shown.values())}
 
 
 def assemble(

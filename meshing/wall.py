@@ -20,7 +20,7 @@ from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import LabelMap
 from .ends import crop_labels, open_planes, split_ends, trim_to_open
-from .extrusion import Plane, grow
+from .extrusion import GrowthError, Layers, Plane, grow
 from .interfaces import smooth_interfaces
 from .mesh import SurfaceMesh, TetMesh
 from .regions import region_lattice
@@ -197,8 +197,7 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     side = facets[~_cap_facets(filled.points, facets, planes, reach)]
     _require_manifold(filled.points, side)
     held = [(plane, np.flatnonzero(np.abs(plane.heights(filled.points)) < reach)) for plane in planes]
-    filled = replace(filled, points=_even(filled, side, held))
-    wall = grow(filled.points, side, thickness_mm=thickness_mm, layers=layers, ends=held)
+    filled, wall = _grown(filled, side, held, thickness_mm, layers)
     solid = filled.region == SEGMENTS["aortic_thrombus"].label
     tetrahedra = np.concatenate([wall.tetrahedra, filled.tetrahedra[solid]])
     region = np.r_[np.full(len(wall.tetrahedra), SEGMENTS[WALL].label), filled.region[solid]].astype(np.int32)
@@ -210,29 +209,43 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     return replace(with_region_sets(mesh), node_sets=split_ends(mesh, planes))
 
 
-def _even(
-    filled: TetMesh, side: NDArray[np.int32], held: Sequence[tuple[Plane, NDArray[np.integer]]], rounds: int = 6
-) -> NDArray[np.float64]:
-    """(N, 3) points with the side's pits and bumps (fTetWild's envelope) evened out, volumes kept positive.
+def _grown(
+    filled: TetMesh, side: NDArray[np.int32], held: Sequence[tuple[Plane, NDArray[np.integer]]],
+    thickness_mm: float, layers: int, tries: int = 12,
+) -> tuple[TetMesh, Layers]:  # fmt: skip
+    """Grow the wall; where it turns over, in a pit or a crease, even the surface out there and try again."""
+    ends = np.unique(np.concatenate([nodes for _, nodes in held]))
+    mean = umbrella(side, len(filled.points))
+    everywhere = np.setdiff1d(np.unique(side), ends)
+    filled = _relaxed(filled, mean, everywhere, (LAMBDA, MU) * 6)
+    for _ in range(tries):
+        try:
+            return filled, grow(filled.points, side, thickness_mm=thickness_mm, layers=layers, ends=held)
+        except GrowthError as error:
+            around = np.zeros(len(filled.points), dtype=bool)
+            around[error.nodes] = True
+            for _ in range(2):
+                around[side[around[side].any(axis=1)]] = True
+            filled = _relaxed(filled, mean, np.setdiff1d(np.flatnonzero(around), ends), (0.5,) * 4)
+    return filled, grow(filled.points, side, thickness_mm=thickness_mm, layers=layers, ends=held)
 
-    A wall of one element's edge or less would carry them as bending that no vessel has.
+
+def _relaxed(filled: TetMesh, mean, nodes: NDArray[np.integer], factors: Sequence[float]) -> TetMesh:
+    """Side nodes moved toward (or from) their neighbours' mean by each factor, volumes kept positive.
+
+    What fTetWild's envelope leaves as pits and bumps, a thin wall would carry as bending that no vessel has.
     """
-    points, mean = filled.points, umbrella(side, len(filled.points))
-    on_side = np.unique(side)
-    least = 0.2 * filled.volumes
-    for _ in range(rounds):
-        for factor in (LAMBDA, MU):
-            step = np.zeros_like(points)
-            step[on_side] = factor * ((mean @ points)[on_side] - points[on_side])
-            for _, nodes in held:
-                step[nodes] = 0.0
-            moved = points + step
-            while (bad := _too_flat(moved, filled.tetrahedra, least)).size:
-                if (moved[bad] == points[bad]).all():
-                    break
-                moved[bad] = points[bad]
-            points = moved if not bad.size else points
-    return points
+    points, least = filled.points, 0.2 * filled.volumes
+    for factor in factors:
+        moved = points.copy()
+        moved[nodes] += factor * ((mean @ points)[nodes] - points[nodes])
+        for _ in range(20):
+            bad = _too_flat(moved, filled.tetrahedra, least)
+            if not bad.size:
+                points = moved
+                break
+            moved[bad] = points[bad]
+    return replace(filled, points=points)
 
 
 def _too_flat(points: NDArray[np.float64], tetrahedra: NDArray[np.int32], least: NDArray) -> NDArray[np.int32]:
