@@ -50,9 +50,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     return {"bone": full}
 
 
-def _dense_bone(
-    hu: NDArray[np.float32], inside: Mask, threshold: float, pyramid: Pyramid, case: Case
-) -> Mask:
+def _dense_bone(hu: NDArray[np.float32], inside: Mask, threshold: float, pyramid: Pyramid, case: Case) -> Mask:
     from skimage.segmentation import watershed
 
     spacing = pyramid.coarse.spacing
@@ -106,9 +104,7 @@ def _between_lungs(case: Case, pyramid: Pyramid) -> Mask:
     return Pyramid(pyramid.coarse, case.coarse.grid).up_mask(hull)
 
 
-def _pools(
-    hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], case: Case
-) -> tuple[Mask, float]:
+def _pools(hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], case: Case) -> tuple[Mask, float]:
     """Homogeneous bright regions that are not the inside of a bone, and the HU of the brightest large one."""
     size = tuple(int(2 * max(round(3.0 / s), 1) + 1) for s in spacing)
     mean = ndimage.uniform_filter(hu, size)

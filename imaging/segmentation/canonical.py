@@ -39,15 +39,26 @@ class Canonical:
     order: tuple[int, int, int] | None
     flip: tuple[bool, bool, bool] = (False, False, False)
 
-    def back(self, labels: NDArray) -> NDArray:
+    def back(self, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Labels or a mask on the canonical grid → the source grid."""
         if self.order is not None:
-            turned = np.flip(labels, [axis for axis in range(3) if self.flip[axis]])
+            turned = np.flip(labels, tuple(axis for axis in range(3) if self.flip[axis]))
             return np.ascontiguousarray(np.transpose(turned, np.argsort(self.order)))
-        matrix = np.linalg.inv(self.volume.affine) @ self.source.affine
-        return ndimage.affine_transform(
-            labels, matrix[:3, :3], matrix[:3, 3], output_shape=self.source.shape, order=0, mode="nearest"
-        )
+        return _nearest(labels, self.volume.grid, self.source)
+
+    def forward(self, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """Labels on the source grid → the canonical grid; 0 outside the source."""
+        if self.order is not None:
+            axes = tuple(axis for axis in range(3) if self.flip[axis])
+            return np.ascontiguousarray(np.flip(np.transpose(labels, self.order), axes))
+        return _nearest(labels, self.source, self.volume.grid)
+
+
+def _nearest(labels: NDArray[np.uint16], source: Grid, target: Grid) -> NDArray[np.uint16]:
+    matrix = np.linalg.inv(source.affine) @ target.affine
+    return ndimage.affine_transform(
+        labels, matrix[:3, :3], list(matrix[:3, 3]), output_shape=target.shape, order=0, mode="constant", cval=0
+    )
 
 
 def canonical(volume: ImageVolume) -> Canonical:
@@ -64,7 +75,7 @@ def canonical(volume: ImageVolume) -> Canonical:
         if flip[axis]:
             affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)
             affine[:3, axis] *= -1.0
-    voxels = np.flip(np.transpose(volume.voxels, order), [axis for axis in range(3) if flip[axis]])
+    voxels = np.flip(np.transpose(volume.voxels, order), tuple(axis for axis in range(3) if flip[axis]))
     grid = replace(volume.grid, shape=shape, affine=affine)
     turned = replace(volume, voxels=np.ascontiguousarray(voxels), grid=grid)
     return Canonical(turned, volume.grid, (order[0], order[1], order[2]), (flip[0], flip[1], flip[2]))
@@ -91,7 +102,7 @@ def _resampled(volume: ImageVolume) -> ImageVolume:
     voxels = ndimage.affine_transform(
         volume.voxels,
         matrix[:3, :3],
-        matrix[:3, 3],
+        list(matrix[:3, 3]),
         output_shape=tuple(count),
         order=1,
         mode="constant",

@@ -32,11 +32,12 @@ class Lumen:
     strength: NDArray[np.float64]
 
 
-def follow(bright: Mask, course: Lumen, spacing: NDArray[np.float64]) -> dict[str, Mask]:
+def follow(bright: Mask, core: Mask, course: Lumen, spacing: NDArray[np.float64]) -> dict[str, Mask]:
     """The trunk ("aorta") and, if it parts going down, "iliac_artery_left" and "iliac_artery_right".
 
     Args:
         bright: (I, J, K) voxels with the HU of the lumen; I runs to the patient's left, K up.
+        core: (I, J, K) those nearly as bright as the lumen's middle, which veins beside it are not.
         course: where the trunk is.
         spacing: (3,) mm.
     """
@@ -47,7 +48,7 @@ def follow(bright: Mask, course: Lumen, spacing: NDArray[np.float64]) -> dict[st
     trunk = np.zeros_like(bright)
     trunk[:, :, start] = first
     _up(bright, course, spacing, trunk, start)
-    pieces = _down(bright, course, spacing, trunk, start)
+    pieces = _down(bright, core, spacing, trunk, start)
     found = {"aorta": trunk}
     found.update({name: mask for name, mask in pieces.items() if mask.any()})
     return found
@@ -77,10 +78,10 @@ def _up(bright: Mask, course: Lumen, spacing: NDArray[np.float64], trunk: Mask, 
         areas.append(int(piece.sum()))
 
 
-def _down(bright: Mask, course: Lumen, spacing: NDArray[np.float64], trunk: Mask, start: int) -> dict[str, Mask]:
+def _down(bright: Mask, core: Mask, spacing: NDArray[np.float64], trunk: Mask, start: int) -> dict[str, Mask]:
     last, areas = trunk[:, :, start], [int(trunk[:, :, start].sum())]
     for k in range(start - 1, -1, -1):
-        parts = _parts(bright, k, last, areas, spacing)
+        parts = _parts(bright, core, k, last, areas, spacing)
         if parts is not None:
             return parts
         piece = _next(bright[:, :, k], last, areas, spacing)
@@ -91,31 +92,42 @@ def _down(bright: Mask, course: Lumen, spacing: NDArray[np.float64], trunk: Mask
     return {}
 
 
-def _parts(bright: Mask, k: int, last: Mask, areas: list[int], spacing: NDArray[np.float64]) -> dict[str, Mask] | None:
+def _parts(
+    bright: Mask, core: Mask, k: int, last: Mask, areas: list[int], spacing: NDArray[np.float64]
+) -> dict[str, Mask] | None:
     """The two arteries below a bifurcation at slice k, or None if the trunk goes on."""
-    usual = float(np.median(areas[-_window(spacing) :]))
-    pair = _two(_reachable(bright[:, :, k], last, spacing), usual)
+    pair = _two(_reachable(core[:, :, k], last, spacing), float(np.median(areas[-_window(spacing) :])))
     if pair is None:
         return None
-    masks = []
+    masks: list[Mask] = []
     for piece in pair:
-        mask = np.zeros_like(bright)
-        mask[:, :, k] = previous = piece
-        sizes = [int(piece.sum())]
-        for lower in range(k - 1, -1, -1):
-            free = bright[:, :, lower] & ~masks[0][:, :, lower] if masks else bright[:, :, lower]
-            piece = _next(free, previous, sizes, spacing)
-            # A common iliac artery keeps its calibre; where the piece has swollen, a vein has joined.
-            if not piece.any() or piece.sum() > 1.6 * np.median(sizes[: 2 * _window(spacing)]):
-                break
-            mask[:, :, lower] = previous = piece
-            sizes.append(int(piece.sum()))
-        masks.append(mask)
+        free = core & ~masks[0] if masks else core
+        masks.append(_branch(free, piece, k, spacing))
     depth = [k - int(np.flatnonzero(m.any(axis=(0, 1)))[0]) for m in masks]
     if min(depth) * spacing[2] < min(_PARTS_MM, (k - 1) * spacing[2]):
         return None
     order = np.argsort([ndimage.center_of_mass(piece)[0] for piece in pair])
-    return {"iliac_artery_right": masks[order[0]], "iliac_artery_left": masks[order[1]]}
+    right, left = (masks[i] for i in order)
+    reach = np.maximum(np.round(1.5 / spacing[:2]).astype(int), 1)
+    rim = np.ones((2 * int(reach[0]) + 1, 2 * int(reach[1]) + 1, 1), dtype=bool)
+    wide_right, wide_left = (ndimage.binary_dilation(m, rim) & bright for m in (right, left))
+    return {"iliac_artery_right": wide_right & ~left, "iliac_artery_left": wide_left & ~wide_right}
+
+
+def _branch(core: Mask, first: Mask, k: int, spacing: NDArray[np.float64]) -> Mask:
+    """One artery followed down from slice k while it keeps its calibre."""
+    mask = np.zeros_like(core)
+    mask[:, :, k] = last = first
+    areas = [int(first.sum())]
+    for lower in range(k - 1, -1, -1):
+        piece = _next(core[:, :, lower], last, areas, spacing)
+        usual = float(np.median(areas[: 2 * _window(spacing)]))
+        # Where the piece has swollen a vein has joined; where it has shrunk it is another vessel.
+        if not piece.any() or not 0.3 * usual < piece.sum() < 1.8 * usual:
+            break
+        mask[:, :, lower] = last = piece
+        areas.append(int(piece.sum()))
+    return mask
 
 
 def _two(candidates: Mask, usual: float) -> tuple[Mask, Mask] | None:

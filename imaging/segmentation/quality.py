@@ -101,7 +101,7 @@ def assess_all(
         wanted: segments that were asked for by name.
         remarks: lines of the finders, such as "no lung in the scan".
     """
-    volume.grid.require_same(labels.grid)
+    volume.grid.require_same(labels.grid, tolerance_mm=0.1)
     names = list(dict.fromkeys([*labels.names, *wanted]))
     notes = [assess(_whole(labels, name), name, labels.grid, hu=volume.voxels) for name in names]
     return tuple(notes) + tuple(

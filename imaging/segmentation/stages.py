@@ -52,8 +52,10 @@ STAGES: tuple[Stage, ...] = (
     Stage("body", "body", ("body",), 2.0),
     Stage("lungs", "lungs", ("lung_left", "lung_right"), 1.5),
     Stage("bone", "bone", ("bone",), 3.0),
-    Stage("aorta", "aorta", ("aorta",), 2.0),
+    Stage("aorta", "aorta", ("aorta", "iliac_artery_left", "iliac_artery_right"), 2.0),
+    Stage("aortic thrombus", "thrombus", ("aortic_thrombus",), 1.5, feeds=()),
     Stage("kidneys", "kidneys", ("kidney_left", "kidney_right"), 3.0),
     Stage("liver", "liver", ("liver",), 4.0),
     Stage("spleen", "spleen", ("spleen",), 2.0, feeds=()),
+    Stage("liver vessels", "vessels", ("liver_vessels",), 1.5, feeds=()),
 )
