@@ -65,6 +65,9 @@ def stills_for_result(
     """Make the standard set and its captions.json; returns what was made, in order."""
     stills = result.path / "stills"
     stills.mkdir(exist_ok=True)
+    # An earlier set may have had other pictures under the same numbers.
+    for old in stills.glob("[0-9][0-9]_*.png"):
+        old.unlink()
     jobs = list(_jobs(result, volume, labels, sheet))
     made = []
     for number, job in enumerate(jobs):
@@ -121,13 +124,23 @@ def _jobs(
                 lambda path: stills.render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
             )
     if volume is not None:
-        scan = volume
-        yield _Job("slices", lambda path: slices.render_slices(scan, labels, path, sheet=sheet))
+        scan, focus = volume, _focus(grid, labels)
+        yield _Job("slices", lambda path: slices.render_slices(scan, labels, path, focus=focus, sheet=sheet))
     if grid is not None:
         yield from _field_jobs(result, grid, sheet)
     curves = [curve for curve in result.data.get("curves", []) if len(curve.get("x", [])) > 1]
     if curves:
         yield _Job("curves", lambda path: plots.render_curves(curves, path, sheet=sheet))
+
+
+def _focus(grid: pv.UnstructuredGrid | None, labels: LabelMap | None) -> str | None:
+    """The segment the slices pass through: a tumour in the computed organ, else that organ."""
+    if grid is None or labels is None:
+        return None
+    from .field_shapes import main_region, regions
+
+    tumours = [name for name in regions(grid) if "tumor" in name]
+    return next((name for name in (*tumours, main_region(grid)) if labels.mask(name).any()), None)
 
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:

@@ -322,7 +322,7 @@ def _add_tool_and_supports(
         shown = np.intersect1d(nodes, outer)
         if not shown.size:
             continue
-        shown = shown[:: max(1, len(shown) // 600)]
+        shown = shown[:: max(1, len(shown) // 300)]
         canvas.add_dots(np.asarray(after.points)[shown], colour, radius_mm=extent * (0.005 if tool else 0.003))
         entries["Grasped patch and its way" if tool else "Supports"] = colour
         if tool and arrow:
