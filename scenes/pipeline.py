@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..imaging.anatomy import SEGMENTS, WHOLES
-from ..imaging.errors import SegmentationError
 from ..imaging.progress import Progress, part, silent
 from .atomic import atomic_folder, require_free
 from .procedures import procedure
-from .schema import Patient, Scene
+from .schema import Patient, Scene, Vector
 from .session import Session
 
 TRUST_LINE = "The segmentation is not to be trusted as it is: look at its notes before using any number."
@@ -115,18 +117,21 @@ def segment(session: Session) -> None:
     """Fill `segmentation`, and the agreement with the truth where there is one."""
     from ..imaging.segmentation.base import Seed, SegmentationRequest
     from ..imaging.segmentation.registry import segmenter
+    from .provenance import hash_input
 
     options, volume = session.scene.segmentation, session.volume
     assert volume is not None
+    seeds = {organ: Seed(point=_array(seed.point), box=_corners(seed.box)) for organ, seed in options.seeds.items()}
+    name, choice = options.segmenter, {}
     if options.labels is not None:
-        _given_labels(session, (session.scene.folder / options.labels).absolute())
-    else:
-        seeds = {organ: Seed(point=seed.point, box=seed.box) for organ, seed in options.seeds.items()}
-        with session.stage("segmentation") as progress:
-            chosen = segmenter(options.segmenter)
-            chosen.check(volume)
-            request = SegmentationRequest(phase=options.phase, seeds=seeds)
-            session.segmentation = chosen.segment(volume, request, progress)
+        file = (session.scene.folder / options.labels).absolute()
+        name, choice = "labels", {"path": str(file)}
+    request = SegmentationRequest(phase=options.phase, seeds=seeds, options=choice)
+    with session.stage("segmentation") as progress:
+        chosen = segmenter(name)
+        chosen.check(volume, request)
+        session.segmentation = chosen.segment(volume, request, progress)
+        session.inputs += [{"name": Path(p).name, "sha256": hash_input(Path(p))} for p in choice.values()]
     assert session.segmentation is not None
     if not session.segmentation.trusted:
         session.notes.append(TRUST_LINE)
@@ -134,22 +139,12 @@ def segment(session: Session) -> None:
         _compare_with_truth(session)
 
 
-def _given_labels(session: Session, path: Path) -> None:
-    from ..imaging.labelfile import read_labels
-    from ..imaging.segmentation.base import Segmentation
-    from ..imaging.segmentation.quality import assess_all
-    from .provenance import hash_input
+def _array(point: Vector | None) -> NDArray[np.float64] | None:
+    return None if point is None else np.asarray(point, dtype=np.float64)
 
-    assert session.volume is not None
-    with session.stage("labels from file"):
-        labels = read_labels(path, like=session.volume.grid)
-        if not labels.names:
-            raise SegmentationError(
-                "holds no known label", where=str(path), advice="Add a labels.json with their names"
-            )
-        notes, trusted = assess_all(labels, session.volume)
-        session.segmentation = Segmentation(labels=labels, notes=notes, trusted=trusted, phase="given", text="")
-        session.inputs.append({"name": path.name, "sha256": hash_input(path)})
+
+def _corners(box: tuple[Vector, Vector] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    return None if box is None else (np.asarray(box[0], dtype=np.float64), np.asarray(box[1], dtype=np.float64))
 
 
 def _compare_with_truth(session: Session) -> None:

@@ -12,7 +12,7 @@ from ..meshing.mesh import TetMesh
 from .schema import Place
 
 
-def surface_normals(mesh: TetMesh, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def surface_normals(mesh: TetMesh, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Nodes of a facet set and their area-weighted outward unit normals: (n,), (n, 3)."""
     a, b, c = (mesh.points[triangles[:, i]] for i in range(3))
     area_normals = np.cross(b - a, c - a)
@@ -24,7 +24,7 @@ def surface_normals(mesh: TetMesh, triangles: NDArray[np.int32]) -> tuple[NDArra
     return nodes, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
 
 
-def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> NDArray[np.int64]:
+def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> NDArray[np.int32]:
     """(n,) nodes of the outer surface that lie at a place, sorted.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from ...imaging.errors import SceneError
 from ..places import facets_on, nodes_at
 from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support, Vector
 from .base import Outcome, Procedure
+from .load_free import Hanging, load_free_shape
 from .retraction_measures import retraction_curves, retraction_numbers
 from .solving import (
     BED_UNIT,
@@ -26,16 +28,13 @@ from .solving import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...engine.tissue.model import Model
+    from ...engine.tissue.prescribed import Grasp
     from ...engine.tissue.problem import Problem
     from ...engine.tissue.solution import Solution
+    from ...imaging.progress import Progress
     from ...meshing.mesh import TetMesh
     from ..session import Session
 
-LOAD_FREE_NOTE = (
-    "The shape in the scan is taken as free of load. Gravity is applied to it first; lift, tumour displacement and "
-    "grasper force are counted from the shape that gravity gives."
-)
 SUPPORT_NOTE = (
     "Ligaments and neighbouring organs are elastic beds whose stiffness is assumed, not measured in this patient."
 )
@@ -71,14 +70,14 @@ class Lift:
     """The solved retraction.
 
     Attributes:
-        settled: load fraction at which gravity is fully on and the lift begins.
-        sag: (3,) m, how far gravity alone carries the patch.
+        problem: the load-free body under gravity, held by its supports, carried by the grasper.
+        solution: its first state is the body under gravity, before the grasper moves.
+        hanging: how the load-free shape was found.
     """
 
     problem: Problem
     solution: Solution
-    settled: float
-    sag: NDArray[np.float64]
+    hanging: Hanging
 
 
 class Retraction(Procedure):
@@ -92,7 +91,6 @@ class Retraction(Procedure):
         return tuple(label for region in options.regions.values() if not region.optional for label in region.labels)
 
     def run(self, session: Session) -> Outcome:
-        from ...engine.tissue.model import Model
         from ...meshing.tetrahedra import tetrahedralize
 
         options: RetractionOptions = self.parse(session.scene)
@@ -105,20 +103,21 @@ class Retraction(Procedure):
                 progress=progress,
             )
         mesh, held = _with_sets(options, mesh, session)
+        with session.stage("load-free shape") as progress:
+            body = _Body(options, regions, mesh, held, session.scene.solver.element)
+            hanging = load_free_shape(body.problem, mesh.points, session.scene.solver, progress)
         with session.stage("tissue solver") as progress:
-            materials, densities = materials_and_densities(regions)
-            model = Model.from_mesh(mesh, materials, density=densities, element=session.scene.solver.element)
-            lift = _lift(options, model, held, session, progress)
+            lift = _lift(body, hanging, session, progress)
         with session.stage("measurements"):
             return Outcome(
                 mesh=mesh,
-                steps=field_steps(model, lift.solution),
+                steps=field_steps(lift.problem.model, lift.solution, shape=hanging.gap_mm),
                 numbers=retraction_numbers(mesh, lift, options),
                 curves=retraction_curves(mesh, lift, options),
                 solver=solver_report(lift.solution),
                 node_sets={name: mesh.node_sets[name] for name in ("grasp", *held)},
                 deforming=tuple(sorted({label for region in regions.values() for label in region.labels})),
-                notes=(LOAD_FREE_NOTE, SUPPORT_NOTE),
+                notes=(hanging.text(), SUPPORT_NOTE),
             )
 
 
@@ -145,27 +144,38 @@ def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> t
     return mesh, held
 
 
-def _lift(options: RetractionOptions, model: Model, held: dict[str, Support], session: Session, progress) -> Lift:
-    """Gravity alone shows where the patch hangs; from there it is carried along the path.
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """The organ with its materials, weight and supports, on any reference shape of its mesh."""
 
-    Holding the patch where the scan shows it while gravity comes on would make the
-    grasper carry weight before it moves.
-    """
-    from ...engine.tissue.loads import Gravity
+    options: RetractionOptions
+    regions: dict[str, Region]
+    mesh: TetMesh
+    held: dict[str, Support]
+    element: str
+
+    def problem(self, points: NDArray[np.float64], prescribed: Sequence[Grasp] = (), settled: float = 1.0) -> Problem:
+        """Gravity (whole from the load fraction `settled` on) and supports on a reference shape (N, 3) mm."""
+        from ...engine.tissue.loads import Gravity
+        from ...engine.tissue.model import Model
+        from ...engine.tissue.supports import Springs
+
+        materials, densities = materials_and_densities(self.regions)
+        model = Model.from_mesh(replace(self.mesh, points=points), materials, density=densities, element=self.element)
+        beds = [Springs(name, support.stiffness_kPa_per_mm * BED_UNIT) for name, support in self.held.items()]
+        gravity = Gravity(self.options.gravity, during=(0.0, settled))
+        return model.problem(loads=[gravity], supports=beds, prescribed=list(prescribed))
+
+
+def _lift(body: _Body, hanging: Hanging, session: Session, progress: Progress) -> Lift:
+    """From the shape of the scan, which gravity and the supports hold in balance, along the grasper's path."""
     from ...engine.tissue.prescribed import Grasp
-    from ...engine.tissue.supports import Springs
-    from ...imaging.progress import part
 
-    beds = [Springs(name, support.stiffness_kPa_per_mm * BED_UNIT) for name, support in held.items()]
-    alone = model.problem(loads=[Gravity(options.gravity)], supports=beds)
-    hanging = solve_steps(alone, session.scene.solver, part(progress, 0.0, 0.2), fractions=[1.0])
-    patch = np.asarray(model.nodes_of("grasp"))
-    sag = np.asarray(hanging.final.displacement)[patch].mean(axis=0)
-    path = sag + np.vstack([np.zeros(3), np.asarray(options.grasp.path_mm) / MM_PER_M])
-    settled = 1.0 / len(path)
-    problem = model.problem(
-        loads=[Gravity(options.gravity, during=(0.0, settled))], supports=beds, prescribed=[Grasp("grasp", path=path)]
-    )
-    fractions = [settled, *np.linspace(settled, 1.0, session.scene.solver.load_steps + 1)[1:]]
-    solution = solve_steps(problem, session.scene.solver, part(progress, 0.2, 1.0), fractions=fractions)
-    return Lift(problem, solution, settled, sag)
+    start = np.asarray(hanging.state.displacement)[body.mesh.node_sets["grasp"]].mean(axis=0)
+    path = start + np.vstack([np.zeros(3), np.asarray(body.options.grasp.path_mm) / MM_PER_M])
+    # The first leg brings the jaws to where gravity already has the patch; there the lift begins.
+    begin = 1.0 / len(path)
+    problem = body.problem(body.mesh.points + hanging.gap_mm, [Grasp("grasp", path=path)], settled=begin)
+    fractions = [begin, *np.linspace(begin, 1.0, session.scene.solver.load_steps + 1)[1:]]
+    solution = solve_steps(problem, session.scene.solver, progress, fractions=fractions, start=hanging.state)
+    return Lift(problem, solution, hanging)

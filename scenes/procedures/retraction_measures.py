@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Number, ...]:
-    """All numbers of the report, displacements counted from the shape under gravity."""
+    """All numbers of the report, displacements counted from the scanned shape."""
     from ...engine.tissue import fields
 
     model, states = lift.problem.model, lift.solution.states
-    settled, final = states[0], states[-1]
-    moved = _displacement(mesh, final) - _displacement(mesh, settled)
+    final = states[-1]
+    moved = _moved(mesh, lift, final)
     force = np.linalg.norm(grasper_force(lift, final))
     strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
     weight = mesh.volumes
@@ -69,10 +69,10 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
         ),
         Number(
             "sag_mm",
-            "Sag of the edge under gravity",
-            float(np.linalg.norm(lift.sag)) * MM_PER_M,
+            "Sag under gravity",
+            lift.hanging.sag_mm,
             "mm",
-            "before the grasper moves",
+            "largest distance of the load-free shape from the scanned one",
         ),
     )
 
@@ -80,9 +80,8 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
 def retraction_curves(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Curve, ...]:
     """Grasper force and target displacement over the lift."""
     states = lift.solution.states
-    base = _displacement(mesh, states[0])
     patch = mesh.node_sets["grasp"]
-    moved = [_displacement(mesh, state) - base for state in states]
+    moved = [_moved(mesh, lift, state) for state in states]
     travel = np.linalg.norm(np.diff([m[patch].mean(axis=0) for m in moved], axis=0), axis=1)
     x = (0.0, *np.cumsum(travel).tolist())
     force = [float(np.linalg.norm(grasper_force(lift, state))) for state in states]
@@ -139,9 +138,9 @@ def _centroid_shift(mesh: TetMesh, moved: NDArray, elements: NDArray) -> NDArray
     return (moved[mesh.tetrahedra[elements]].mean(axis=1) * weight[:, None]).sum(axis=0) / weight.sum()
 
 
-def _displacement(mesh: TetMesh, state) -> NDArray[np.float64]:
-    """(N, 3) mm at the mesh's own nodes."""
-    return np.asarray(state.displacement)[: len(mesh.points)] * MM_PER_M
+def _moved(mesh: TetMesh, lift: Lift, state) -> NDArray[np.float64]:
+    """(N, 3) mm from the scanned shape, at the mesh's own nodes."""
+    return lift.hanging.gap_mm + np.asarray(state.displacement)[: len(mesh.points)] * MM_PER_M
 
 
 def _way(value: float, positive: str, negative: str) -> str:

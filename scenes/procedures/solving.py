@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...imaging.progress import Progress
 from ..schema import Region, SolverOptions, TissueChoice
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ...engine.tissue.materials import Material
     from ...engine.tissue.model import Model
     from ...engine.tissue.problem import Problem
-    from ...engine.tissue.solution import Solution
+    from ...engine.tissue.solution import Solution, State
     from ...imaging.volume import LabelMap
 
 MM_PER_M = 1e3
@@ -45,7 +46,12 @@ def materials_and_densities(choices: Mapping[str, TissueChoice]) -> tuple[dict[s
 
 
 def solve_steps(
-    problem: Problem, options: SolverOptions, progress: Progress, *, fractions: Sequence[float] | None = None
+    problem: Problem,
+    options: SolverOptions,
+    progress: Progress,
+    *,
+    fractions: Sequence[float] | None = None,
+    start: State | None = None,
 ) -> Solution:
     """Solve to full load.
 
@@ -55,27 +61,29 @@ def solve_steps(
     from ...engine.tissue.static import solve
 
     steps = options.load_steps if fractions is None else list(fractions)
-    solution = solve(problem, load_steps=steps, tolerance=options.tolerance, progress=progress)
+    solution = solve(problem, load_steps=steps, tolerance=options.tolerance, start=start, progress=progress)
     return solution.require_converged()
 
 
-def field_steps(model: Model, solution: Solution, *, rest: bool = True) -> tuple[FieldStep, ...]:
+def field_steps(model: Model, solution: Solution, *, shape: NDArray[np.float64] | None = None) -> tuple[FieldStep, ...]:
     """Displacement (mm), strain and stress (kPa) of every kept state, in the mesh's own nodes and elements.
 
-    With `rest`, the undeformed shape comes first, so that an animation starts there.
+    Args:
+        shape: (N, 3) mm, the model's reference shape minus the mesh's, where they differ: displacements are
+            then counted from the mesh. None where the mesh is the reference; then the rest state comes first.
     """
     from ...engine.tissue.solution import State
 
     states = list(solution.states)
-    if rest:
+    if shape is None:
         states.insert(0, State(0.0, 0.0 * model.points))
-    return tuple(_step(model, state) for state in states)
+    return tuple(_step(model, state, 0.0 if shape is None else shape) for state in states)
 
 
-def _step(model: Model, state: Any) -> FieldStep:
+def _step(model: Model, state: State, shape: NDArray[np.float64] | float) -> FieldStep:
     from ...engine.tissue import fields
 
-    displacement = np.asarray(state.displacement)[: model.mesh_nodes] * MM_PER_M
+    displacement = shape + np.asarray(state.displacement)[: model.mesh_nodes] * MM_PER_M
     strain = np.asarray(fields.principal_strains(model, state))
     return FieldStep(
         load=float(state.load_fraction),

@@ -35,7 +35,7 @@ class VesselWallOptions(Part):
 
     lumen: Annotated[tuple[SegmentName, ...], Field(min_length=1)] = ("aorta",)
     thrombus: tuple[SegmentName, ...] = ("aortic_thrombus",)
-    wall: TissueChoice = TissueChoice(tissue="aortic_wall")
+    wall: TissueChoice = TissueChoice(tissue="aneurysm_wall")
     clot: TissueChoice = TissueChoice(tissue="aortic_thrombus")
     wall_thickness_mm: Annotated[float, Field(gt=0.2, le=10)] = 1.9
     layers: Annotated[int, Field(ge=1, le=6)] = 2
