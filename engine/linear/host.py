@@ -119,7 +119,7 @@ def rigid_body_modes(positions: NDArray) -> NDArray[np.float64]:
 
 
 def conjugate_gradients(matrix: Any, rhs: NDArray, precondition: Any, tolerance: float, limit: int) -> Krylov:
-    """Preconditioned conjugate gradients that stop at negative curvature (truncated Newton; Nocedal and Wright, 7.1)."""
+    """Preconditioned conjugate gradients that stop at negative curvature (Nocedal and Wright, section 7.1)."""
     solution, residual = np.zeros_like(rhs), rhs.copy()
     goal = tolerance * np.linalg.norm(rhs)
     if goal == 0.0:

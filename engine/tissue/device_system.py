@@ -34,6 +34,8 @@ class DeviceSystem:
                 advice="Use the host solver, hold the rim, or give Pressure(symmetric=True)",
             )
         self.free = jnp.asarray(~problem.held(), float)
+        points = np.asarray(problem.model.points)
+        self.spacing = float(np.ptp(points, axis=0).max()) / len(points) ** (1 / 3)
         self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
 
     def zeros(self) -> Array:
@@ -64,7 +66,7 @@ class DeviceSystem:
         with self.timer.part("assembly"):
             parts = jax.block_until_ready(_linearize(self.problem, self.live, displacement, jnp.asarray(fraction)))
             blocks = Blocks(parts, self.free)
-            noise = np.finfo(float).eps * float(_diagonal_norm(blocks) * jnp.abs(displacement).max())
+            noise = np.finfo(float).eps * float(_diagonal_norm(blocks) * (jnp.abs(displacement).max() + self.spacing))
         return DeviceTangent(self, blocks, noise)
 
 

@@ -22,6 +22,7 @@ class HostSystem:
         self.problem, self.timer = problem, timer
         self.points = np.asarray(problem.model.points)
         count = len(self.points)
+        self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
         self.blocks = [BlockKernel(block, self.points) for block in problem.model.blocks]
         self.terms = [TermKernel(term, self.points) for term in problem.terms()]
@@ -79,7 +80,11 @@ class HostSystem:
                 self._pattern = Assembly(self.blocks, self.live, len(self.points))
             data = self._pattern.data(displacement, fraction)
             matrix = self._pattern.pattern.matrix(data)
-            noise = np.finfo(float).eps * np.linalg.norm(data[self._pattern.pattern.diagonal]) * np.abs(displacement).max()
+            noise = (
+                np.finfo(float).eps
+                * np.linalg.norm(data[self._pattern.pattern.diagonal])
+                * (np.abs(displacement).max() + self.spacing)
+            )
         return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise))
 
 

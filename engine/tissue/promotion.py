@@ -33,7 +33,7 @@ def promote(mesh: TetMesh, element: Element) -> Promotion:
     """The mesh with the nodes that `element` needs; curved edges are not made.
 
     Raises:
-        SolverError: a facet set holds a triangle that is no face of a tetrahedron; a set names a node that is not there.
+        SolverError: a triangle of a facet set is no face of a tetrahedron; a set names a node that is not there.
     """
     count = len(mesh.points)
     edges = _EdgeTable(mesh.tetrahedra, element.edges, count)

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 NodalField = Any
-"""(nodes, 3) float64: a numpy array on the host, a JAX array on a device. Newton's method only adds, multiplies and sums."""
+"""(nodes, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
 
 
 class Evaluation(NamedTuple):
     """At one displacement: forces (nodes, 3) N, strain energy J, the smallest det F and the mesh element it is in.
 
-    `force_norm` is the root of the sum of squares of all element forces before they cancel: round-off is relative to it.
+    `force_norm` is the root of the sum of squares of all element forces before they cancel.
     """
 
     internal: NodalField
@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
 
 
 class LinearOutcome(NamedTuple):
-    """Of a linear solve: solution (nodes, 3) m, iterations, whether the tolerance was met, whether curvature was negative."""
+    """Of a linear solve: solution (nodes, 3) m, iterations, tolerance met, negative curvature met."""
 
     solution: NodalField
     iterations: int
@@ -44,7 +44,7 @@ class Tangent(Protocol):
     """The derivative of internal minus external force."""
 
     round_off: float
-    """Residual [N] that remains where forces vanish: eps × ‖diagonal‖ × largest displacement (a turned rigid body)."""
+    """Residual [N] that round-off of F leaves: eps × ‖diagonal‖ × (largest displacement + node spacing)."""
 
     def product(self, direction: NodalField) -> NodalField:
         """K d [N], held components included."""

@@ -14,11 +14,12 @@ NU = 0.45
 """Poisson ratio for linear tetrahedra; take 0.49 with T10."""
 
 ICRU = "ICRU Report 44 (1989)"
-ICRP = "ICRP Publication 110 (2009)"
-SHELL_WALL = (
-    "Raghavan and Vorp, J Biomech 33:475 (2000): W = α(I₁−3) + β(I₁−3)², α = 0.174 MPa, so E = 6α = 1.044 MPa "
-    "at small strain"
+WALL = "Raghavan and Vorp, J Biomech 33:475 (2000): W = α(I₁−3) + β(I₁−3)², mean α = 0.174 MPa; at rest E = 6α"
+LESIONS = (
+    "Guibal et al., Eur Radiol 23:1138 (2013): shear-wave elastography, 53 metastases 28.8 ± 16 kPa, 26 hepatocellular "
+    "carcinomas 14.9 ± 10 kPa, 7 cholangiocarcinomas 56.9 ± 25.6 kPa"
 )
+ARDA = "Arda et al., AJR 197:532 (2011): shear-wave elastography of 127 healthy volunteers"
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Tissue:
 
     Attributes:
         name: key of the catalogue.
-        young_modulus: E at small strain, Pa.
+        young: E at small strain, Pa.
         young_range: (low, high) reported, Pa.
-        poisson_ratio: ν used with displacement elements.
+        poisson: ν used with displacement elements.
         density: kg/m³.
         stiffness_source: citation for E and its range.
         density_source: citation for the density.
@@ -37,9 +38,9 @@ class Tissue:
     """
 
     name: str
-    young_modulus: float
+    young: float
     young_range: tuple[float, float]
-    poisson_ratio: float
+    poisson: float
     density: float
     stiffness_source: str
     density_source: str
@@ -50,120 +51,34 @@ class Tissue:
             raise ValueError(f"tissue {self.name!r} lacks a citation")
 
 
+def _tissue(
+    name: str, young_kpa: float, low: float, high: float, density: float, source: str, note: str = ""
+) -> Tissue:
+    return Tissue(name, 1e3 * young_kpa, (1e3 * low, 1e3 * high), NU, density, source, ICRU, note)
+
+
 _ENTRIES = (
-    Tissue(
-        "liver",
-        5.0e3,
-        (3.0e3, 7.0e3),
-        NU,
-        1050.0,
-        "Roulot et al., J Hepatol 48:606 (2008): transient elastography of 429 healthy adults, 5.5 ± 1.6 kPa",
-        ICRU,
-        "healthy; fibrosis raises it",
-    ),
-    Tissue(
-        "cirrhotic liver",
-        17.0e3,
-        (12.5e3, 75.0e3),
-        NU,
-        1050.0,
-        "Castera et al., J Hepatol 48:835 (2008): transient elastography, cirrhosis above 12.5 kPa up to 75 kPa",
-        ICRU,
-        "wide range: measure it",
-    ),
-    Tissue(
-        "liver tumor",
-        55.0e3,
-        (15.0e3, 75.0e3),
-        NU,
-        1050.0,
-        "Barr et al., Radiology 276:845 (2015) and Guibal et al., Ultrasound Med Biol 39:1387 (2013): shear-wave "
-        "elastography, carcinoma and metastases 15 to 75 kPa",
-        ICRU,
-        "kinds differ: metastasis and cholangiocarcinoma stiffer than hepatocellular carcinoma",
-    ),
-    Tissue(
-        "portal vein",
-        0.6e6,
-        (0.2e6, 2.0e6),
-        NU,
-        1060.0,
-        "Umale et al., J Mech Behav Biomed Mater 17:22 (2013): porcine hepatic and portal veins, small-strain modulus "
-        "0.62 MPa",
-        ICRU,
-        "wall, not the whole vessel",
-    ),
-    Tissue(
-        "aortic aneurysm wall",
-        1.044e6,
-        (0.9e6, 1.2e6),
-        NU,
-        1100.0,
-        SHELL_WALL,
-        ICRU,
-        "neo-Hookean tangent at rest; the wall stiffens beyond about 10 % strain",
-    ),
-    Tissue(
-        "aortic wall",
-        0.4e6,
-        (0.2e6, 0.8e6),
-        NU,
-        1100.0,
-        "Lang et al., Am J Cardiol 74:787 (1994) and Nichols et al., McDonald's Blood Flow in Arteries, 6th ed.: "
-        "incremental modulus at 100 mmHg 0.2 to 0.8 MPa",
-        ICRU,
-        "incremental modulus at physiological pressure",
-    ),
-    Tissue(
-        "intraluminal thrombus",
-        0.11e6,
-        (0.02e6, 0.3e6),
-        NU,
-        1060.0,
-        "Di Martino and Vorp, Ann Biomed Eng 31:804 (2003): W = c₁(II−3) + c₂(II−3)², c₁ = 0.026 MPa, so E = 6c₁ to "
-        "first order 0.156 MPa; Gasser et al., J Vasc Surg 48:179 (2008) luminal to abluminal 0.05 to 0.1 MPa",
-        ICRU,
-        "softer toward the wall",
-    ),
-    Tissue(
-        "fat",
-        2.0e3,
-        (0.5e3, 5.0e3),
-        NU,
-        950.0,
-        "Samani et al., Phys Med Biol 52:1565 (2007): breast adipose tissue 3.25 ± 0.91 kPa; Alkhouli et al., "
-        "Am J Physiol 305:E1427 (2013): abdominal 1.6 to 2.9 kPa",
-        ICRU,
-    ),
-    Tissue(
-        "muscle",
-        10.0e3,
-        (5.0e3, 30.0e3),
-        NU,
-        1050.0,
-        "Gennisson et al., Ultrasound Med Biol 36:789 (2010): passive biceps, shear-wave 5 to 30 kPa across and along "
-        "the fibres",
-        ICRU,
-        "passive; anisotropic in truth",
-    ),
-    Tissue(
-        "spleen",
-        18.0e3,
-        (12.0e3, 25.0e3),
-        NU,
-        1060.0,
-        "Arda et al., AJR 197:532 (2011): shear-wave elastography, spleen 2.9 m/s range",
-        ICRU,
-    ),
-    Tissue(
-        "kidney",
-        12.0e3,
-        (5.0e3, 30.0e3),
-        NU,
-        1050.0,
-        "Arda et al., AJR 197:532 (2011): shear-wave elastography, renal cortex",
-        ICRU,
-    ),
-)
+    _tissue("liver", 5.5, 3.9, 7.1, 1050.0, "Roulot et al., J Hepatol 48:606 (2008): transient elastography of healthy "
+            "adults, 5.5 ± 1.6 kPa", "fibrosis raises it"),
+    _tissue("liver_cirrhotic", 17.0, 12.5, 75.0, 1050.0, "Castera et al., J Hepatol 48:835 (2008): transient "
+            "elastography, cirrhosis from 12.5 kPa up to the device's 75 kPa", "wide range: measure it"),
+    _tissue("liver_tumor", 28.8, 5.0, 82.0, 1050.0, LESIONS, "the mean of metastases; kinds differ"),
+    _tissue("hepatic_vessel", 620.0, 300.0, 2980.0, 1060.0, "Umale et al., J Biomech 44:1678 (2011): porcine hepatic "
+            "veins, 0.62 MPa at small and 2.98 MPa at large strain", "the wall, not wall and blood together"),
+    _tissue("aortic_wall", 430.0, 300.0, 900.0, 1100.0, "Bergel, J Physiol 156:445 (1961): static incremental modulus "
+            "at 100 mmHg, canine thoracic aorta 0.43 MPa, abdominal aorta about twice that",
+            "incremental, at physiological pressure"),
+    _tissue("aneurysm_wall", 1044.0, 900.0, 1200.0, 1100.0, WALL,
+            "tangent at rest; the wall stiffens with strain, which a neo-Hookean law does not show"),
+    _tissue("aortic_thrombus", 156.0, 50.0, 540.0, 1060.0, "Di Martino and Vorp, Ann Biomed Eng 31:804 (2003): "
+            "W = c₁(II−3) + c₂(II−3)², c₁ = 0.026 MPa; at rest E = 6c₁. Upper end: Wang et al., J Biomech Eng 123:536 "
+            "(2001), luminal layer at large strain", "softer toward the wall"),
+    _tissue("fat", 2.9, 1.6, 4.2, 950.0, "Alkhouli et al., Am J Physiol 305:E1427 (2013): omental 2.9 kPa, subcutaneous "
+            "1.6 kPa; Samani et al., Phys Med Biol 52:1565 (2007): breast 3.25 ± 0.91 kPa"),
+    _tissue("muscle", 11.1, 7.0, 15.2, 1050.0, f"{ARDA}, gastrocnemius 11.1 ± 4.1 kPa", "at rest; anisotropic in truth"),
+    _tissue("kidney", 5.0, 2.1, 7.9, 1050.0, f"{ARDA}, renal cortex 5.0 ± 2.9 kPa"),
+    _tissue("spleen", 2.9, 1.1, 4.7, 1060.0, f"{ARDA}, 2.9 ± 1.8 kPa"),
+    _tissue("pancreas", 4.8, 1.8, 7.8, 1040.0, f"{ARDA}, 4.8 ± 3 kPa"),
+)  # fmt: skip
 
 TISSUES: dict[str, Tissue] = {tissue.name: tissue for tissue in _ENTRIES}

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from preop.engine.tissue import fields
 from preop.engine.tissue.elements import ELEMENTS
 from preop.engine.tissue.loads import Pressure, Traction
-from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.materials import DecoupledNeoHookean, NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.static import solve
@@ -115,18 +115,18 @@ def cylinder(radial: int, around: int, inner: float, outer: float, height: float
 
 
 LAME = {0.3: 4.5825e-3, 0.49: 5.0399e-3}
-"""u(rᵢ)/rᵢ-free: MacNeal and Harder (1985), E = 1000, rᵢ = 3, rₒ = 9, p = 1."""
+"""u(rᵢ): MacNeal and Harder (1985), E = 1000, rᵢ = 3, rₒ = 9, p = 1."""
 
 
 @pytest.mark.parametrize("poisson", LAME)
 def test_lame_cylinder(poisson: float) -> None:
     """T10 within 1 % (sides of the facets are straight: the geometry is of second order); small strain by scaling p."""
-    small = 1e-4
+    small = 1e-3
     mesh = cylinder(8, 12, 3000.0, 9000.0, 700.0)
     model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(1000.0, poisson)}, element="T10")
     supports = [Fixed("y0", "y"), Fixed("y1", "x"), Fixed("z0", "z"), Fixed("z1", "z")]
     problem = model.problem(loads=[Pressure("x0", small, symmetric=True)], supports=supports)
-    state = solve(problem, tolerance=1e-9).final
+    state = solve(problem, tolerance=1e-7).final
     bore = model.nodes_of("x0")[: np.count_nonzero(model.nodes_of("x0") < model.mesh_nodes)]
     points = np.asarray(model.points)[bore]
     outward = points[:, :2] / np.linalg.norm(points[:, :2], axis=1)[:, None]
@@ -136,7 +136,7 @@ def test_lame_cylinder(poisson: float) -> None:
 
 @pytest.mark.slow
 def test_cook_membrane() -> None:
-    """14.74 mm at mid-edge (deal.II code gallery), plane strain, 1 N over an edge of 16 mm; T10 within 0.5 %."""
+    """14.74 mm at mid-edge with the decoupled law of deal.II's code gallery, plane strain, 1 N over an edge of 16 mm; T10 within 0.5 %."""
 
     def place(unit: np.ndarray) -> np.ndarray:
         low, high = 44.0 * unit[:, 0], 44.0 + 16.0 * unit[:, 0]
@@ -144,11 +144,12 @@ def test_cook_membrane() -> None:
 
     shear, poisson = 0.4225e6, 0.3
     mesh = bodies.box((16, 16, 1), place=place)
-    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(2 * shear * (1 + poisson), poisson)}, element="T10")
-    area = 16e-3 * 1e-3
-    force_per_thickness = 1.0e-3 / area  # 1 N per mm... see the docstring of the code gallery: unit traction 1/16 MPa
+    model = Model.from_mesh(
+        mesh, {"body": DecoupledNeoHookean.from_young(2 * shear * (1 + poisson), poisson)}, element="T10"
+    )
+    traction = 1.0 / (16e-3 * 1e-3)  # 1 N over 16 mm by a thickness of 1 mm
     problem = model.problem(
-        loads=[Traction("x1", (0.0, force_per_thickness * 1e0, 0.0))],
+        loads=[Traction("x1", (0.0, traction, 0.0))],
         supports=[Fixed("x0"), Fixed("z0", "z"), Fixed("z1", "z")],
     )
     state = solve(problem, load_steps=1).final

@@ -5,11 +5,14 @@ from __future__ import annotations
 from ....imaging.errors import SolverError
 from .base import Material
 from .neo_hookean import NeoHookean
+from .neo_hookean_decoupled import DecoupledNeoHookean
 from .saint_venant_kirchhoff import SaintVenantKirchhoff
 
-MATERIALS: dict[str, type[Material]] = {material.name: material for material in (NeoHookean, SaintVenantKirchhoff)}
+MATERIALS: dict[str, type[Material]] = {
+    material.name: material for material in (NeoHookean, DecoupledNeoHookean, SaintVenantKirchhoff)
+}
 
-__all__ = ["MATERIALS", "Material", "NeoHookean", "SaintVenantKirchhoff", "material_named"]
+__all__ = ["MATERIALS", "DecoupledNeoHookean", "Material", "NeoHookean", "SaintVenantKirchhoff", "material_named"]
 
 
 def material_named(name: str) -> type[Material]:
