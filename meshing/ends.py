@@ -44,7 +44,7 @@ def trim_to_open(labels: LabelMap, trim_mm: float) -> LabelMap:
     mask = labels.labels > 0
     if not mask.any():
         raise MeshError("the region of interest holds no vessel", where="vessel wall", advice="Move or enlarge it")
-    axis = int(np.argmax(np.abs(labels.grid.direction[2])))
+    axis = _slice_axis(labels.grid)
     box = bounding_box(mask)[axis]
     trim = max(int(np.ceil(trim_mm / labels.grid.spacing[axis])), 1)
     start, stop = np.zeros(3, dtype=int), np.array(labels.grid.shape)
@@ -52,6 +52,24 @@ def trim_to_open(labels: LabelMap, trim_mm: float) -> LabelMap:
         start[axis] = box.start + trim if box.start > 0 else 0
         stop[axis] = box.stop - trim if box.stop < stop[axis] else stop[axis]
     return _cut(labels, start, stop)
+
+
+def near_along_slices(labels: LabelMap, margin_mm: float, name: str = "aortic_thrombus") -> LabelMap:
+    """The slices within a margin of a segment; all where it is absent."""
+    mask = labels.only(name)
+    if not mask.any():
+        return labels
+    axis = _slice_axis(labels.grid)
+    margin = int(np.ceil(margin_mm / labels.grid.spacing[axis]))
+    box = bounding_box(mask)[axis]
+    start, stop = np.zeros(3, dtype=int), np.array(labels.grid.shape)
+    start[axis], stop[axis] = max(box.start - margin, 0), min(box.stop + margin, stop[axis])
+    return _cut(labels, start, stop)
+
+
+def _slice_axis(grid: Grid) -> int:
+    """The index axis nearest to superior-inferior."""
+    return int(np.argmax(np.abs(grid.direction[2])))
 
 
 def open_planes(labels: LabelMap, lattice: RegionLattice) -> tuple[list[Plane], list[tuple[int, int]]]:

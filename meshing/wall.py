@@ -19,7 +19,7 @@ from ..imaging.anatomy import SEGMENTS
 from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import LabelMap
-from .ends import crop_labels, open_planes, split_ends, trim_to_open
+from .ends import crop_labels, near_along_slices, open_planes, split_ends, trim_to_open
 from .extrusion import GrowthError, Layers, Plane, grow
 from .interfaces import smooth_interfaces
 from .mesh import SurfaceMesh, TetMesh
@@ -82,6 +82,7 @@ def vessel_wall(
     edge_length_mm: float = 3.0,
     roi_mm: tuple[Sequence[float], Sequence[float]] | None = None,
     least_radius_mm: float | None = None,
+    margin_mm: float = 30.0,
     trim_mm: float = 4.0,
     timeout: float = 900.0,
     threads: int = 0,
@@ -96,8 +97,10 @@ def vessel_wall(
         thickness_mm: of the wall.
         layers: of elements through the wall.
         edge_length_mm: of the elements along the wall.
-        roi_mm: corners (low, high) of an LPS box; None for all. Where the vessel leaves it, it ends open.
+        roi_mm: corners (low, high) of an LPS box; None for the whole vessel, or for what lies within
+            `margin_mm` of the thrombus along the slices. Where the vessel leaves it, it ends open.
         least_radius_mm: thinner branches are left out, as their wall would be solid; None: the edge length.
+        margin_mm: see `roi_mm`.
         trim_mm: taken off at an end that lies inside the scan along the slices, so that it is open and not a dome.
         timeout: seconds for fTetWild.
         threads: of fTetWild; 0 for all.
@@ -114,8 +117,8 @@ def vessel_wall(
     """
     labels.require(lumen)
     progress(0.0, "vessel wall: preparing the labels")
-    prepared = _prepare(labels, lumen, thrombus, roi_mm, edge_length_mm if least_radius_mm is None else least_radius_mm,
-                        trim_mm)  # fmt: skip
+    least_radius = edge_length_mm if least_radius_mm is None else least_radius_mm
+    prepared = _prepare(labels, lumen, thrombus, roi_mm, least_radius, trim_mm, margin_mm)
     names = ["aorta"] + (["aortic_thrombus"] if prepared.only("aortic_thrombus").any() else [])
     lattice = region_lattice(prepared, names, _LATTICE_PER_EDGE * edge_length_mm)
     planes, faces = open_planes(prepared, lattice)
@@ -141,13 +144,17 @@ def vessel_wall(
     return _with_wall(filled, planes, thickness_mm, layers)
 
 
-def _prepare(labels: LabelMap, lumen, thrombus, roi_mm, least_radius: float, trim_mm: float) -> LabelMap:
+def _prepare(
+    labels: LabelMap, lumen: Sequence[str], thrombus: Sequence[str], roi_mm: tuple | None,
+    least_radius: float, trim_mm: float, margin_mm: float,
+) -> LabelMap:  # fmt: skip
     """Labels of lumen (aorta) and thrombus only, without thin branches, cropped and cut open."""
     vessel = np.zeros(labels.labels.shape, dtype=np.uint16)
     vessel[labels.mask(thrombus)] = SEGMENTS["aortic_thrombus"].label
     vessel[labels.mask(lumen)] = SEGMENTS["aorta"].label
     by_label = {SEGMENTS[n].label: SEGMENTS[n] for n in ("aorta", "aortic_thrombus")}
-    cropped = crop_labels(LabelMap(vessel, labels.grid, by_label), roi_mm)
+    cropped = LabelMap(vessel, labels.grid, by_label)
+    cropped = near_along_slices(cropped, margin_mm) if roi_mm is None else crop_labels(cropped, roi_mm)
     cropped = trim_to_open(cropped, trim_mm)
     solid = _without_thin(cropped.labels > 0, cropped.grid.spacing, least_radius)
     if not solid.any():
