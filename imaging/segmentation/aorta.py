@@ -106,9 +106,12 @@ def _disc_score(case: Case) -> tuple[NDArray[np.float32], NDArray[np.float32], N
     possible = (prior > 0.02) & (level > lean + _BRIGHTER)
     if frame.bone is not None:
         possible &= ~frame.bone
+    shell = ndimage.maximum_filter(hu, size=(3, 3, 1))
     for r in _RADII_MM:
         inside = _share(hu, half, 0.75 * r, grid.spacing, above=True)
         outside = _share(hu, half, 1.2 * r + 2.5, grid.spacing, above=False)
+        # A vertebral body is a disc as well, but in a shell of compact bone.
+        outside *= _share(shell, level + 120.0, 1.1 * r + 1.0, grid.spacing, above=True) < 0.42
         score = (np.clip(inside - 0.7, 0.0, 0.3) / 0.3 * outside * prior * possible).astype(np.float32)
         better = score > best
         best[better], radius[better] = score[better], r
@@ -147,7 +150,7 @@ def _prior(case: Case) -> NDArray[np.float32]:
     aside, depth, slack = 13.0 + 9.0 * chest, 52.0 - 18.0 * chest, 22.0 - 12.0 * chest
     across = np.exp(-0.5 * ((left - aside) / (17.0 - 4.0 * chest)) ** 2)
     along = np.exp(-0.5 * (np.maximum(np.abs(before - depth) - slack, 0.0) / 12.0) ** 2)
-    vertebra = (np.abs(left) < 16.0) & (before < 40.0)
+    vertebra = ((np.abs(left) < 16.0) & (before < 40.0)) | ((np.abs(left) < 24.0) & (before < 30.0))
     return (across * along * np.isfinite(middle)[None, None, :] * ~vertebra).astype(np.float32)
 
 

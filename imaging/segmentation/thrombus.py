@@ -86,7 +86,7 @@ def _ray_ends(lumen: Mask, tissue: Mask, spacing: NDArray[np.float64]) -> NDArra
     distance = np.arange(0.0, _REACH_MM, step)
     at = centre[:, None, None] + np.array([np.cos(angle), np.sin(angle)])[:, :, None] * distance
     index = np.round(at / spacing[:2, None, None]).astype(int)
-    inside = ((index >= 0) & (index < np.array(lumen.shape)[:, None, None])).all(axis=0)
+    inside = np.all((index >= 0) & (index < np.array(lumen.shape)[:, None, None]), axis=0)
     i, j = (np.clip(index[a], 0, lumen.shape[a] - 1) for a in range(2))
     soft = tissue[i, j] & inside
     # The lumen's own rim passes through other values; rays start where they leave it.
@@ -143,10 +143,11 @@ def _between(lumen: Mask, tissue: Mask, walls: NDArray[np.float64], spacing: NDA
         disc = np.hypot(x, y) < radius
         rest = disc & tissue[:, :, k] & ~lumen[:, :, k]
         thickness = ndimage.distance_transform_edt(~lumen[:, :, k], sampling=spacing[:2])
-        thick = rest.any() and np.percentile(thickness[rest], 95) > _THICK_MM
+        thick = bool(rest.any()) and np.percentile(thickness[rest], 95) > _THICK_MM
         # A sac is filled to its wall; bowel, nodes and vessels beside a healthy aorta leave fat between them.
-        beyond = disc & (thickness > 1.2 * float(spacing[:2].max()))
-        filled = (rest & beyond).sum() > _FILLED * beyond.sum()
+        blur = 1.2 * float(spacing[:2].max())
+        beyond = (np.hypot(x, y) < radius - blur) & (thickness > blur)
+        filled = bool(beyond.any()) and (rest & beyond).sum() > _FILLED * beyond.sum()
         if thick and filled and 2.0 * radius > _DILATED_MM:
             found[:, :, k] = rest
     labels, count = label(found)

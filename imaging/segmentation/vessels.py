@@ -75,6 +75,7 @@ def _excess(
     rest = hu[core] if core.any() else hu[inside]
     spread = 1.4826 * float(np.median(np.abs(rest - middle)))
     normal = inside & (np.abs(hu - middle) < 2.5 * spread + 5.0)
+    excess = hu - middle
     for _ in range(2):
         level = _local_mean(hu, normal, 12.0 / spacing)
         excess = hu - level
