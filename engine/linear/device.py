@@ -63,7 +63,7 @@ class _Progress(NamedTuple):
     residual: Array
     direction: Array
     before: Array
-    count: Int[Array, ""]
+    iteration: Int[Array, ""]
     indefinite: Bool[Array, ""]
 
 
@@ -76,23 +76,23 @@ def solve_device(blocks: Blocks, rhs: Array, tolerance: Array) -> tuple[Array, A
     goal = tolerance * jnp.linalg.norm(rhs)
 
     def go(state: _Progress) -> Array:
-        return (jnp.linalg.norm(state.residual) > goal) & (state.count < MAX_ITERATIONS) & ~state.indefinite
+        return (jnp.linalg.norm(state.residual) > goal) & (state.iteration < MAX_ITERATIONS) & ~state.indefinite
 
     def step(state: _Progress) -> _Progress:
         better = _chebyshev(blocks, inverse, largest, state.residual)
         now = jnp.sum(state.residual * better)
-        direction = better + jnp.where(state.count > 0, now / state.before, 0.0) * state.direction
+        direction = better + jnp.where(state.iteration > 0, now / state.before, 0.0) * state.direction
         image = blocks.constrained(direction)
         curvature = jnp.sum(direction * image)
         bad = ~(curvature > 0.0)
         length = jnp.where(bad, 0.0, now / curvature)
-        moved = jnp.where(bad & (state.count == 0), better, state.solution + length * direction)
-        return _Progress(moved, state.residual - length * image, direction, now, state.count + 1, bad)
+        moved = jnp.where(bad & (state.iteration == 0), better, state.solution + length * direction)
+        return _Progress(moved, state.residual - length * image, direction, now, state.iteration + 1, bad)
 
     zero = jnp.zeros_like(rhs)
     first = _Progress(zero, rhs, zero, jnp.ones(()), jnp.zeros((), int), jnp.zeros((), bool))
     last = jax.lax.while_loop(go, step, first)
-    return last.solution, last.count, jnp.linalg.norm(last.residual) <= goal, last.indefinite
+    return last.solution, last.iteration, jnp.linalg.norm(last.residual) <= goal, last.indefinite
 
 
 def _largest_eigenvalue(blocks: Blocks, inverse: Array) -> Array:

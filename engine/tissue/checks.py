@@ -99,7 +99,7 @@ def _held(problem: Problem) -> None:
     loose = np.flatnonzero(~used)
     if loose.size:
         raise SolverError(
-            f"{loose.size} nodes belong to no element, the first is {loose[0]} at {_place(problem.model, int(loose[0]))}",
+            f"{loose.size} nodes belong to no element, the first: {loose[0]} at {_place(problem.model, int(loose[0]))}",
             where="model",
             advice="Remove unused points from the mesh",
         )

@@ -140,7 +140,7 @@ def _by_element(model: Model, state: State, measure: _Measure, shape: tuple[int,
         for rows, true in _chunks(block):
             nodes = np.asarray(block.nodes)[rows]
             material = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], block.material)
-            values = np.asarray(measure(block.element, material, points[nodes], moved[nodes]))
+            values = np.asarray(measure(block.element, material, jnp.asarray(points[nodes]), jnp.asarray(moved[nodes])))
             result[np.asarray(block.source)[rows[:true]]] = np.moveaxis(values, -1, 0)[:true]
     return result
 

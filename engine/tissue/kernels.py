@@ -57,7 +57,7 @@ class BlockKernel:
     def evaluate(self, displacement: NDArray) -> tuple[NDArray, float, NDArray]:
         """Forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
         calls = [
-            self.element.evaluate(reference, displacement[nodes], material)
+            self.element.evaluate(reference, jnp.asarray(displacement[nodes]), material)
             for material, reference, nodes in zip(self.material, self.reference, self.gather, strict=True)
         ]
         force = np.empty((*self.nodes.shape, 3))
@@ -72,7 +72,7 @@ class BlockKernel:
     def tangents(self, displacement: NDArray, chunk: int) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
         nodes = self.gather[chunk]
-        return self.element.tangent(self.reference[chunk], displacement[nodes], self.material[chunk])
+        return self.element.tangent(self.reference[chunk], jnp.asarray(displacement[nodes]), self.material[chunk])
 
 
 class TermKernel:

@@ -43,7 +43,7 @@ class Problem(eqx.Module):
 
     def terms(self) -> list[Term]:
         """Everything that exerts forces."""
-        held = self.held().all(axis=1)
+        held = np.asarray(self.held().all(axis=1))
         found: list[Term] = []
         for source in (*self.loads, *self.supports):
             bound = source.bind(self.model, held) if isinstance(source, Pressure) else source.bind(self.model)

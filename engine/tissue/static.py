@@ -208,9 +208,9 @@ class compile_seconds:
 
         jax.monitoring.unregister_event_duration_listener(self._listen)
 
-    def _listen(self, event: str, seconds: float, **_: object) -> None:
+    def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event in _COMPILE_EVENTS:
-            self.timer.seconds["compile"] += seconds
+            self.timer.seconds["compile"] += duration_secs
 
 
 _COMPILE_EVENTS = {

@@ -60,8 +60,9 @@ class Springs(eqx.Module):
     def bind(self, model: Model) -> list[Term]:
         """One term."""
         facets = model.facets_of(self.facets)
-        spread = [jnp.broadcast_to(k, (len(facets),)) for k in (self.stiffness, self.tangential)]
-        return [BedTerm(jnp.asarray(facets), *spread, model.element.facet)]
+        count = (len(facets),)
+        normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
+        return [BedTerm(jnp.asarray(facets), normal, along, model.element.facet)]
 
 
 class PointSprings(eqx.Module):

@@ -73,9 +73,9 @@ _ENTRIES = (
     _tissue("aortic_thrombus", 156.0, 50.0, 540.0, 1060.0, "Di Martino and Vorp, Ann Biomed Eng 31:804 (2003): "
             "W = c₁(II−3) + c₂(II−3)², c₁ = 0.026 MPa; at rest E = 6c₁. Upper end: Wang et al., J Biomech Eng 123:536 "
             "(2001), luminal layer at large strain", "softer toward the wall"),
-    _tissue("fat", 2.9, 1.6, 4.2, 950.0, "Alkhouli et al., Am J Physiol 305:E1427 (2013): omental 2.9 kPa, subcutaneous "
-            "1.6 kPa; Samani et al., Phys Med Biol 52:1565 (2007): breast 3.25 ± 0.91 kPa"),
-    _tissue("muscle", 11.1, 7.0, 15.2, 1050.0, f"{ARDA}, gastrocnemius 11.1 ± 4.1 kPa", "at rest; anisotropic in truth"),
+    _tissue("fat", 2.9, 1.6, 4.2, 950.0, "Alkhouli et al., Am J Physiol 305:E1427 (2013): omental 2.9 kPa, "
+            "subcutaneous 1.6 kPa; Samani et al., Phys Med Biol 52:1565 (2007): breast 3.25 ± 0.91 kPa"),
+    _tissue("muscle", 11.1, 7.0, 15.2, 1050.0, f"{ARDA}, gastrocnemius 11.1 ± 4.1 kPa", "at rest; anisotropic"),
     _tissue("kidney", 5.0, 2.1, 7.9, 1050.0, f"{ARDA}, renal cortex 5.0 ± 2.9 kPa"),
     _tissue("spleen", 2.9, 1.1, 4.7, 1060.0, f"{ARDA}, 2.9 ± 1.8 kPa"),
     _tissue("pancreas", 4.8, 1.8, 7.8, 1040.0, f"{ARDA}, 4.8 ± 3 kPa"),

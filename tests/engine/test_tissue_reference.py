@@ -136,7 +136,7 @@ def test_lame_cylinder(poisson: float) -> None:
 
 @pytest.mark.slow
 def test_cook_membrane() -> None:
-    """14.74 mm at mid-edge with the decoupled law of deal.II's code gallery, plane strain, 1 N over an edge of 16 mm; T10 within 0.5 %."""
+    """14.74 mm at mid-edge with the decoupled law of deal.II's code gallery, 1 N over 16 mm²; T10 within 0.5 %."""
 
     def place(unit: np.ndarray) -> np.ndarray:
         low, high = 44.0 * unit[:, 0], 44.0 + 16.0 * unit[:, 0]
