@@ -55,7 +55,7 @@ def _kidney(case: Case, abdomen: Abdomen, name: str, side: float) -> Mask | None
     best, best_score = None, 0.0
     for threshold in _thresholds(case, abdomen, place):
         for mask in _candidates(case, abdomen, place, threshold):
-            score = _score(case, abdomen, mask, threshold)
+            score = _score(case, abdomen, mask, threshold) * _ends_inside(abdomen, place, mask)
             if seed is not None:
                 score *= 1.0 if (mask & seed).any() else 0.01
             if score > best_score:
@@ -135,6 +135,17 @@ def _completed(abdomen: Abdomen, core: Mask, threshold: float, place: Mask) -> M
     whole = closed(whole, _HILUM_MM, abdomen.spacing) & place[box]
     result[box] = fill_slices(whole)
     return result
+
+
+def _ends_inside(abdomen: Abdomen, place: Mask, mask: Mask) -> float:
+    """1 where the piece ends by itself; less where the place's edge cuts through its tissue."""
+    box = box_of(mask, 2)
+    assert box is not None
+    part, middle = mask[box], float(np.median(abdomen.hu[mask]))
+    beyond = ndimage.binary_dilation(part) & ~part
+    same = np.abs(abdomen.hu[box] - middle) < 25.0
+    cut = float((beyond & ~place[box] & same).sum()) / max(float(beyond.sum()), 1.0)
+    return float(np.exp(-((cut / 0.12) ** 2)))
 
 
 def _score(case: Case, abdomen: Abdomen, mask: Mask, threshold: float) -> float:

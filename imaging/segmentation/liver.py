@@ -38,8 +38,12 @@ from .tumours import with_enclosed
 _WIDTH = 2.5
 """Spreads from the mean within which a voxel is the tissue."""
 _LEAST_ML = 150.0
+_KNOWN_BEFORE = ("aorta", "kidney_left", "kidney_right")
 _UNEVEN_MM = 18.0
+_LEVEL_PASSES = 2
 _SEED_REACH_MM = 140.0
+_WIDE_NECK_MM = 16.0
+"""Nothing but its own lobes joins a liver over a passage of this radius."""
 _TAIL_MM = 11.0
 """Radius of a wide caval vein."""
 
@@ -63,13 +67,13 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
     whole = without_tails(case, abdomen, whole)
     progress(0.7, "liver: border")
-    return {"liver": refined(case, whole, forbidden=not_organ(case, abdomen, tissue))}
+    return {"liver": refined(case, whole, forbidden=not_organ(case, abdomen, tissue, _KNOWN_BEFORE))}
 
 
 def other_organs(case: Case) -> Mask:
     """(I, J, K) coarse: what earlier stages found that is no liver."""
     taken = np.zeros(case.coarse.grid.shape, dtype=bool)
-    for name in ("aorta", "kidney_left", "kidney_right"):
+    for name in _KNOWN_BEFORE:
         mask = case.coarse_mask(name)
         if mask is not None:
             taken |= mask
@@ -120,10 +124,11 @@ def parenchyma_of(case: Case, abdomen: Abdomen, tissue: Tissue, piece: Mask, oth
     rejected = (lumps.labels > 0) & ~core
     deep = distance(rejected, abdomen.spacing) > 4.0
     level = np.full(core.shape, tissue.mean, dtype=np.float32)
-    first = cut_out(abdomen, tissue, level, core, others | deep)
-    level = local_level(abdomen, tissue, first)
-    core = opened(first, 6.0, abdomen.spacing)
-    return cut_out(abdomen, tissue, level, core, others | deep), deep
+    result = cut_out(abdomen, tissue, level, core, others | deep)
+    for _ in range(_LEVEL_PASSES):
+        level = local_level(abdomen, tissue, result)
+        result = cut_out(abdomen, tissue, level, opened(result, 6.0, abdomen.spacing), others | deep)
+    return result, deep
 
 
 def local_level(abdomen: Abdomen, tissue: Tissue, mask: Mask) -> NDArray[np.float32]:
@@ -162,7 +167,8 @@ def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
             posterior_left = x[i] > 35.0 and y[i] > -45.0
             over_dome = dome is not None and z[i] > dome - 12.0 and x[i] > -50.0
             neck = lumps.neck[i, kept].max() / max(lumps.thickness[i], 1e-6)
-            broad = ratio[i] >= 0.9 and neck >= 0.5 and at_wall[i] / lumps.size(i) >= 0.25
+            wide = neck >= 0.7 and lumps.neck[i, kept].max() >= _WIDE_NECK_MM
+            broad = ratio[i] >= 0.9 and (wide or (neck >= 0.5 and at_wall[i] / lumps.size(i) >= 0.25))
             if (ratio[i] >= 1.8 or broad) and not posterior_left and not over_dome:
                 accepted.append(i)
         if not accepted:

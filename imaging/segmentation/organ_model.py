@@ -168,9 +168,12 @@ def _unlike_muscle(abdomen: Abdomen, tissue: Tissue) -> bool:
     return tissue.mean - abdomen.muscle_hu > max(3.0 * tissue.sd, 20.0)
 
 
-def not_organ(case: Case, abdomen: Abdomen, tissue: Tissue) -> Mask | None:
+def not_organ(case: Case, abdomen: Abdomen, tissue: Tissue, others: tuple[str, ...] = ()) -> Mask | None:
     """(I, J, K) full resolution: bone, other organs, and the wall where muscle looks like the organ."""
     forbidden = case.masks.get("bone")
+    for name in others:
+        if name in case.masks:
+            forbidden = case.masks[name] if forbidden is None else forbidden | case.masks[name]
     if not _unlike_muscle(abdomen, tissue):
         wall = case.pyramid.up_mask(abdomen.wall)
         forbidden = wall if forbidden is None else forbidden | wall

@@ -50,10 +50,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     like = core & (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH)
     pure = largest(opened(like, 4.0, abdomen.spacing))
     coarse = _cut_out(abdomen, tissue, pure if pure.any() else core, others | ~allowed(case, "spleen"))
-    forbidden = not_organ(case, abdomen, tissue)
-    taken = [case.masks[name] for name in ("liver", "kidney_left") if name in case.masks]
-    for mask in taken:
-        forbidden = mask if forbidden is None else forbidden | mask
+    forbidden = not_organ(case, abdomen, tissue, _KNOWN_BEFORE)
     return {"spleen": refined(case, coarse, forbidden=forbidden)}
 
 

@@ -57,5 +57,6 @@ STAGES: tuple[Stage, ...] = (
     Stage("kidneys", "kidneys", ("kidney_left", "kidney_right"), 3.0),
     Stage("liver", "liver", ("liver",), 4.0),
     Stage("spleen", "spleen", ("spleen",), 2.0, feeds=()),
+    Stage("liver tumours", "tumours", ("liver_tumor",), 0.5, feeds=()),
     Stage("liver vessels", "vessels", ("liver_vessels",), 1.5, feeds=()),
 )

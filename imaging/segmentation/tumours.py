@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..progress import Progress
+from .case import Case
 from .continuous_cut import minimum_cut
 from .enclosure import enclosure
-from .morphology import Mask, largest
-from .organ_model import Abdomen, Tissue, edge_capacity, opened
+from .morphology import Mask, distance, largest, without_small
+from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, opened
 from .resample import Box, box_of
 
 _WALL_COUNTS = 0.7
@@ -25,6 +27,36 @@ _PASSES = 2
 """The second pass sees the first one's tumours as liver: deep ones are surrounded by themselves."""
 _SHEET_MM = 3.5
 """Thinner additions at the wall are intercostal muscle or diaphragm."""
+
+_DARKER = 3.0
+"""Spreads below the parenchyma from which tissue is a lesion."""
+_LESION_MM = 3.0
+_LEAST_LESION_ML = 0.4
+
+
+def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
+    """Find dark lesions of the liver, larger than about a centimetre; {} where there is none.
+
+    They are candidates for tumours: cysts, necrosis and focal fat are dark as well.
+    """
+    progress(0.0, "liver tumours")
+    liver = case.coarse_mask("liver")
+    if liver is None or not liver.any():
+        return {}
+    abdomen = abdomen_of(case)
+    inner = distance(liver, abdomen.spacing)
+    values = abdomen.hu[inner > 5.0] if (inner > 5.0).any() else abdomen.hu[liver]
+    middle = float(np.median(values))
+    spread = max(1.4826 * float(np.median(np.abs(values - middle))), 4.0)
+    # partial volume darkens the outer voxel: only what is thicker than that counts
+    dark = (inner > 2.5) & (abdomen.hu < middle - _DARKER * spread)
+    dark = without_small(opened(dark, _LESION_MM, abdomen.spacing), int(_LEAST_LESION_ML / abdomen.voxel_ml) + 1)
+    if not dark.any():
+        return {}
+    level = float(np.median(abdomen.hu[dark]))
+    near = distance(~dark, abdomen.spacing) < 4.0
+    soft = case.pyramid.up(np.where(near, case.coarse.voxels, middle).astype(np.float32))
+    return {"liver_tumor": case.masks["liver"] & (soft < 0.5 * (middle + level)) & case.pyramid.up_mask(near)}
 
 
 def with_enclosed(abdomen: Abdomen, tissue: Tissue, parenchyma: Mask, others: Mask) -> Mask:
