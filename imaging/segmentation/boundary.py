@@ -70,7 +70,8 @@ def _vote(
     width = np.clip(0.5 * contrast, 0.5 * noise, _WIDEST_HU)
     away = hu - inner
     away = np.where(np.sign(away) == np.sign(outer - inner), np.abs(away), np.abs(away) / 1.6)
-    return contrast**2 / (contrast**2 + noise**2), np.clip(1.0 - away / width, -1.5, 1.0)
+    trust = np.asarray(contrast**2 / (contrast**2 + noise**2), dtype=np.float32)
+    return trust, np.clip(1.0 - away / width, -1.5, 1.0).astype(np.float32)
 
 
 def _signed_distance(mask: Mask, spacing: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ def enclosure(
         first = _first_met(kinds, direction, steps)
         for number, share in enumerate(shares, start=1):
             share += first == number
-    return [share / len(directions) for share in shares]
+    return [(share / len(directions)).astype(np.float32) for share in shares]
 
 
 def _first_met(kinds: NDArray[np.int8], direction: tuple[int, ...], steps: int) -> NDArray[np.int8]:
