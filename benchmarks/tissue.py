@@ -73,7 +73,8 @@ def main() -> None:
         return
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {options.element}")
     print(
-        f"{'cells':>5} {'unknowns':>9} {'cold s':>7} {'warm s':>7} {'Newton':>6} {'CG':>5} {'energy J':>12} {'off':>9} {'MiB':>6}"
+        f"{'cells':>5} {'unknowns':>9} {'cold s':>7} {'warm s':>7} {'Newton':>6} "
+        f"{'CG':>5} {'energy J':>12} {'off':>9} {'MiB':>6}"
     )
     for cells in options.cells:
         call = [sys.executable, __file__, "--one", str(cells), "--element", options.element]
