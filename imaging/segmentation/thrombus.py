@@ -26,8 +26,11 @@ _THICK_MM = 4.5
 _DILATED_MM = 26.0
 """Outer diameter from which on an abdominal aorta is called dilated (30 mm: aneurysm)."""
 
-_FILLED = 0.85
-_LENGTH_MM = 12.0
+_FILLED = 0.93
+_LENGTH_MM = 20.0
+_LEAST_ML = 8.0
+"""Less thrombus cannot be told from duodenum or nodes beside a healthy aorta."""
+
 _TOLERANCE_MM = 1.8
 
 
@@ -154,7 +157,8 @@ def _between(lumen: Mask, tissue: Mask, walls: NDArray[np.float64], spacing: NDA
     heights = np.zeros(count + 1)
     for n, piece in enumerate(ndimage.find_objects(labels), start=1):
         heights[n] = (piece[2].stop - piece[2].start) * spacing[2]
-    return (heights >= _LENGTH_MM)[labels]
+    volumes = np.bincount(labels.ravel(), minlength=count + 1) * float(np.prod(spacing)) / 1000.0
+    return ((heights >= _LENGTH_MM) & (volumes >= _LEAST_ML))[labels]
 
 
 def _closest(mask: Mask, case: Case) -> Mask:

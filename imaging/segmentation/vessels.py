@@ -79,8 +79,9 @@ def _excess(
     for _ in range(2):
         level = _local_mean(hu, normal, 12.0 / spacing)
         excess = hu - level
-        values = excess[normal]
-        spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+        # Vessels lie above the level only, so the lower half of the parenchyma tells the spread.
+        below = excess[inside & (excess < 0.0) & (excess > -4.0 * spread)]
+        spread = 1.4826 * float(np.median(-below)) if below.size > 50 else spread
         normal = inside & (np.abs(excess) < 2.0 * spread)
     return excess.astype(np.float32), spread
 
