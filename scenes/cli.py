@@ -185,9 +185,11 @@ def _add_view(commands) -> None:
 
 
 def _view(arguments: argparse.Namespace) -> int:
+    from .progress_bar import progress_bar
     from .viewer import view_result
 
-    return view_result(arguments.result)
+    with progress_bar("stills") as progress:
+        return view_result(arguments.result, progress=progress)
 
 
 def _add_scenes(commands) -> None:
