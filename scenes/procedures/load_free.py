@@ -48,7 +48,7 @@ class Hanging:
     def text(self) -> str:
         """One line for a person."""
         return (
-            f"The scan shows the organ under gravity. A load-free shape was solved for: gravity and the supports bring it "
+            "The scan shows the organ under gravity. A load-free shape was solved for: gravity and the supports bring it "
             f"back to the scanned shape within {self.residual_mm:.2f} mm. Displacements are counted from the scan."
         )
 
@@ -62,7 +62,9 @@ def load_free_shape(
     """Find X so that the body of shape X under gravity has the scanned shape x.
 
     Fixed point X ← X − (x(X) − x), after Sellier (2011), An iterative method for the inverse
-    elasto-static problem, J. Fluids Struct. 27, 1461-1470.
+    elasto-static problem, J. Fluids Struct. 27, 1461-1470, accelerated after Anderson (1965),
+    Iterative procedures for nonlinear integral equations, J. ACM 12, 547-560. Every gravity
+    solve starts from the last one's displacement.
 
     Args:
         problem_at: the problem with gravity and supports on a load-free shape (N, 3) mm.
@@ -71,21 +73,42 @@ def load_free_shape(
     Raises:
         SolverError: it does not settle; supports are too soft for the weight.
     """
-    shape, best = scanned.copy(), np.inf
+    shape, state = scanned.copy(), None
+    history = Anderson(depth=4)
+    residual = np.inf
     for number in range(1, MAX_ROUNDS + 1):
         inner = part(progress, (number - 1) / MAX_ROUNDS, number / MAX_ROUNDS)
         problem = problem_at(shape)
-        state = solve_steps(problem, options, inner, fractions=[1.0]).final
+        state = solve_steps(problem, options, inner, fractions=[1.0], start=state).final
         off = shape + np.asarray(state.displacement)[: len(scanned)] * MM_PER_M - scanned
         residual = float(np.linalg.norm(off, axis=1).max())
         if residual <= TOLERANCE_MM:
             progress(1.0, "load-free shape found")
             return Hanging(problem, state, shape - scanned, residual, number)
-        if residual > 2 * best:
-            break
-        best, shape = min(best, residual), shape - off
+        shape = history.next(shape, -off)
     raise SolverError(
-        f"the load-free shape does not settle (still {best:.1f} mm off)",
+        f"the load-free shape does not settle ({residual:.1f} mm off after {MAX_ROUNDS} rounds)",
         where="gravity",
         advice="Stiffen the supports: the organ hangs too far on them",
     )
+
+
+class Anderson:
+    """Anderson mixing of a fixed-point iteration x ← x + f(x)."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.points: list[NDArray[np.float64]] = []
+        self.steps: list[NDArray[np.float64]] = []
+
+    def next(self, point: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The next point, of the same shape."""
+        self.points = [*self.points, point.ravel()][-self.depth - 1 :]
+        self.steps = [*self.steps, step.ravel()][-self.depth - 1 :]
+        if len(self.points) == 1:
+            return point + step
+        # Least squares over the differences of the last steps: the combination that leaves the smallest step.
+        steps = np.diff(np.array(self.steps), axis=0).T
+        points = np.diff(np.array(self.points), axis=0).T
+        share, *_ = np.linalg.lstsq(steps, self.steps[-1], rcond=1e-10)
+        return (self.points[-1] + self.steps[-1] - (points + steps) @ share).reshape(point.shape)
