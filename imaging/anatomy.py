@@ -43,7 +43,11 @@ _TABLE = (
     Segment("liver_tumor", 11, "126851005", "Neoplasm of liver", (0.95, 0.80, 0.30), ("liver",)),
     Segment("liver_vessels", 12, "110806002", "Vessels of liver", (0.30, 0.35, 0.75), ("liver",)),
     Segment(
-        "portal_vein_intrahepatic", 13, "32764006", "Portal vein inside the liver", (0.25, 0.40, 0.85),
+        "portal_vein_intrahepatic",
+        13,
+        "32764006",
+        "Portal vein inside the liver",
+        (0.25, 0.40, 0.85),
         ("liver", "liver_vessels", "portal_vein"),
     ),
     Segment("hepatic_vein", 14, "8993003", "Hepatic vein", (0.20, 0.25, 0.60), ("liver", "liver_vessels")),

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ..imaging.errors import NOT_A_MEDICAL_DEVICE, PreopError
+from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from ..imaging.progress import Progress, part, silent
 from .atomic import MARK, atomic_folder, require_free
 

@@ -48,8 +48,8 @@ class Hanging:
     def text(self) -> str:
         """One line for a person."""
         return (
-            "The scan shows the organ under gravity. A load-free shape was solved for: gravity and the supports bring it "
-            f"back to the scanned shape within {self.residual_mm:.2f} mm. Displacements are counted from the scan."
+            "The scan shows the organ under gravity. A load-free shape was solved for: gravity and the supports bring "
+            f"it back to the scanned shape within {self.residual_mm:.2f} mm. Displacements are counted from the scan."
         )
 
 
