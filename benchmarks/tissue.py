@@ -36,7 +36,7 @@ def case(cells: int, element: str, linear_solver: str) -> dict:
     from preop.engine.tissue.static import solve
     from preop.engine.tissue.supports import Fixed
 
-    mesh = bodies.box((cells,) * 3)
+    mesh = bodies.box((cells, cells, cells))
 
     def once():
         start = time.perf_counter()
