@@ -14,7 +14,7 @@ from .extrusion import Plane
 from .mesh import TetMesh
 from .regions import RegionLattice
 from .sets import boundary_facets
-from .voxels import bounding_box
+from .voxels import bounding_box, distance_inside
 
 
 def crop_labels(labels: LabelMap, roi_mm: tuple[Sequence[float], Sequence[float]] | None) -> LabelMap:
@@ -54,17 +54,33 @@ def trim_to_open(labels: LabelMap, trim_mm: float) -> LabelMap:
     return _cut(labels, start, stop)
 
 
-def near_along_slices(labels: LabelMap, margin_mm: float, name: str = "aortic_thrombus") -> LabelMap:
-    """The slices within a margin of a segment; all where it is absent."""
-    mask = labels.only(name)
-    if not mask.any():
-        return labels
+def near_along_slices(
+    labels: LabelMap, margin_mm: float, name: str = "aortic_thrombus", *, beside_widest_mm: float = 60.0
+) -> LabelMap:
+    """The slices within a margin of a segment; where it is absent, those beside the vessel's widest place."""
     axis = _slice_axis(labels.grid)
-    margin = int(np.ceil(margin_mm / labels.grid.spacing[axis]))
-    box = bounding_box(mask)[axis]
+    mask = labels.only(name)
+    if mask.any():
+        box = bounding_box(mask)[axis]
+        low, high, reach = box.start, box.stop, margin_mm
+    elif (labels.labels > 0).any():
+        low = _widest_slice(labels.labels > 0, labels.grid, axis)
+        high, reach = low + 1, beside_widest_mm
+    else:
+        return labels
+    margin = int(np.ceil(reach / labels.grid.spacing[axis]))
     start, stop = np.zeros(3, dtype=int), np.array(labels.grid.shape)
-    start[axis], stop[axis] = max(box.start - margin, 0), min(box.stop + margin, stop[axis])
+    start[axis], stop[axis] = max(low - margin, 0), min(high + margin, stop[axis])
     return _cut(labels, start, stop)
+
+
+def _widest_slice(mask: NDArray[np.bool_], grid: Grid, axis: int) -> int:
+    """The slice of the centre of the largest sphere inside a mask; beyond the border the vessel goes on."""
+    box = bounding_box(mask)
+    ends = [(1, 1) if a != axis else (0, 0) for a in range(3)]
+    inside = np.pad(mask[box], ends)
+    distance = distance_inside(inside, grid.spacing)
+    return int(np.unravel_index(np.argmax(distance), distance.shape)[axis]) + box[axis].start
 
 
 def _slice_axis(grid: Grid) -> int:

@@ -15,9 +15,8 @@ from .smoothing import umbrella
 THINNEST = 0.3
 """Share of the asked thickness below which a wall is refused rather than thinned further."""
 
-
 LEAST_VOLUME = 0.1
-"""Least volume of a wall element as a share of that in a straight prism of full thickness."""
+"""Least volume of a wall element as a share of that in a straight prism of its thickness."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,8 @@ def grow(
     thickness_mm: float,
     layers: int,
     ends: Sequence[tuple[Plane, NDArray[np.integer]]] | None = None,
-    rounds: int = 8,
+    rounds: int = 12,
+    thinnest: float = THINNEST,
 ) -> Layers:
     """Grow `layers` prism layers outward and cut each prism into three tetrahedra.
 
@@ -93,6 +93,7 @@ def grow(
         layers: of elements.
         ends: planes and the nodes in them: these grow within their plane.
         rounds: most repairs.
+        thinnest: share of the thickness below which the repair is given up.
 
     Raises:
         GrowthError: the wall cannot be grown without inversion.
@@ -113,14 +114,12 @@ def grow(
     stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
     bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
     for _ in range(rounds):
-        if not bad.any() or share.min() < THINNEST:
+        if not bad.any() or share.min() < thinnest:
             break
         share[bad] *= 0.85
         # a direction that lies in a facet never grows out of it, however short: lean on the neighbours'
-        turned = direction + mean @ direction
-        for plane, within in flat:
-            turned[within] -= np.outer(turned[within] @ plane.normal, plane.normal)
-        direction[bad] = _unit(turned)[bad] * np.linalg.norm(direction[bad], axis=1, keepdims=True)
+        leaning = _seeing(_unit(direction + mean @ direction), base, local, flat)
+        direction[bad] = leaning[bad] * np.linalg.norm(direction[bad], axis=1, keepdims=True)
         share = np.minimum(share, 0.5 * (share + mean @ share))
         stack = _stack(base, direction * (share * thickness_mm)[:, None], layers)
         bad = _bad_nodes(stack, prisms, local, len(nodes), thickness_mm)
@@ -129,11 +128,44 @@ def grow(
     return _layers(points, nodes, stack, prisms, local, layers, share * thickness_mm)
 
 
+def _facing(base: NDArray, triangles: NDArray) -> NDArray[np.float64]:
+    """(F, 3) unit normals of the triangles."""
+    corner = base[triangles]
+    return _unit(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]))
+
+
+def _seeing(
+    direction: NDArray[np.float64], base: NDArray, triangles: NDArray, flat: list, least: float = 0.35, rounds: int = 30
+) -> NDArray[np.float64]:
+    """Unit directions turned until each looks out of all facets around its node (as far as there is such a one).
+
+    A wall can be grown from a node, thin enough, if and only if its direction has a positive part along the normal
+    of every facet there; a mean of normals need not have in a crease. Each round turns toward the facet seen least.
+    """
+    facing = _facing(base, triangles)
+    node, face = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
+    order = np.argsort(node, kind="stable")
+    node, face = node[order], face[order]
+    first = np.searchsorted(node, np.arange(len(base)))
+    seen = direction.copy()
+    for _ in range(rounds):
+        cosine = np.einsum("ij,ij->i", seen[node], facing[face])
+        worst = np.minimum.reduceat(cosine, first)
+        blind = np.flatnonzero(worst < least)
+        if not blind.size:
+            break
+        which = np.zeros(len(base), dtype=np.int64)
+        hit = np.flatnonzero(cosine == worst[node])
+        which[node[hit]] = face[hit]
+        seen[blind] = _unit(seen[blind] + 0.3 * facing[which[blind]])
+        for plane, within in flat:
+            seen[within] = _unit(seen[within] - np.outer(seen[within] @ plane.normal, plane.normal))
+    return seen
+
+
 def _directions(base: NDArray, triangles: NDArray, flat: list) -> NDArray[np.float64]:
     """(n, 3) steps for unit thickness."""
-    corner = base[triangles]
-    facing = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-300)
+    corner, facing = base[triangles], _facing(base, triangles)
     normal = _angle_weighted(corner, facing, triangles, len(base))
     mean = umbrella(triangles, len(base))
     for _ in range(2):
@@ -141,6 +173,7 @@ def _directions(base: NDArray, triangles: NDArray, flat: list) -> NDArray[np.flo
         for plane, held in flat:
             tangent = normal[held] - np.outer(normal[held] @ plane.normal, plane.normal)
             normal[held] = _unit(tangent)
+    normal = _seeing(normal, base, triangles, flat)
     cosine = np.einsum("fci,fi->fc", normal[triangles], facing)
     total = np.bincount(triangles.ravel(), cosine.ravel(), minlength=len(base))
     average = total / np.maximum(np.bincount(triangles.ravel(), minlength=len(base)), 1)
@@ -195,7 +228,9 @@ def _bad_nodes(stack: NDArray, prisms: NDArray, triangles: NDArray, count: int, 
     base = stack[triangles]
     area = np.linalg.norm(np.cross(base[:, 1] - base[:, 0], base[:, 2] - base[:, 0]), axis=1)
     levels = len(prisms) // len(triangles) // 3
-    straight = np.tile(area * thickness / levels, 3 * levels)
+    # of a prism as high as this one is meant to be: a wall thinned on purpose is not flat for it
+    height = np.linalg.norm(stack[-count:] - stack[:count], axis=1)[triangles].min(axis=1)
+    straight = np.tile(area * np.minimum(height, thickness) / levels, 3 * levels)
     bad = np.zeros(count, dtype=bool)
     bad[np.unique(prisms[six < LEAST_VOLUME * straight] % count)] = True
     return bad | _overlapping(stack, triangles, count, thickness)

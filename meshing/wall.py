@@ -20,13 +20,13 @@ from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import LabelMap
 from .ends import crop_labels, near_along_slices, open_planes, split_ends, trim_to_open
-from .extrusion import GrowthError, Layers, Plane, grow
+from .extrusion import Plane, grow
+from .fairing import grow_faired, rounded
 from .interfaces import smooth_interfaces
 from .mesh import SurfaceMesh, TetMesh
 from .regions import region_lattice
 from .sets import boundary_facets, facet_normals, with_region_sets
 from .sizing import coarse_away
-from .smoothing import LAMBDA, MU, umbrella
 from .tetrahedra import assemble
 from .tetwild import fill
 from .voxels import large_pieces
@@ -34,6 +34,8 @@ from .voxels import large_pieces
 WALL = "aortic_wall"
 _LATTICE_PER_EDGE = 0.5
 _EPSILON_PER_EDGE = 0.08
+CLOSING = 1.25
+"""Radius, in wall thicknesses, below which a concave crease of the outside is filled: in it a wall would fold."""
 
 
 def wall_mesh(
@@ -97,8 +99,8 @@ def vessel_wall(
         thickness_mm: of the wall.
         layers: of elements through the wall.
         edge_length_mm: of the elements along the wall.
-        roi_mm: corners (low, high) of an LPS box; None for the whole vessel, or for what lies within
-            `margin_mm` of the thrombus along the slices. Where the vessel leaves it, it ends open.
+        roi_mm: corners (low, high) of an LPS box; None for what lies within `margin_mm` of the thrombus along the
+            slices, or without thrombus beside the vessel's widest place. Where the vessel leaves it, it ends open.
         least_radius_mm: thinner branches are left out, as their wall would be solid; None: the edge length.
         margin_mm: see `roi_mm`.
         trim_mm: taken off at an end that lies inside the scan along the slices, so that it is open and not a dome.
@@ -125,6 +127,7 @@ def vessel_wall(
     if not planes:
         raise MeshError("the vessel has no open end", where="vessel wall",
                         advice="Give a region of interest that cuts it")  # fmt: skip
+    lattice = rounded(lattice, CLOSING * thickness_mm, faces)
     surface = smooth_interfaces(lattice, open_faces=faces)
     kept = (lattice.labels == SEGMENTS["aortic_thrombus"].label) | _skin(lattice.labels > 0)
     points, tetrahedra = fill(
@@ -204,8 +207,8 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     side = facets[~_cap_facets(filled.points, facets, planes, reach)]
     _require_manifold(filled.points, side)
     held = [(plane, np.flatnonzero(np.abs(plane.heights(filled.points)) < reach)) for plane in planes]
-    filled, wall = _grown(filled, side, held, thickness_mm, layers)
     solid = filled.region == SEGMENTS["aortic_thrombus"].label
+    wall = grow_faired(filled.points, side, filled.tetrahedra[solid], held, thickness_mm=thickness_mm, layers=layers)
     tetrahedra = np.concatenate([wall.tetrahedra, filled.tetrahedra[solid]])
     region = np.r_[np.full(len(wall.tetrahedra), SEGMENTS[WALL].label), filled.region[solid]].astype(np.int32)
     names = {SEGMENTS[WALL].label: WALL} | (
@@ -214,52 +217,6 @@ def _with_wall(filled: TetMesh, planes: Sequence[Plane], thickness_mm: float, la
     sets = {"lumen": _lumen_facets(filled, solid, side), "outer": wall.outer}
     mesh = _compact(wall.points, tetrahedra, region, names, sets)
     return replace(with_region_sets(mesh), node_sets=split_ends(mesh, planes))
-
-
-def _grown(
-    filled: TetMesh, side: NDArray[np.int32], held: Sequence[tuple[Plane, NDArray[np.integer]]],
-    thickness_mm: float, layers: int, tries: int = 12,
-) -> tuple[TetMesh, Layers]:  # fmt: skip
-    """Grow the wall; where it turns over, in a pit or a crease, even the surface out there and try again."""
-    ends = np.unique(np.concatenate([nodes for _, nodes in held]))
-    mean = umbrella(side, len(filled.points))
-    everywhere = np.setdiff1d(np.unique(side), ends)
-    filled = _relaxed(filled, mean, everywhere, (LAMBDA, MU) * 6)
-    for _ in range(tries):
-        try:
-            return filled, grow(filled.points, side, thickness_mm=thickness_mm, layers=layers, ends=held)
-        except GrowthError as error:
-            around = np.zeros(len(filled.points), dtype=bool)
-            around[error.nodes] = True
-            for _ in range(2):
-                around[side[around[side].any(axis=1)]] = True
-            filled = _relaxed(filled, mean, np.setdiff1d(np.flatnonzero(around), ends), (0.5,) * 4)
-    return filled, grow(filled.points, side, thickness_mm=thickness_mm, layers=layers, ends=held)
-
-
-def _relaxed(filled: TetMesh, mean, nodes: NDArray[np.integer], factors: Sequence[float]) -> TetMesh:
-    """Side nodes moved toward (or from) their neighbours' mean by each factor, volumes kept positive.
-
-    What fTetWild's envelope leaves as pits and bumps, a thin wall would carry as bending that no vessel has.
-    """
-    points, least = filled.points, 0.2 * filled.volumes
-    for factor in factors:
-        moved = points.copy()
-        moved[nodes] += factor * ((mean @ points)[nodes] - points[nodes])
-        for _ in range(20):
-            bad = _too_flat(moved, filled.tetrahedra, least)
-            if not bad.size:
-                points = moved
-                break
-            moved[bad] = points[bad]
-    return replace(filled, points=points)
-
-
-def _too_flat(points: NDArray[np.float64], tetrahedra: NDArray[np.int32], least: NDArray) -> NDArray[np.int32]:
-    """Nodes of elements with less than their least volume."""
-    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
-    volume = np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
-    return np.unique(tetrahedra[volume < least])
 
 
 def _lumen_facets(filled: TetMesh, solid: NDArray[np.bool_], side: NDArray[np.int32]) -> NDArray[np.int32]:
