@@ -6,7 +6,7 @@
    that spleen, heart, pancreas and stomach of the same HU stay out.
 3. Parenchyma: minimum cut with the tissue's likelihood.
 4. What it encloses: tumours, also those at its border, and vessels (`tumours`).
-5. Its border in the full-resolution scan (`boundary`).
+5. Its border in the full-resolution scan (`boundary`), without knobs and stalks (`tidy`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .organ_model import (
 )
 from .resample import box_of
 from .seeded import allowed, seed_region
+from .tidy import without_knobs
 from .tumours import with_enclosed
 
 _WIDTH = 2.5
@@ -46,6 +47,10 @@ _WIDE_NECK_MM = 16.0
 """Nothing but its own lobes joins a liver over a passage of this radius."""
 _TAIL_MM = 11.0
 """Radius of a wide caval vein."""
+_KNOB_MM = 6.0
+"""What hangs on by less than twice this is stomach wall, portal trunk or muscle between ribs, not liver ..."""
+_EDGE_MM = 2.0
+"""... but for the sharp edges of the lobes, which keep this much beyond the ball that fits into them."""
 
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
@@ -53,11 +58,11 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     progress(0.0, "liver: tissue")
     abdomen = abdomen_of(case)
     others = other_organs(case) | ~allowed(case, "liver")
-    found = liver_tissue(case, abdomen, others)
-    if found is None:
+    best = liver_tissue(case, abdomen, others)
+    if best is None:
         case.remarks.append("no liver was found: no large homogeneous tissue right of the spine")
         return {}
-    tissue, core = found
+    tissue, core = best
     progress(0.3, "liver: parenchyma")
     parenchyma, rejected = parenchyma_of(case, abdomen, tissue, core, others)
     progress(0.5, "liver: tumours and vessels")
@@ -67,7 +72,9 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
     whole = without_tails(case, abdomen, whole)
     progress(0.7, "liver: border")
-    return {"liver": refined(case, whole, forbidden=not_organ(case, abdomen, tissue, _KNOWN_BEFORE))}
+    found = refined(case, whole, forbidden=not_organ(case, abdomen, tissue, _KNOWN_BEFORE))
+    progress(0.9, "liver: knobs")
+    return {"liver": without_knobs(found, case.grid.spacing, radius_mm=_KNOB_MM, give_back_mm=_EDGE_MM)}
 
 
 def other_organs(case: Case) -> Mask:

@@ -100,6 +100,8 @@ class Retraction(Procedure):
                 session.labels,
                 {name: region.labels for name, region in regions.items()},
                 target_tetrahedra=options.tetrahedra,
+                # One more round of meshing costs more than a third of elements more or less.
+                tolerance=0.35,
                 progress=progress,
             )
         mesh, held = _with_sets(options, mesh, session)
