@@ -1,7 +1,7 @@
 """Dice and 95 % Hausdorff distance of the built-in segmenter on phantoms and on scans with a truth.
 
 python benchmarks/segmentation_accuracy.py                      # phantoms of 128³ voxels
-python benchmarks/segmentation_accuracy.py --size 256 --scan SCAN --truth LABELS --write benchmarks/results/segmentation.md
+python benchmarks/segmentation_accuracy.py --size 256 --scan SCAN --truth LABELS --write TABLE.md
 
 Prints, and with `--write` also writes, a table with the machine. The time is the CPU's, since others may work beside.
 """
