@@ -24,6 +24,10 @@ LOAD_FREE_NOTE = (
     "thickness everywhere: displacements are too large rather than too small, stresses are those of the scanned shape."
 )
 NO_THROMBUS_NOTE = "The scan shows no thrombus: the pressure acts on the wall alone."
+STRETCH_NOTE = (
+    "Without thrombus, computed is the stretch of 60 mm above and below the vessel's widest place; "
+    "`box_mm` chooses another."
+)
 
 
 MMHG = 133.322387415
@@ -75,6 +79,9 @@ class VesselWall(Procedure):
             problem = _problem(options, mesh, session)
             solution = solve_steps(problem, session.scene.solver, progress)
         with session.stage("measurements"):
+            notes = [NO_PREDICTOR_NOTE, LOAD_FREE_NOTE]
+            if not thrombus:
+                notes += [NO_THROMBUS_NOTE] + ([STRETCH_NOTE] if options.box_mm is None else [])
             return Outcome(
                 mesh=mesh,
                 steps=field_steps(problem.model, solution),
@@ -82,7 +89,7 @@ class VesselWall(Procedure):
                 curves=wall_curves(mesh, problem.model, solution, options, session.scene.patient.systolic_mmHg),
                 solver=solver_report(solution),
                 node_sets={name: nodes for name, nodes in mesh.node_sets.items() if name.startswith("end_")},
-                notes=(NO_PREDICTOR_NOTE, LOAD_FREE_NOTE, *(() if thrombus else (NO_THROMBUS_NOTE,))),
+                notes=tuple(notes),
             )
 
 
