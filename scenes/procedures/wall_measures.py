@@ -209,9 +209,12 @@ def _thrombus_numbers(mesh, stress, counted, labels: LabelMap, options: VesselWa
 
 
 def largest_inscribed(mask: NDArray[np.bool_], labels: LabelMap) -> tuple[float, NDArray[np.float64]]:
-    """Diameter (mm) and centre (LPS mm) of the largest sphere inside a mask."""
+    """Diameter (mm) and centre (LPS mm) of the largest sphere inside a mask, its closed holes filled.
+
+    A voxel between lumen and thrombus that carries neither label would else halve the sac.
+    """
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    inside = np.pad(mask[box], 1)
+    inside = np.pad(np.asarray(ndimage.binary_fill_holes(mask[box])), 1)
     distance = ndimage.distance_transform_edt(inside, sampling=labels.grid.spacing)
     index = np.array(np.unravel_index(np.argmax(distance), distance.shape)) - 1 + [s.start for s in box]
     # The distance is to the nearest outside voxel's centre; the border lies half a voxel before it.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from analytic_solids import centres, grid_of, sphere
 from scipy import ndimage
 
-from preop.imaging.anatomy import SEGMENTS
+from preop.imaging.anatomy import BY_LABEL, SEGMENTS
 from preop.imaging.phantom import PhantomParameters, make_phantom
 from preop.imaging.volume import LabelMap
 from preop.meshing.extrusion import grow
 from preop.meshing.fairing import rounded
 from preop.meshing.regions import RegionLattice
 from preop.meshing.wall import vessel_wall
-from preop.scenes.procedures.wall_measures import wall_thickness
+from preop.scenes.procedures.wall_measures import largest_inscribed, wall_thickness
 
 LUMEN, CLOT = SEGMENTS["aorta"].label, SEGMENTS["aortic_thrombus"].label
 
@@ -82,3 +83,12 @@ def test_a_crease_without_a_mean_direction_is_grown_from():
                        np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 0]))  # fmt: skip
     assert volume.min() > 0
     assert wall.thickness.min() > 0.1
+
+
+def test_an_unlabelled_voxel_inside_does_not_shrink_the_sac():
+    grid = grid_of((1, 1, 1), (41, 41, 41))
+    ball = sphere(16)(centres(grid)) < 0
+    labels = LabelMap(np.where(ball, LUMEN, 0).astype(np.uint16), grid, BY_LABEL)
+    holed = ball.copy()
+    holed[20, 20, 20] = False
+    assert largest_inscribed(holed, labels)[0] == pytest.approx(32, abs=1.5)
