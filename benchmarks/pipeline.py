@@ -45,7 +45,7 @@ def run(scene: str, scan: Path | None, out: Path) -> list[tuple[str, str, str, f
     command += ["--dicom", str(scan)] if scan else []
     patient = scan.name if scan else "phantom"
     start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     seconds = time.perf_counter() - start
     if done.returncode not in (0, 1):
         return [(scene, patient, f"failed: {done.stderr.strip().splitlines()[-1]}", seconds, float("nan"))]
@@ -65,7 +65,7 @@ def table(rows: list[tuple[str, str, str, float, float]]) -> str:
 
 
 def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor()

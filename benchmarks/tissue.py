@@ -83,7 +83,7 @@ def main() -> None:
     for cells in options.cells:
         call = [sys.executable, __file__, "--one", str(cells), "--element", options.element]
         call += ["--linear-solver", options.linear_solver]
-        row = json.loads(subprocess.run(call, capture_output=True, text=True, check=True, env=one_thread).stdout)
+        row = json.loads(subprocess.run(call, capture_output=True, encoding="utf-8", check=True, env=one_thread).stdout)
         known = options.element == "T4" and cells in REFERENCE
         off = f"{row['energy_J'] - REFERENCE[cells]:+.1e}" if known else "-"
         print(

@@ -235,7 +235,7 @@ def _sidecar(file: Path) -> Path | None:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SegmentationError(
             f"is no readable JSON ({error})", where=str(file), advice="Correct or remove it"

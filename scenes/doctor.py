@@ -82,7 +82,7 @@ def jax_report() -> dict[str, Any]:
     """JAX's versions, backend and devices, or `error` with one line."""
     command = [sys.executable, "-m", "preop.engine.device_probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_JAX_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_JAX_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return {"error": f"JAX did not start within {_JAX_SECONDS} s"}
     if done.returncode == 0:

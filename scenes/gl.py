@@ -152,7 +152,7 @@ def gl_report() -> GLReport:
     """Render one small picture in a process of its own, so that a driver that crashes does no harm here."""
     command = [sys.executable, "-m", "preop.scenes.gl_probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return GLReport(error=f"rendering did not end within {_PROBE_SECONDS} s")
     if done.returncode == 0:

@@ -22,7 +22,7 @@ class PeakMemory:
 
     def __enter__(self) -> PeakMemory:
         with contextlib.suppress(OSError):
-            _CLEAR.write_text("5")
+            _CLEAR.write_text("5", encoding="utf-8")
         self._child_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         return self
 
@@ -33,7 +33,7 @@ class PeakMemory:
 
 def _high_water_kib() -> int:
     try:
-        for line in _STATUS.read_text().splitlines():
+        for line in _STATUS.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1])
     except OSError:

@@ -72,7 +72,7 @@ def _install(lacking: list[system.SystemLibrary]) -> None:
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for step in system.install_steps(lacking, manager):
         done = subprocess.run(
-            [*privilege, *step], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            [*privilege, *step], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False
         )
         if done.returncode != 0:
             told = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
@@ -86,7 +86,9 @@ def _check_wheels() -> int:
         if find_spec(wheel.partition(".")[0]) is None:
             # Left out on this Python by its marker in pyproject.toml; `pip check` has seen to the rest.
             continue
-        done = subprocess.run([sys.executable, "-c", f"import {wheel}"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", f"import {wheel}"], capture_output=True, encoding="utf-8", check=False
+        )
         if done.returncode == 0:
             continue
         failed = 1

@@ -116,7 +116,7 @@ def _ask_in_a_process() -> dict:
     """The fields that only the runtime itself can fill."""
     command = [sys.executable, "-m", __name__]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return {"loader": True, "reason": f"the runtime did not answer within {_SECONDS} s"}
     if done.returncode == 0:

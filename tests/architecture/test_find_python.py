@@ -26,7 +26,9 @@ def find(folder: Path, pythons: dict[str, str], wanted: str = "") -> subprocess.
         (folder / name).write_text(f"#!{SHELL}\n{body}\n", encoding="utf-8")
         (folder / name).chmod(0o755)
     environment = {"PATH": str(folder)} | ({"PYTHON": wanted} if wanted else {})
-    return subprocess.run([str(SHELL), str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [str(SHELL), str(SCRIPT)], env=environment, capture_output=True, encoding="utf-8", check=False
+    )
 
 
 def test_newest_whole_one_is_taken(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ ENGINE_NEEDS = {"jax", "jaxlib", "equinox", "jaxtyping", "wadler_lindig", "numpy
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh process, away from the repository's root."""
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=Path(sys.executable).parent, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=Path(sys.executable).parent, capture_output=True, encoding="utf-8", check=False)
 
 
 def loaded_by(module: str) -> set[str]:

@@ -80,13 +80,13 @@ def test_dciodvfy_finds_no_fault(tmp_path, phantom, phase):
         pytest.skip("dciodvfy is not installed (Debian package dicom3tools)")
     files = write_ct_series(phantom.volume, tmp_path / "ct", phase=phase)
     for file in (files[0], files[-1]):
-        said = subprocess.run(["dciodvfy", "-new", file], capture_output=True, text=True, check=False)
+        said = subprocess.run(["dciodvfy", "-new", file], capture_output=True, encoding="utf-8", check=False)
         text = said.stdout + said.stderr
         assert "CTImage" in text
         assert "Error" not in text
         assert "Warning" not in text
     if shutil.which("dcentvfy"):
-        said = subprocess.run(["dcentvfy", *files], capture_output=True, text=True, check=False)
+        said = subprocess.run(["dcentvfy", *files], capture_output=True, encoding="utf-8", check=False)
         assert "Error" not in said.stdout + said.stderr
 
 
@@ -100,7 +100,7 @@ def test_dicom_validator_finds_no_fault(tmp_path, phantom):
     said = subprocess.run(
         [sys.executable, "-m", "dicom_validator.validate_iods", "-e", "local", file],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert said.returncode == 0, said.stdout + said.stderr

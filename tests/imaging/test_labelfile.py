@@ -56,7 +56,7 @@ def test_round_trip(tmp_path, suffix, turned):
     again.grid.require_same(written.grid, tolerance_mm=1e-4)
     assert again.names == ("liver", "liver_tumor", "kidney_left")
     assert again.segments[SEGMENTS["liver"].label] == SEGMENTS["liver"]
-    table = json.loads((tmp_path / "labels.json").read_text())["labels"]["10"]
+    table = json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))["labels"]["10"]
     assert (table["name"], table["snomed_ct"]) == ("liver", "10200004")
     assert len(list(tmp_path.iterdir())) == 2
 

@@ -115,7 +115,7 @@ def test_listing_segmenters_imports_no_heavy_library():
         "import sys; from preop.imaging.segmentation.registry import segmenters; assert 'classical' in segmenters();"
         "print([m for m in ('SimpleITK', 'skimage', 'scipy.ndimage', 'vtk', 'jax') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
 

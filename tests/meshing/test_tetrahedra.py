@@ -129,7 +129,7 @@ def _children() -> list[int]:
     path = Path("/proc/self/task")
     if not path.exists():
         pytest.skip("the list of child processes is read from /proc")
-    return [int(pid) for task in path.iterdir() for pid in (task / "children").read_text().split()]
+    return [int(pid) for task in path.iterdir() for pid in (task / "children").read_text(encoding="utf-8").split()]
 
 
 def test_failure_of_the_mesher_is_one_line():

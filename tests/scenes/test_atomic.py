@@ -22,7 +22,7 @@ def test_a_new_folder_and_its_parents_appear_at_the_end(tmp_path):
     with atomic_folder(target) as folder:
         (folder / "x").write_text("1")
         assert not target.exists()
-    assert (target / "x").read_text() == "1"
+    assert (target / "x").read_text(encoding="utf-8") == "1"
     assert os.listdir(tmp_path / "a") == ["b"]
 
 
@@ -45,10 +45,10 @@ def test_an_earlier_result_survives_a_failed_overwrite(tmp_path):
         (folder / MARK).write_text("old")
     with pytest.raises(RuntimeError):
         write_and_fail(target, RuntimeError(), overwrite=True)
-    assert (target / MARK).read_text() == "old"
+    assert (target / MARK).read_text(encoding="utf-8") == "old"
     with atomic_folder(target, overwrite=True) as folder:
         (folder / MARK).write_text("new")
-    assert (target / MARK).read_text() == "new"
+    assert (target / MARK).read_text(encoding="utf-8") == "new"
     assert os.listdir(tmp_path) == ["out"]
 
 

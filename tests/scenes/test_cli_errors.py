@@ -22,7 +22,7 @@ TINY = (24, 20, 12)
 
 def preop(*arguments, cwd, **options):
     command = [sys.executable, "-m", "preop.scenes.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options)
+    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=300, check=False, **options)
 
 
 def assert_one_line(done, *words, code=2):
@@ -154,13 +154,13 @@ def test_a_folder_that_is_not_ours(tmp_path):
     (tmp_path / "out" / "mine.txt").write_text("x")
     done = preop("phantom", "--out", tmp_path / "out", "--overwrite", cwd=tmp_path)
     assert_one_line(done, "did not write")
-    assert (tmp_path / "out" / "mine.txt").read_text() == "x"
+    assert (tmp_path / "out" / "mine.txt").read_text(encoding="utf-8") == "x"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_leaves_nothing(tmp_path, sent):
     command = [sys.executable, "-m", "preop.scenes.cli", "run", "liver-retraction", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, encoding="utf-8")
     assert process.stderr is not None
     # Wait for the first stage to speak, so that the signal meets work in progress.
     first = process.stderr.readline()

@@ -119,7 +119,7 @@ def test_jax_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_command_gives_json_alone() -> None:
     """Nothing else may stand on stdout, or a script cannot read it."""
     command = [sys.executable, "-m", "preop.scenes.cli", "doctor", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     found = json.loads(done.stdout)
     assert done.returncode == (1 if found["problems"] else 0)
     assert done.stderr == ""

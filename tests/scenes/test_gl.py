@@ -41,7 +41,7 @@ def environment(**changes: str | None) -> dict[str, str]:
 )
 def test_renders_without_a_word(off_screen: str, changes: dict[str, str | None]) -> None:
     command = [sys.executable, "-W", "error", "-c", RENDER]
-    done = subprocess.run(command, env=environment(**changes), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(**changes), capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 

@@ -161,7 +161,7 @@ def test_no_answer_is_told_as_one(folder):
 def test_optional_parts_may_be_missing(tmp_path):
     data = numbers()
     (tmp_path / "result.json").write_text(json.dumps({key: data[key] for key in ("scene", "numbers", "status")}))
-    assert "12\u202f345" in Page(write_report(tmp_path).read_text()).text
+    assert "12\u202f345" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
 
 
 def test_report_of_no_result(tmp_path):

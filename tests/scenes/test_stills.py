@@ -119,7 +119,7 @@ def test_standard_set_from_the_folder_alone(result):
             assert image.size == SMALL.size
             assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 50, picture.key
         assert picture.caption.endswith(".")
-    listed = json.loads((result.path / "stills" / "captions.json").read_text())
+    listed = json.loads((result.path / "stills" / "captions.json").read_text(encoding="utf-8"))
     assert [one["key"] for one in listed] == keys
     assert ResultFolder.open(result.path).pictures == tuple(made)
 

@@ -162,7 +162,7 @@ def test_qt_window_under_a_virtual_display(folder, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
     shot = tmp_path / "window.png"
     command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", sys.executable, "-c", _SCRIPT, str(folder), str(shot)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=240, check=False)
     if "LACK" in done.stdout:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stderr[-2000:]

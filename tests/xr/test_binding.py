@@ -21,7 +21,7 @@ needs_openxr = pytest.mark.skipif(
 def run_at_root(code: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run code with the repository's root as the working directory; `-c` puts that first on sys.path."""
     command = [sys.executable, *options, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_plain_import_finds_our_folder_at_the_root() -> None:
@@ -56,7 +56,7 @@ def test_binding_loads_pyopenxr_under_pytest_at_the_root(tmp_path: Path) -> None
     test = tmp_path / "test_inner_binding.py"
     test.write_text("def test_inner():\n" + "".join(f"    {line}\n" for line in LOAD.strip().splitlines()), "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
 
