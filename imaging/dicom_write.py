@@ -78,7 +78,7 @@ def write_ct_series(
         work = None
     except OSError as error:
         raise ScanError(
-            f"cannot write the series: {error.strerror or error}",
+            f"cannot write the series: {_reason(error)}",
             where=str(target),
             advice="Check free space and permissions, or give another folder",
         ) from error
@@ -87,6 +87,16 @@ def write_ct_series(
             shutil.rmtree(work, ignore_errors=True)
     progress(1.0, "DICOM series written")
     return [target / name for name in names]
+
+
+def _reason(error: OSError) -> str:
+    """The system's words; pydicom wraps an error and puts a traceback into its text."""
+    origin: BaseException | None = error
+    while origin is not None:
+        if isinstance(origin, OSError) and origin.errno is not None:
+            return os.strerror(origin.errno)
+        origin = origin.__cause__ or origin.__context__
+    return str(error).splitlines()[0]
 
 
 def _umask() -> int:

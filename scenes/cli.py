@@ -115,10 +115,11 @@ def _inspect(arguments: argparse.Namespace) -> int:
     with progress_bar("inspect", quiet=arguments.json) as progress:
         inspection = inspect_scan(arguments.path, progress=progress)
     if arguments.json:
-        return _print_json(inspection.to_dict(identify=arguments.identify))
+        return _print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, **inspection.to_dict(identify=arguments.identify)})
     from .tables import print_inspection
 
     print_inspection(inspection, identify=arguments.identify)
+    print(NOT_A_MEDICAL_DEVICE)
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 def compare_command(arguments: argparse.Namespace) -> int:
     """Print Dice, 95 % Hausdorff distance and volumes per label."""
     from ..imaging.compare import compare_labels
+    from ..imaging.errors import NOT_A_MEDICAL_DEVICE
     from ..imaging.labelfile import read_masks
     from .progress_bar import progress_bar
 
@@ -17,11 +18,13 @@ def compare_command(arguments: argparse.Namespace) -> int:
         labels, truth = (read_masks(_label_path(path)) for path in (arguments.labels, arguments.truth))
         agreements = compare_labels(labels, truth, arguments.names, progress=progress)
     if arguments.json:
-        print(json.dumps([agreement.to_dict() for agreement in agreements], indent=2, ensure_ascii=False))
+        rows = [agreement.to_dict() for agreement in agreements]
+        print(json.dumps({"disclaimer": NOT_A_MEDICAL_DEVICE, "segments": rows}, indent=2, ensure_ascii=False))
         return 0
     from .tables import print_agreement
 
     print_agreement(agreements)
+    print(NOT_A_MEDICAL_DEVICE)
     return 0
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +124,8 @@ def _jobs(
                 lambda path: stills.render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
             )
     if volume is not None:
-        scan, focus = volume, _focus(grid, labels)
-        yield _Job("slices", lambda path: slices.render_slices(scan, labels, path, focus=focus, sheet=sheet))
+        scan, at = volume, _focus(grid, labels)
+        yield _Job("slices", lambda path: slices.render_slices(scan, labels, path, **at, sheet=sheet))
     if grid is not None:
         yield from _field_jobs(result, grid, sheet)
     curves = [curve for curve in result.data.get("curves", []) if len(curve.get("x", [])) > 1]
@@ -133,14 +133,16 @@ def _jobs(
         yield _Job("curves", lambda path: plots.render_curves(curves, path, sheet=sheet))
 
 
-def _focus(grid: pv.UnstructuredGrid | None, labels: LabelMap | None) -> str | None:
-    """The segment the slices pass through: a tumour in the computed organ, else that organ."""
+def _focus(grid: pv.UnstructuredGrid | None, labels: LabelMap | None) -> dict[str, Any]:
+    """Where the slices cross: a tumour in the computed body, else a segment it holds, else its middle."""
     if grid is None or labels is None:
-        return None
+        return {}
     from .field_shapes import main_region, regions
 
-    tumours = [name for name in regions(grid) if "tumor" in name]
-    return next((name for name in (*tumours, main_region(grid)) if labels.mask(name).any()), None)
+    names = regions(grid)
+    order = [*(name for name in names if "tumor" in name), main_region(grid), *names]
+    focus = next((name for name in order if labels.mask(name).any()), None)
+    return {"focus": focus} if focus else {"through": np.asarray(grid.points).mean(axis=0)}
 
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:
