@@ -39,7 +39,7 @@ HEADER = ("case", "CPU s", *ORGANS)
 
 def phantom_row(size: int, seed: int, phase: str, variation: float) -> tuple[str, ...]:
     """Segment one phantom; its line of the table."""
-    phantom = make_phantom(PhantomParameters(shape=(size,) * 3, seed=seed, phase=phase, variation=variation))
+    phantom = make_phantom(PhantomParameters(shape=(size, size, size), seed=seed, phase=phase, variation=variation))
     return _row(f"phantom {size}³ {phase}, seed {seed}", phantom.volume, phantom.labels)
 
 
