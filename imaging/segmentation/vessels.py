@@ -41,7 +41,8 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     if box is None:
         return {}
     inside = coarse[box]
-    hu = ndimage.gaussian_filter(pyramid.down(np.clip(case.voxels, -200.0, 600.0))[box], 0.7)
+    # within the liver only: kidney, rib or portal trunk beside it would bleed in and pass for vessels
+    hu = _local_mean(pyramid.down(np.clip(case.voxels, -200.0, 600.0))[box], inside, np.full(3, 0.7))
     core = distance(inside, pyramid.coarse.spacing) > _INSIDE_MM
     excess, spread = _excess(hu, inside, core, pyramid.coarse.spacing)
     progress(0.5, "liver vessels")

