@@ -8,7 +8,7 @@ grown from the other's facets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import LabelMap
 from .ends import crop_labels, near_along_slices, open_planes, split_ends, trim_to_open
-from .extrusion import Plane, grow
+from .extrusion import GrowthError, Plane, grow
 from .fairing import grow_faired, rounded
 from .interfaces import smooth_interfaces
 from .mesh import SurfaceMesh, TetMesh
@@ -34,7 +34,7 @@ from .voxels import large_pieces
 WALL = "aortic_wall"
 _LATTICE_PER_EDGE = 0.5
 _EPSILON_PER_EDGE = 0.08
-CLOSING = 1.25
+CLOSINGS = (1.25, 1.6, 2.0, 2.5)
 """Radius, in wall thicknesses, below which a concave crease of the outside is filled: in it a wall would fold."""
 
 
@@ -127,24 +127,50 @@ def vessel_wall(
     if not planes:
         raise MeshError("the vessel has no open end", where="vessel wall",
                         advice="Give a region of interest that cuts it")  # fmt: skip
-    lattice = rounded(lattice, CLOSING * thickness_mm, faces)
-    surface = smooth_interfaces(lattice, open_faces=faces)
-    kept = (lattice.labels == SEGMENTS["aortic_thrombus"].label) | _skin(lattice.labels > 0)
-    points, tetrahedra = fill(
-        surface.points,
-        surface.triangles,
-        edge_length_mm=edge_length_mm,
-        epsilon_mm=_EPSILON_PER_EDGE * edge_length_mm,
-        keep_outside=True,
-        sizing=coarse_away(lattice, kept, edge_length_mm),
-        timeout=timeout,
-        threads=threads,
-        progress=part(progress, 0.1, 0.8),
-    )
-    filled = assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge_length_mm / 12)
-    filled = _snapped(filled, planes, 2 * _EPSILON_PER_EDGE * edge_length_mm)
-    progress(0.85, "vessel wall: growing the wall")
-    return _with_wall(filled, planes, thickness_mm, layers)
+
+    def attempt(closing: float, inner: Progress) -> TetMesh:
+        closed = rounded(lattice, closing * thickness_mm, faces)
+        surface = smooth_interfaces(closed, open_faces=faces)
+        kept = (closed.labels == SEGMENTS["aortic_thrombus"].label) | _skin(closed.labels > 0)
+        points, tetrahedra = fill(
+            surface.points,
+            surface.triangles,
+            edge_length_mm=edge_length_mm,
+            epsilon_mm=_EPSILON_PER_EDGE * edge_length_mm,
+            keep_outside=True,
+            sizing=coarse_away(closed, kept, edge_length_mm),
+            timeout=timeout,
+            threads=threads,
+            progress=part(inner, 0.0, 0.9),
+        )
+        filled = assemble(points, tetrahedra, surface, closed.names, resolution_mm=edge_length_mm / 12)
+        filled = _snapped(filled, planes, 2 * _EPSILON_PER_EDGE * edge_length_mm)
+        inner(0.95, "vessel wall: growing the wall")
+        return _with_wall(filled, planes, thickness_mm, layers)
+
+    return _first_sound(attempt, planes, part(progress, 0.1, 1.0))
+
+
+def _first_sound(attempt: Callable[[float, Progress], TetMesh], planes: Sequence[Plane], progress: Progress) -> TetMesh:
+    """fTetWild never meshes twice alike: where a wall turns over or an end is not flat, mesh again, closed more."""
+    for number, closing in enumerate(CLOSINGS):
+        inner = part(progress, number / len(CLOSINGS), (number + 1) / len(CLOSINGS))
+        last = number == len(CLOSINGS) - 1
+        try:
+            mesh = attempt(closing, inner)
+        except GrowthError:
+            if last:
+                raise
+            continue
+        if last or _ends_are_flat(mesh, planes):
+            return mesh
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _ends_are_flat(mesh: TetMesh, planes: Sequence[Plane]) -> bool:
+    """Whether every node of every open end lies in one of the cutting planes."""
+    ends = [nodes for name, nodes in mesh.node_sets.items() if name.startswith("end_")]
+    return all(min(np.abs(plane.heights(mesh.points[nodes])).max() for plane in planes) < 1e-6 for nodes in ends)
 
 
 def _prepare(
