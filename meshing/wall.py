@@ -34,7 +34,7 @@ from .voxels import large_pieces
 WALL = "aortic_wall"
 _LATTICE_PER_EDGE = 0.5
 _EPSILON_PER_EDGE = 0.08
-CLOSINGS = (1.25, 1.6, 2.0, 2.5)
+CLOSINGS = (1.25, 1.25, 1.6, 1.6, 2.0, 2.5)
 """Radius, in wall thicknesses, below which a concave crease of the outside is filled: in it a wall would fold."""
 
 
@@ -162,9 +162,13 @@ def _first_sound(attempt: Callable[[float, Progress], TetMesh], planes: Sequence
             if last:
                 raise
             continue
-        if last or _ends_are_flat(mesh, planes):
+        if _ends_are_flat(mesh, planes):
             return mesh
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    raise MeshError(
+        "an open end of the wall does not come out flat",
+        where="vessel wall",
+        advice="Use a shorter edge or another box_mm",
+    )
 
 
 def _ends_are_flat(mesh: TetMesh, planes: Sequence[Plane]) -> bool:
