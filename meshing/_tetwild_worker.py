@@ -18,6 +18,11 @@ def main(source: str, target: str) -> None:
     if job["memory_limit_bytes"] > 0:
         _limit_memory(int(job["memory_limit_bytes"]))
     import pytetwild
+    from pytetwild import PyfTetWildWrapper
+
+    from ._repeatable import seed_entropy
+
+    seed_entropy(str(PyfTetWildWrapper.__file__), int(job["seed"]))
 
     field = {}
     if "bg_values" in job:

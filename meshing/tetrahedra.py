@@ -61,6 +61,7 @@ def tetrahedralize(
     timeout: float = 1200.0,
     threads: int = 0,
     memory_limit_bytes: int = 0,
+    seed: int = 0,
     progress: Progress = silent,
 ) -> TetMesh:
     """Conforming tetrahedra of one or several regions that share their interfaces' nodes.
@@ -76,6 +77,7 @@ def tetrahedralize(
         timeout: seconds for all of it.
         threads: of fTetWild; 0 for all.
         memory_limit_bytes: of fTetWild's process; 0 for none.
+        seed: of fTetWild's shuffles; the same labels and seed give the same mesh (on 64-bit Linux).
         progress: told of the steps and of the seconds elapsed.
 
     Returns:
@@ -95,7 +97,8 @@ def tetrahedralize(
         return _mesh_once(
             labels, regions, edge, epsilon_mm,
             lambda p, t, **k: fill(
-                p, t, timeout=left, threads=threads, memory_limit_bytes=memory_limit_bytes, progress=inner, **k
+                p, t, timeout=left, threads=threads, memory_limit_bytes=memory_limit_bytes, seed=seed,
+                progress=inner, **k
             ), inner,
         )  # fmt: skip
 

@@ -31,6 +31,7 @@ def fill(
     threads: int = 0,
     timeout: float = 1200.0,
     memory_limit_bytes: int = 0,
+    seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Tetrahedra that follow a triangle soup within `epsilon_mm`.
@@ -51,6 +52,7 @@ def fill(
         threads: 0 for all.
         timeout: seconds.
         memory_limit_bytes: address space of the child; 0 for no limit.
+        seed: of fTetWild's shuffles; the same input and seed give the same mesh (on 64-bit Linux).
         progress: told the seconds that went by.
 
     Raises:
@@ -61,7 +63,7 @@ def fill(
         "points": np.asarray(points, dtype=np.float64), "triangles": np.asarray(triangles, dtype=np.int32),
         "edge_length_mm": edge_length_mm, "epsilon_relative": epsilon_mm / diagonal, "stop_energy": stop_energy,
         "iterations": iterations, "coarsen": coarsen, "keep_outside": keep_outside, "threads": threads,
-        "memory_limit_bytes": memory_limit_bytes,
+        "memory_limit_bytes": memory_limit_bytes, "seed": seed,
     }  # fmt: skip
     if sizing is not None:
         job |= {"bg_vertices": sizing.points, "bg_tets": sizing.tetrahedra, "bg_values": sizing.edge_mm}

@@ -128,7 +128,7 @@ def vessel_wall(
         raise MeshError("the vessel has no open end", where="vessel wall",
                         advice="Give a region of interest that cuts it")  # fmt: skip
 
-    def attempt(closing: float, inner: Progress) -> TetMesh:
+    def attempt(closing: float, seed: int, inner: Progress) -> TetMesh:
         closed = rounded(lattice, closing * thickness_mm, faces)
         surface = smooth_interfaces(closed, open_faces=faces)
         kept = (closed.labels == SEGMENTS["aortic_thrombus"].label) | _skin(closed.labels > 0)
@@ -141,6 +141,7 @@ def vessel_wall(
             sizing=coarse_away(closed, kept, edge_length_mm),
             timeout=timeout,
             threads=threads,
+            seed=seed,
             progress=part(inner, 0.0, 0.9),
         )
         filled = assemble(points, tetrahedra, surface, closed.names, resolution_mm=edge_length_mm / 12)
@@ -151,13 +152,15 @@ def vessel_wall(
     return _first_sound(attempt, planes, part(progress, 0.1, 1.0))
 
 
-def _first_sound(attempt: Callable[[float, Progress], TetMesh], planes: Sequence[Plane], progress: Progress) -> TetMesh:
-    """fTetWild never meshes twice alike: where a wall turns over or an end is not flat, mesh again, closed more."""
+def _first_sound(
+    attempt: Callable[[float, int, Progress], TetMesh], planes: Sequence[Plane], progress: Progress
+) -> TetMesh:
+    """Where a wall turns over or an end is not flat, mesh again with another seed, closed more."""
     for number, closing in enumerate(CLOSINGS):
         inner = part(progress, number / len(CLOSINGS), (number + 1) / len(CLOSINGS))
         last = number == len(CLOSINGS) - 1
         try:
-            mesh = attempt(closing, inner)
+            mesh = attempt(closing, number, inner)
         except GrowthError:
             if last:
                 raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from analytic_solids import centres, grid_of, liver_like, sphere
@@ -9,6 +11,7 @@ from analytic_solids import centres, grid_of, liver_like, sphere
 from preop.imaging.anatomy import BY_LABEL, SEGMENTS
 from preop.imaging.errors import MeshError, SegmentationError
 from preop.imaging.volume import LabelMap
+from preop.meshing._repeatable import seed_entropy
 from preop.meshing.check import check_surface
 from preop.meshing.mesh import SurfaceMesh, TetMesh
 from preop.meshing.quality import quality
@@ -137,3 +140,23 @@ def test_failure_of_the_mesher_is_one_line():
     with pytest.raises(MeshError) as caught:
         fill(flat, np.array([[0, 1, 2]], dtype=np.int32), edge_length_mm=0.3, epsilon_mm=0.01)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fTetWild's entropy is led to a seed on Linux")
+def test_the_same_seed_gives_the_same_mesh(labels):
+    def once(seed: int, threads: int) -> TetMesh:
+        return tetrahedralize(labels, ["liver"], edge_length_mm=12.0, seed=seed, threads=threads)
+
+    first, again, other = once(3, 1), once(3, 2), once(4, 1)
+    assert np.array_equal(first.points, again.points)
+    assert np.array_equal(first.tetrahedra, again.tetrahedra)
+    assert first.points.shape != other.points.shape or not np.array_equal(first.points, other.points)
+
+
+def test_only_the_named_pointer_is_looked_for(tmp_path):
+    """A file that is no ELF, or draws nothing, is left alone."""
+    text = tmp_path / "no.so"
+    text.write_bytes(b"not an extension")
+    assert not seed_entropy(str(text), 1)
+    assert not seed_entropy(str(tmp_path / "absent.so"), 1)
+    assert not seed_entropy(sys.executable, 1)
