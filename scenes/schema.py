@@ -161,12 +161,14 @@ class Place(Part):
 class Support(Part):
     """An elastic attachment: springs per surface area, as ligaments and neighbours give.
 
-    `stiffness_kPa_per_mm` is traction per displacement (1 kPa/mm = 1e6 N/m³).
+    `stiffness_kPa_per_mm` is traction per displacement (1 kPa/mm = 1e6 N/m³). A `one_sided` one is a neighbour that
+    the organ lies on, slides on and may be lifted from: it pushes and never pulls.
     """
 
     name: str
     where: Place
     stiffness_kPa_per_mm: Positive
+    one_sided: bool = False
     optional: bool = False
 
 

@@ -42,27 +42,48 @@ class FixedNodes(Constraint):
 class Springs(eqx.Module):
     """An elastic bed: traction −kₙ n n·u − kₜ (u − n n·u) on the reference surface (Robin condition).
 
+    A one-sided bed is a neighbour that the body lies on and may leave: it pushes back where n·u > 0 and never
+    pulls, and the body slides on it (kₜ = 0). Over the first `onset` of n·u its stiffness grows from zero,
+    so that the tangent stays continuous: traction −kₙ n ρ(n·u) with ρ(g) = g²/2w for 0 < g < w, g − w/2 above.
+
     | symbol | meaning | unit |
     |---|---|---|
     | kₙ `stiffness` | force per area and displacement along the normal | N/m³ |
     | kₜ `tangential` | the same along the surface; None takes kₙ, 0 lets it slide | N/m³ |
+    | w `onset` | of a one-sided bed | m |
     """
 
     facets: str = eqx.field(static=True)
     stiffness: Float[Array, ""]
     tangential: Float[Array, ""]
+    one_sided: bool = eqx.field(static=True)
+    onset: float = eqx.field(static=True)
 
-    def __init__(self, facets: str, stiffness: float, tangential: float | None = None) -> None:
-        self.facets = facets
+    def __init__(
+        self,
+        facets: str,
+        stiffness: float,
+        tangential: float | None = None,
+        *,
+        one_sided: bool = False,
+        onset: float = 5e-4,
+    ) -> None:
+        if one_sided and tangential is not None:
+            raise SolverError("a one-sided bed slides: leave tangential out", where=f"support on {facets!r}")
+        if not onset > 0:
+            raise SolverError(f"an onset of {onset} m is not positive", where=f"support on {facets!r}")
+        self.facets, self.one_sided, self.onset = facets, one_sided, float(onset)
         self.stiffness = _stiffness(stiffness, facets)
-        self.tangential = _stiffness(stiffness if tangential is None else tangential, facets)
+        along = 0.0 if one_sided else stiffness
+        self.tangential = _stiffness(along if tangential is None else tangential, facets)
 
     def bind(self, model: Model) -> list[Term]:
         """One term."""
         facets = model.facets_of(self.facets)
         count = (len(facets),)
         normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
-        return [BedTerm(jnp.asarray(facets), normal, along, model.element.facet)]
+        onset = self.onset if self.one_sided else None
+        return [BedTerm(jnp.asarray(facets), normal, along, model.element.facet, onset)]
 
 
 class PointSprings(eqx.Module):
@@ -124,6 +145,8 @@ class BedTerm(Term):
     stiffness: Float[Array, " groups"]
     tangential: Float[Array, " groups"]
     facet: FacetElement = eqx.field(static=True)
+    onset: float | None = eqx.field(static=True, default=None)
+    """Of a one-sided bed; None where the bed pulls as it pushes."""
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]."""
@@ -131,9 +154,16 @@ class BedTerm(Term):
         size = jnp.linalg.norm(normal, axis=1)
         unit = normal / size[:, None]
         moved = shape @ displacement
-        along = jnp.sum(moved * unit, axis=1)[:, None] * unit
-        traction = -self.stiffness * along - self.tangential * (moved - along)
+        into = jnp.sum(moved * unit, axis=1)[:, None]
+        pressed = into if self.onset is None else _ramp(into, self.onset)
+        traction = -self.stiffness * pressed * unit - self.tangential * (moved - into * unit)
         return jnp.einsum("q,qa,qi->ai", self.facet.quadrature.weights * size, shape, traction)
+
+
+def _ramp(gap: Array, onset: float) -> Array:
+    """0 below zero, g²/2w up to w, then g − w/2: once continuously differentiable."""
+    within = jnp.clip(gap, 0.0, onset)
+    return within * within / (2 * onset) + jnp.maximum(gap - onset, 0.0)
 
 
 class PointSpringTerm(Term):

@@ -164,7 +164,10 @@ class _Body:
 
         materials, densities = materials_and_densities(self.regions)
         model = Model.from_mesh(replace(self.mesh, points=points), materials, density=densities, element=self.element)
-        beds = [Springs(name, support.stiffness_kPa_per_mm * BED_UNIT) for name, support in self.held.items()]
+        beds = [
+            Springs(name, support.stiffness_kPa_per_mm * BED_UNIT, one_sided=support.one_sided)
+            for name, support in self.held.items()
+        ]
         gravity = Gravity(self.options.gravity, during=(0.0, settled))
         return model.problem(loads=[gravity], supports=beds, prescribed=list(prescribed))
 

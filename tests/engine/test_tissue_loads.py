@@ -59,6 +59,46 @@ def test_bar_on_springs() -> None:
     assert moved == pytest.approx([50 / 1e4, -20 / 1e4, 100 / bed], rel=0.02)
 
 
+def test_one_sided_bed_pushes_and_never_pulls() -> None:
+    """Pressed, a bed of k gives way by t/k + w/2; pulled, it lets go and the ligament alone carries the load."""
+    model = body()
+    bed, onset, pull = 2e5, 4e-4, 200.0
+    pressed = model.problem(
+        loads=[Traction("z0", (0, 0, -pull))],
+        supports=[Springs("z0", bed, one_sided=True, onset=onset), PointSprings("all", 1e-6)],
+    )
+    moved = np.asarray(solve(pressed, tolerance=1e-10).final.displacement)[model.nodes_of("z0"), 2]
+    assert moved == pytest.approx(np.full(len(moved), -pull / bed - onset / 2), rel=1e-4)
+    ligament, area = 50.0, 0.01
+    pulled = model.problem(
+        loads=[Traction("z0", (0, 0, pull))],
+        supports=[Springs("z0", bed, one_sided=True, onset=onset), PointSprings("all", ligament)],
+    )
+    moved = np.asarray(solve(pulled, tolerance=1e-10).final.displacement)
+    assert moved[:, 2].mean() == pytest.approx(pull * area / ligament, rel=1e-9)
+    assert np.abs(moved[:, :2]).max() < 1e-2 * moved[:, 2].mean()
+
+
+def test_one_sided_bed_is_differentiable_and_slides() -> None:
+    """The tangent of a group is the derivative of its force on both sides of the onset, and there is no drag."""
+    model = body()
+    term = Springs("z0", 3e5, one_sided=True, onset=1e-3).bind(model)[0]
+    reference = model.points[term.nodes]
+    for depth in (-1e-3, 3e-4, 4e-3):
+        moved = jnp.zeros_like(reference) + jnp.array([2e-3, -1e-3, -depth])
+        tangent = np.asarray(term.tangents(reference, moved, jnp.array(1.0)))
+        step = 1e-7
+        for axis in range(3):
+            shift = jnp.zeros(3).at[axis].set(step)
+            ahead = term.forces(reference, moved + shift, jnp.array(1.0))
+            behind = term.forces(reference, moved - shift, jnp.array(1.0))
+            slope = -np.asarray(ahead - behind) / (2 * step)
+            assert tangent[..., axis].sum(axis=2) == pytest.approx(slope, rel=1e-6, abs=1e-6)
+        assert np.abs(np.asarray(term.forces(reference, moved, jnp.array(1.0)))[..., :2]).max() < 1e-12
+    with pytest.raises(SolverError, match="one-sided"):
+        Springs("z0", 1.0, tangential=1.0, one_sided=True)
+
+
 def test_point_springs_and_ligament() -> None:
     """Springs to ground share a load; a ligament that is slack does not pull, a taut one does."""
     model = body()
