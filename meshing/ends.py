@@ -36,29 +36,42 @@ def crop_labels(labels: LabelMap, roi_mm: tuple[Sequence[float], Sequence[float]
     return _cut(labels, start, stop)
 
 
-def trim_to_open(labels: LabelMap, trim_mm: float) -> LabelMap:
-    """Cut the vessel open along its slices: trim an end that lies inside the grid, so that it meets the border.
+def trim_to_open(labels: LabelMap, trim_mm: float, *, reach_mm: float = 25.0) -> LabelMap:
+    """Cut the vessel open along its course, so that it meets the border of the grid in a full section.
 
-    The axis is the one nearest to superior-inferior.
+    An end inside the grid is trimmed by `trim_mm`; any end further, up to `reach_mm`, until its section is at least
+    three fifths of the median of those behind it: a dome or an oblique end would leave a hole too small for its wall.
     """
     mask = labels.labels > 0
     if not mask.any():
         raise MeshError("the region of interest holds no vessel", where="vessel wall", advice="Move or enlarge it")
-    axis = _slice_axis(labels.grid)
+    axis = course_axis(mask, labels.grid)
+    spacing, size = float(labels.grid.spacing[axis]), mask.shape[axis]
     box = bounding_box(mask)[axis]
-    trim = max(int(np.ceil(trim_mm / labels.grid.spacing[axis])), 1)
+    section = mask.sum(axis=tuple(a for a in range(3) if a != axis))[box]
+    trim, reach = max(int(np.ceil(trim_mm / spacing)), 1), int(np.ceil(reach_mm / spacing))
+    low, high = (
+        _to_full_section(profile, 0 if at_border else trim, reach)
+        for profile, at_border in ((section, box.start == 0), (section[::-1], box.stop == size))
+    )
     start, stop = np.zeros(3, dtype=int), np.array(labels.grid.shape)
-    if box.stop - box.start > 3 * trim:
-        start[axis] = box.start + trim if box.start > 0 else 0
-        stop[axis] = box.stop - trim if box.stop < stop[axis] else stop[axis]
+    if len(section) > low + high + trim:
+        start[axis], stop[axis] = box.start + low, box.stop - high
     return _cut(labels, start, stop)
+
+
+def _to_full_section(section: NDArray[np.integer], least: int, reach: int) -> int:
+    """How many slices to take off the beginning of a profile of sections."""
+    behind = section[least : least + reach + 1]
+    full = np.flatnonzero(behind >= 0.6 * np.median(behind)) if behind.size else np.zeros(1, dtype=int)
+    return least + int(full[0])
 
 
 def near_along_slices(
     labels: LabelMap, margin_mm: float, name: str = "aortic_thrombus", *, beside_widest_mm: float = 60.0
 ) -> LabelMap:
-    """The slices within a margin of a segment; where it is absent, those beside the vessel's widest place."""
-    axis = _slice_axis(labels.grid)
+    """What lies within a margin of a segment along the vessel's course; where it is absent, beside the widest place."""
+    axis = course_axis(labels.labels > 0, labels.grid)
     mask = labels.only(name)
     if mask.any():
         box = bounding_box(mask)[axis]
@@ -83,9 +96,14 @@ def _widest_slice(mask: NDArray[np.bool_], grid: Grid, axis: int) -> int:
     return int(np.unravel_index(np.argmax(distance), distance.shape)[axis]) + box[axis].start
 
 
-def _slice_axis(grid: Grid) -> int:
-    """The index axis nearest to superior-inferior."""
-    return int(np.argmax(np.abs(grid.direction[2])))
+def course_axis(mask: NDArray[np.bool_], grid: Grid) -> int:
+    """The index axis a vessel runs along: superior-inferior, unless it is twice as long along another one."""
+    upright = int(np.argmax(np.abs(grid.direction[2])))
+    if not mask.any():
+        return upright
+    length = np.array([s.stop - s.start for s in bounding_box(mask)]) * grid.spacing
+    longest = int(np.argmax(length))
+    return longest if length[longest] > 2 * length[upright] else upright
 
 
 def open_planes(labels: LabelMap, lattice: RegionLattice) -> tuple[list[Plane], list[tuple[int, int]]]:

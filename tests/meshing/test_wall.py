@@ -28,7 +28,7 @@ def test_a_shell_around_a_ball_has_its_volume():
 
 @pytest.fixture(scope="module")
 def with_thrombus():
-    return vessel_wall(aneurysm(), thickness_mm=1.5, layers=1, edge_length_mm=4.0, threads=1)
+    return vessel_wall(aneurysm(), thickness_mm=1.5, layers=1, edge_length_mm=4.0)
 
 
 def test_wall_and_thrombus_are_one_conforming_solid(with_thrombus):
@@ -78,7 +78,7 @@ def test_the_wall_has_its_thickness(with_thrombus):
 
 
 def test_without_thrombus_the_wall_alone_remains():
-    mesh = vessel_wall(aneurysm(thrombus=False), thickness_mm=1.5, layers=2, edge_length_mm=4.0, threads=1)
+    mesh = vessel_wall(aneurysm(thrombus=False), thickness_mm=1.5, layers=2, edge_length_mm=4.0)
     assert list(mesh.region_names.values()) == ["aortic_wall"]
     assert len(mesh.facet_sets["lumen"]) == len(mesh.facet_sets["outer"])
     assert len(mesh.node_sets) == 2

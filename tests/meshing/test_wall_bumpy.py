@@ -41,7 +41,7 @@ def roughened(truth: LabelMap, amplitude_mm: float, seed: int) -> LabelMap:
 @pytest.mark.slow
 def test_a_rough_aneurysm_gets_its_wall():
     truth = make_phantom(PhantomParameters(shape=(128, 128, 128), phase="arterial", noise_hu=0.0)).labels
-    mesh = vessel_wall(roughened(truth, 1.5, seed=4), thickness_mm=1.9, layers=1, edge_length_mm=4.0, threads=1)
+    mesh = vessel_wall(roughened(truth, 1.5, seed=4), thickness_mm=1.9, layers=1, edge_length_mm=4.0)
     assert sorted(mesh.region_names.values()) == ["aortic_thrombus", "aortic_wall"]
     assert mesh.volumes.min() > 0
     assert {"end_0", "end_1"} <= set(mesh.node_sets)
