@@ -6,12 +6,8 @@ have no other permissively licensed Python decoder, so those frames go through G
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +21,7 @@ from .archive import Source
 from .dicom_frames import UNREADABLE
 from .dicom_header import read_dataset
 from .errors import ScanError
+from .quiet import quiet_stderr
 
 _BY_GDCM = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in ("50", "51", "57", "70"))
 """JPEG baseline, extended (12 bit), lossless, lossless selection value 1."""
@@ -111,24 +108,11 @@ def _by_gdcm(dataset: Dataset) -> NDArray[Any]:
             reader = sitk.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetFileName(str(file))
-            with _quiet_stderr():
+            # GDCM tries its 8-bit JPEG decoder first, whose C library tells of each refusal of a 12-bit stream.
+            with quiet_stderr():
                 frames.append(np.asarray(sitk.GetArrayFromImage(reader.Execute())))
             file.unlink()
     return np.concatenate(frames)
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """GDCM tries its 8-bit JPEG decoder first, whose C library writes each refusal of a 12-bit stream to stderr."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _bare_file(dataset: Dataset, data: bytes, file: Path) -> None:

@@ -6,7 +6,13 @@ This is the only reader that meets RAS (inside NIfTI); ITK turns it round.
 from __future__ import annotations
 
 import os
+import shutil
+import tarfile
 import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +21,12 @@ from numpy.typing import NDArray
 
 from .archive import Source
 from .errors import GeometryError, ScanError
+from .image_headers import voxel_storage
+from .image_payload import check_whole, data_sources
+from .quiet import quiet_stderr
 from .volume import Grid
 
-SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz")
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
 
 
 def is_image_file(name: str) -> bool:
@@ -33,66 +42,128 @@ def format_name(name: str) -> str:
     return {".nrrd": "NRRD volume", ".nhdr": "NRRD volume", ".hdr": "Analyze volume"}.get(suffix, "MetaImage volume")
 
 
-def read_image_grid_anywhere(source: Source) -> Grid:
-    """The grid of a volume file on disk or in an archive. Errors as for reading."""
-    return read_image_grid(source)[0] if source.path is not None else read_image_file(source)[1]
-
-
-def read_image_file(source: Source) -> tuple[NDArray[Any], Grid, dict[str, str]]:
+def read_image_file(source: Source, others: Iterable[Source] = ()) -> tuple[NDArray[Any], Grid, dict[str, str]]:
     """Voxels (I, J, K) as stored and scaled by the file, their grid in LPS mm, and the file's metadata.
 
+    Real numbers that are not finite come as NaN or infinity, whatever the format.
+
+    Args:
+        source: on disk or in an archive.
+        others: the files of that archive, among which may be the voxels of a detached header.
+
     Raises:
-        ScanError: broken, not three-dimensional, or with several values per voxel.
+        ScanError: broken, truncated, not three-dimensional, or with several values per voxel.
     """
-    if source.path is not None:
-        return _read(source.path, source.name)
-    with tempfile.TemporaryDirectory(prefix="preop-") as folder:
-        file = Path(folder) / Path(source.name).name
-        file.write_bytes(source.read())
-        return _read(file, source.name)
-
-
-def _read(file: Path, name: str) -> tuple[NDArray[Any], Grid, dict[str, str]]:
     import SimpleITK as sitk
 
-    try:
-        image = sitk.ReadImage(str(file))
-    except RuntimeError as error:
-        raise _unreadable(error, name) from error
-    image = _three_dimensional(image, name)
+    storage = voxel_storage(source)
+    data = data_sources(source, storage, others)
+    faults = check_whole(source, storage, data)
+    with _apart(source, data) as file:
+        try:
+            image = sitk.ReadImage(str(file))
+        except RuntimeError as error:
+            raise _unreadable(error, source) from error
+    image = _three_dimensional(image, source.name)
     size = image.GetSize()
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
     meta = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    return sitk.GetArrayViewFromImage(image).T.copy(order="F"), Grid((size[0], size[1], size[2]), affine), meta
+    voxels = sitk.GetArrayViewFromImage(image).T.copy(order="F")
+    if faults is not None and voxels.dtype.kind == "f" and voxels.size == faults.size:
+        voxels[faults.reshape(voxels.shape, order="F")] = np.nan
+    return voxels, Grid((size[0], size[1], size[2]), affine), meta
+
+
+@contextmanager
+def _apart(source: Source, data: list[Source]) -> Iterator[Path]:
+    """A volume file in a folder of its own, with nothing beside it but the files that its header names.
+
+    NIfTI's C library looks for the voxels by name: asked for `a.nii.gz` it reads those of an `a.nii` beside it.
+    """
+    with tempfile.TemporaryDirectory(prefix="preop-") as name:
+        folder = Path(name)
+        file = _placed(source, folder / source.name.rsplit("/", 1)[-1])
+        for one, relative in zip(data, voxel_storage(source).files, strict=True):
+            if source.path is not None and Path(relative).is_absolute():
+                continue
+            target = folder / relative
+            if not target.resolve().is_relative_to(folder.resolve()):
+                # A header may point anywhere on a person's own disk; links inside a link's folder would not be found.
+                yield source.path or _refuse_outside(source, relative)
+                return
+                # An Analyze or NIfTI header may name `a.img` where there is `a.img.gz`.
+            packed = one.name.endswith(".gz") and not relative.endswith(".gz")
+            _placed(one, target.with_name(f"{target.name}.gz") if packed else target)
+        yield file
+
+
+def _refuse_outside(source: Source, relative: str) -> Path:
+    raise ScanError(f"its voxels are outside of the archive ({relative})", where=source.name, advice="Unpack it")
+
+
+def _placed(source: Source, file: Path) -> Path:
+    """A link to a file on disk; a copy of one in an archive."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if source.path is not None:
+        file.symlink_to(source.path.absolute())
+        return file
+    with source.open() as stream, file.open("wb") as out:
+        try:
+            shutil.copyfileobj(stream, out, 1 << 20)
+        except (EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+            raise ScanError(
+                f"cannot be read to its end ({error})", where=source.name, advice="Copy the archive again"
+            ) from error
+    return file
 
 
 def _three_dimensional(image: Any, name: str) -> Any:
     if image.GetNumberOfComponentsPerPixel() != 1:
-        raise ScanError("has several values per voxel, no scan", where=name, advice="Give one component")
+        raise _several_values(name)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:
-        raise ScanError(
-            f"has {image.GetDimension()} dimensions {image.GetSize()}", where=name, advice="Give one volume"
-        )
+        raise _dimensions(image.GetSize(), name)
     return image
 
 
-def read_image_grid(source: Source) -> tuple[Grid, int]:
-    """The grid of a volume file on disk and the bytes of a voxel, from its header alone. Errors as for reading."""
+def _several_values(name: str) -> ScanError:
+    return ScanError("has several values per voxel, no scan", where=name, advice="Give one component")
+
+
+def _dimensions(size: tuple[int, ...], name: str) -> ScanError:
+    counts = " × ".join(map(str, size))
+    return ScanError(f"has {len(size)} dimensions ({counts}), not 3", where=name, advice="Give one volume")
+
+
+def read_image_grid(source: Source, others: Iterable[Source] = (), *, whole: bool = False) -> tuple[Grid, int]:
+    """The grid of a volume file and the bytes of a voxel, from its header alone.
+
+    Args:
+        source, others: as for `read_image_file`, and so are the errors.
+        whole: also make sure that all voxels are there, for which what is compressed has to be unpacked.
+    """
     import SimpleITK as sitk
 
+    storage = voxel_storage(source)
+    data = data_sources(source, storage, others)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(source.path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _unreadable(error, source.name) from error
+    with _apart(source, data) as file:
+        reader.SetFileName(str(file))
+        try:
+            with quiet_stderr():
+                reader.ReadImageInformation()
+        except RuntimeError as error:
+            raise _unreadable(error, source) from error
     size, count = reader.GetSize(), reader.GetDimension()
+    if reader.GetNumberOfComponents() != 1:
+        raise _several_values(source.name)
     if count < 3 or any(n != 1 for n in size[3:]):
-        raise ScanError(f"has {count} dimensions {size}", where=source.name, advice="Give one volume")
+        raise _dimensions(size, source.name)
+    if whole:
+        check_whole(source, storage, data)
     direction = np.array(reader.GetDirection()).reshape(count, count)[:3, :3]
     affine = np.eye(4)
     affine[:3, :3] = direction * np.array(reader.GetSpacing()[:3])
@@ -140,5 +211,12 @@ def _reason(error: BaseException) -> str:
     return (lines[-1] if lines else type(error).__name__)[:200]
 
 
-def _unreadable(error: BaseException, name: str) -> ScanError:
+def _unreadable(error: BaseException, source: Source) -> ScanError:
+    name = source.name
+    if "Unable to determine ImageIO" in str(error):
+        if voxel_storage(source).is_nifti_2:
+            return ScanError("is NIfTI-2, which is not read", where=name, advice="Convert it to NIfTI-1")
+        return ScanError(
+            "cannot be read as a volume (its header is none of a known format)", where=name, advice="Export it again"
+        )
     return ScanError(f"cannot be read as a volume ({_reason(error)})", where=name, advice="Export it again")

@@ -18,7 +18,7 @@ from .dicom_geometry import orientation_word
 from .dicom_read import uneven_error
 from .dicom_series import Stack, stacks_of
 from .errors import PreopError, ScanError
-from .image_files import format_name, read_image_grid_anywhere
+from .image_files import format_name, read_image_grid
 from .progress import Progress, silent
 from .scan import nothing_found, pick, read_headers, volume_files
 from .volume import Grid
@@ -131,7 +131,7 @@ def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -
             volumes = volume_files(sources)
             if not volumes:
                 raise nothing_found(Path(path), sources, headers)
-            return _of_volume_files(str(path), volumes, len(sources))
+            return _of_volume_files(str(path), volumes, sources)
         stacks = stacks_of(headers.instances)
         problem, notes = "", headers.notes()
         try:
@@ -239,22 +239,20 @@ def _date(text: str) -> str:
     return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
 
 
-def _of_volume_files(path: str, volumes: list[Source], files: int) -> Inspection:
+def _of_volume_files(path: str, volumes: list[Source], sources: list[Source]) -> Inspection:
     """A listing of NIfTI, NRRD or MetaImage files: one is used, of several none."""
-    series = []
+    series, problem = [], ""
     for number, source in enumerate(volumes):
         try:
-            grid, why = read_image_grid_anywhere(source), ""
+            # A compressed file tells only at its end whether it is whole: the one that would be read is looked through.
+            grid, why = read_image_grid(source, sources, whole=len(volumes) == 1)[0], ""
         except ScanError as error:
-            grid, why = None, error.what
+            grid, why, problem = None, error.what, error.line()
         series.append(_file_summary(str(number + 1), source, grid, why, alone=len(volumes) == 1))
-    problem = ""
     if len(volumes) > 1:
         problem = f"{path}: there are {len(volumes)} volume files. Give one of them"
-    elif series[0].why and not series[0].usable:
-        problem = f"{volumes[0].name}: {series[0].why}"
     study = StudySummary("patient 1", "", "", tuple(series))
-    return Inspection(path, (study,), files - len(volumes), (), problem)
+    return Inspection(path, (study,), len(sources) - len(volumes), (), problem)
 
 
 def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alone: bool) -> SeriesSummary:

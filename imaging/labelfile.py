@@ -20,6 +20,7 @@ from .anatomy import BY_LABEL, Segment
 from .archive import Source
 from .errors import ScanError, SegmentationError
 from .image_files import SUFFIXES, is_image_file, read_image_file, read_image_grid, write_image_file
+from .image_payload import volume_file_parts
 from .label_names import segment_for, segment_name
 from .masks import MaskSet, label_map_of, masks_of
 from .progress import Progress, silent
@@ -94,6 +95,21 @@ def read_masks(
     taken = set(BY_LABEL)
     segments = {name: segment_for(name, taken) for name in loaders}
     return MaskSet(grid, segments, {name: _union(several) for name, several in loaders.items()}, tuple(notes))
+
+
+def label_source_files(path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """The files on disk that `read_labels` or `read_masks` reads at a path, for provenance.
+
+    They are the label map or the masks of the folder, what their headers refer to, and the `labels.json` with names.
+
+    Raises:
+        ScanError: nothing there, or unreadable.
+    """
+    found = _label_file(Path(path))
+    images = [found] if found is not None else _image_files(Path(path))
+    parts = [part for image in images for part in volume_file_parts(image)]
+    names = _sidecar(found) if found is not None else None
+    return (*parts, names) if names is not None else tuple(parts)
 
 
 def write_labels(path: str | os.PathLike[str], labels: LabelMap) -> None:

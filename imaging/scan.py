@@ -15,8 +15,9 @@ from .dicom_read import read_stack
 from .dicom_series import Stack, stacks_of
 from .errors import ScanError
 from .image_files import is_image_file, read_image_file
+from .image_payload import volume_file_parts
 from .progress import Progress, part, silent
-from .straighten import straighten
+from .straighten import AIR_HU, straighten
 from .volume import ImageVolume
 
 
@@ -52,14 +53,15 @@ def read_scan(
         headers = read_headers(sources, part(progress, 0.0, 0.3))
         volumes = [] if headers.instances else volume_files(sources)
         if volumes:
-            return _from_volume_files(volumes, str(path), series, part(progress, 0.3, 1.0))
+            return _from_volume_files(sources, volumes, Path(path), series, part(progress, 0.3, 1.0))
         if not headers.instances:
             raise nothing_found(Path(path), sources, headers)
         stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources)
         volume = read_stack(stack, resample_uneven=resample_uneven, progress=part(progress, 0.3, 1.0))
     if straighten_tilt:
         volume = straighten(volume)
-    return replace(volume, notes=(*notes, *headers.notes(), *volume.notes))
+    files = dict.fromkeys(one.instance.source.path or Path(path) for one in stack.slices)
+    return replace(volume, notes=(*notes, *headers.notes(), *volume.notes), source_files=tuple(files))
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,11 @@ def nothing_found(path: Path, sources: list[Source], headers: Headers) -> ScanEr
     return ScanError(f"no DICOM object among {len(sources)} files", where=str(path), advice=advice)
 
 
-def _from_volume_files(volumes: list[Source], where: str, series: str | None, progress: Progress) -> ImageVolume:
+def _from_volume_files(
+    sources: list[Source], volumes: list[Source], path: Path, series: str | None, progress: Progress
+) -> ImageVolume:
     """The one volume file, or the one whose name (or number in the listing) `series` gives."""
+    where = str(path)
     if series is not None:
         wanted = [one for i, one in enumerate(volumes) if series in (one.name, str(i + 1))]
         if not wanted:
@@ -128,21 +133,36 @@ def _from_volume_files(volumes: list[Source], where: str, series: str | None, pr
     if len(volumes) > 1:
         names = ", ".join(one.name for one in volumes[:4])
         raise ScanError(f"there are {len(volumes)} volume files ({names} …)", where=where, advice="Give one of them")
-    return _from_image_file(volumes[0], progress)
+    chosen = volumes[0]
+    volume = _from_image_file(chosen, sources, progress)
+    files = (path,) if chosen.path is None else volume_file_parts(chosen.path)
+    return replace(volume, source_files=files)
 
 
-def _from_image_file(source: Source, progress: Progress) -> ImageVolume:
+def _from_image_file(source: Source, others: list[Source], progress: Progress) -> ImageVolume:
     progress(None, f"reading {source.name}")
-    voxels, grid, _ = read_image_file(source)
+    voxels, grid, _ = read_image_file(source, others)
     if not np.issubdtype(voxels.dtype, np.number) or np.iscomplexobj(voxels):
         raise ScanError("holds no real numbers", where=source.name)
     progress(1.0, f"read {source.name}")
     values = voxels.astype(np.float32)
-    if values.min() <= _AIR_BELOW:
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ScanError("holds no number at all (NaN or infinity in every voxel)", where=source.name)
+    low = float(values.min(where=finite, initial=np.inf))
+    is_ct = low <= _AIR_BELOW
+    notes = []
+    if not finite.all():
+        # Resampling tools mark what lies outside of the scan in this way.
+        beyond = AIR_HU if is_ct else low
+        share = 100 * (1 - float(finite.mean()))
+        values[~finite] = beyond
+        notes = [f"{share:.2g} % of the voxels hold no number (NaN or infinity) and were set to {beyond:g}"]
+    if is_ct:
         note = "the file does not say its modality: with air in it at negative values it is taken for a CT in HU"
-        return ImageVolume(values, grid, "CT", "HU", (note,))
-    note = f"the file does not say its modality, and values from {values.min():g} are not those of a CT in HU"
-    return ImageVolume(values, grid, "", "", (note,))
+        return ImageVolume(values, grid, "CT", "HU", (note, *notes))
+    note = f"the file does not say its modality, and values from {low:g} are not those of a CT in HU"
+    return ImageVolume(values, grid, "", "", (note, *notes))
 
 
 _AIR_BELOW = -200.0

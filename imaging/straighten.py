@@ -7,6 +7,8 @@ interpolated, and nothing is interpolated between slices.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +48,7 @@ def straighten(volume: ImageVolume) -> ImageVolume:
     tilt = np.degrees(np.arccos(height / np.linalg.norm(step)))
     grid = Grid((shape[0], shape[1], shape[2]), straight, volume.grid.frame_of_reference_uid)
     note = f"the tilt of {tilt:.1f}° was straightened: slices were shifted within their planes, linearly interpolated"
-    return ImageVolume(voxels, grid, volume.modality, volume.unit, (*volume.notes, note))
+    return replace(volume, voxels=voxels, grid=grid, notes=(*volume.notes, note))
 
 
 def _shifted(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,6 +102,8 @@ class ImageVolume:
         modality: DICOM Modality, such as "CT" or "MR".
         unit: "HU" for CT; "" where values have no unit.
         notes: what the reader noticed and a person should know, in plain words.
+        source_files: the files on disk that the voxels came from, for provenance: the slices of the series that was
+            read, the archive as a whole, or a volume file with what its header refers to. Empty if not from files.
     """
 
     voxels: NDArray[np.float32]
@@ -108,6 +111,7 @@ class ImageVolume:
     modality: str = "CT"
     unit: str = "HU"
     notes: tuple[str, ...] = ()
+    source_files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.shape != self.grid.shape:
