@@ -124,9 +124,11 @@ def _share(
     """Share of 12 directions in which the voxel at this distance lies above (or below) the limit of the middle."""
     count = np.zeros(hu.shape, dtype=np.float32)
     offsets = [(radius * np.cos(a), radius * np.sin(a)) for a in np.arange(12) * np.pi / 6]
+    margin = int(np.ceil(radius / float(spacing[:2].min()))) + 1
+    padded = np.pad(hu, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     for x, y in offsets:
-        i, j = round(x / spacing[0]), round(y / spacing[1])
-        moved = ndimage.shift(hu, (-i, -j, 0), order=0, mode="nearest", prefilter=False)
+        i, j = margin + round(x / spacing[0]), margin + round(y / spacing[1])
+        moved = padded[i : i + hu.shape[0], j : j + hu.shape[1]]
         count += (moved > limit) if above else (moved < limit)
     return count / 12.0
 

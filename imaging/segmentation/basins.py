@@ -53,7 +53,6 @@ def basins_of(mask: Mask, spacing: NDArray[np.float64], *, least_depth_mm: float
         spacing: (3,) mm.
         least_depth_mm: a lump whose inscribed radius exceeds its neck by less is no lump.
     """
-    from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
 
     labels = np.zeros(mask.shape, dtype=np.int32)
@@ -62,7 +61,7 @@ def basins_of(mask: Mask, spacing: NDArray[np.float64], *, least_depth_mm: float
         nothing = np.zeros(1)
         return Basins(labels, nothing, nothing, np.zeros((1, 1)), np.zeros((1, 1)))
     depth = distance(mask[box], spacing).astype(np.float64)
-    flooded = reconstruction(depth - least_depth_mm, depth)
+    flooded = _reconstructed(depth - least_depth_mm, depth)
     markers, count = ndimage.label((depth - flooded >= least_depth_mm - 1e-6) & mask[box])
     inner = watershed(-depth, markers, mask=mask[box]).astype(np.int32)
     labels[box] = inner
@@ -72,6 +71,16 @@ def basins_of(mask: Mask, spacing: NDArray[np.float64], *, least_depth_mm: float
     np.maximum.at(thickness, inner.ravel(), depth.ravel())
     contact, neck = _touching(inner, depth, spacing, count)
     return Basins(labels, volume, thickness, contact, neck)
+
+
+def _reconstructed(marker: NDArray[np.float64], ceiling: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Grey-scale reconstruction by dilation (Vincent 1993); ITK's is several times faster than skimage's."""
+    import SimpleITK as sitk
+
+    flooded = sitk.ReconstructionByDilation(
+        sitk.GetImageFromArray(marker), sitk.GetImageFromArray(ceiling), fullyConnected=True
+    )
+    return sitk.GetArrayFromImage(flooded)
 
 
 def _touching(

@@ -75,8 +75,7 @@ def _compact(dense: Mask, hu: NDArray[np.float32], blood: float) -> Mask:
 def _with_peak(mask: Mask, hu: NDArray[np.float32], least: float) -> Mask:
     """The pieces of a mask whose brightest voxel reaches a value."""
     labels, count = label(mask)
-    keep = np.atleast_1d(ndimage.maximum(hu, labels, np.arange(count + 1))) > least
-    keep[0] = False
+    keep = np.bincount(labels[mask & (hu > least)], minlength=count + 1) > 0
     return keep[labels]
 
 

@@ -38,7 +38,7 @@ def refined(
     if box is None:
         return result
     spacing = case.grid.spacing
-    inside_hu, outside_hu = _local_means(case, coarse)
+    inside_hu, outside_hu = local_means(case, coarse)
     depth = _signed_distance(coarse, case.coarse.grid.spacing)
     depth = case.pyramid.up(depth, box)
     inner, outer = case.pyramid.up(inside_hu, box), case.pyramid.up(outside_hu, box)
@@ -81,8 +81,8 @@ def _signed_distance(mask: Mask, spacing: NDArray[np.float64]) -> NDArray[np.flo
     return np.where(mask, inside - half, half - outside).astype(np.float32)
 
 
-def _local_means(case: Case, mask: Mask) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(I, J, K) coarse: mean HU of the organ and of what is outside it, near each voxel."""
+def local_means(case: Case, mask: Mask) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(I, J, K) coarse: mean HU of an organ and of what is outside it (the darker part of that), near each voxel."""
     spacing = case.coarse.grid.spacing
     hu = np.clip(case.coarse.voxels, *_OUTSIDE_HU)
     depth = _signed_distance(mask, spacing)

@@ -16,18 +16,26 @@ from scipy import ndimage
 
 from ..progress import Progress
 from .basins import basins_of
-from .boundary import refined
+from .boundary import local_means, refined
 from .case import Case
 from .continuous_cut import minimum_cut
-from .morphology import Mask, closed, distance, fill_slices
+from .morphology import Mask, closed, distance, fill_slices, largest
 from .organ_model import Abdomen, abdomen_of, edge_capacity, opened, tissue_peaks
 from .resample import box_of
 from .seeded import allowed, seed_region
 
 SIDES = {"kidney_right": -1.0, "kidney_left": 1.0}
 _LEAST_ML, _MOST_ML = 30.0, 500.0
+_LEAST_CUT_ML = 6.0
+"""Of a kidney that the scan's first or last slice cuts."""
 _TYPICAL_ML = 150.0
 _HILUM_MM = 5.0
+_STEP_HU = 14.0
+_AT_WALL = 0.25
+"""Share of its surroundings that body wall or lung may be: kidneys lie in fat, the spleen lies against the wall."""
+_EVEN_MM, _UNEVEN_HU = 8.0, 30.0
+"""Cortex and medulla blend over this length; a kidney with spleen, liver or bowel does not."""
+_NECKS = (0.65, 0.9)
 _INTO_WALL_MM = 5.0
 """Below the ribs the wall's inner face is only interpolated."""
 
@@ -42,6 +50,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
         if coarse is None:
             case.remarks.append(f"no {name.replace('_', ' ')} was found beside the spine")
             continue
+        coarse = _regrown(case, abdomen, name, coarse)
         found[name] = refined(case, coarse, forbidden=case.masks.get("bone"))
         progress((number + 1) / 2, "kidneys")
     return found
@@ -63,6 +72,28 @@ def _kidney(case: Case, abdomen: Abdomen, name: str, side: float) -> Mask | None
     return best if best_score > 0.05 else None
 
 
+def _regrown(case: Case, abdomen: Abdomen, name: str, core: Mask) -> Mask:
+    """The kidney with its border half-way to what lies beside it there: one threshold cannot serve fat and liver."""
+    side = SIDES[name]
+    place = beside_spine(case, abdomen, side) & allowed(case, name)
+    result = core
+    for _ in range(2):
+        box = box_of(result, 7)
+        assert box is not None
+        outer = local_means(case, result)[1][box]
+        level = np.float32(np.median(abdomen.hu[result]))
+        middle, half = 0.5 * (level + outer), np.maximum(0.5 * (level - outer), 10.0)
+        away = distance(~result[box], abdomen.spacing)
+        cost = np.clip((middle - abdomen.hu[box]) / half, -1.0, 1.0) + np.clip((away - 4.0) / 3.0, 0.0, 3.0)
+        cost[~(place | core)[box]] = 3.0
+        cost[distance(core[box], abdomen.spacing) > 4.0] = -1.5
+        grown = minimum_cut(cost.astype(np.float32), edge_capacity(abdomen, 30.0)[box])
+        grown = largest(opened(fill_slices(grown | (core[box] & (cost < 0.5))), 3.0, abdomen.spacing))
+        result = np.zeros(core.shape, dtype=bool)
+        result[box] = fill_slices(closed(grown, _HILUM_MM, abdomen.spacing) & place[box])
+    return result if result.sum() > 0.7 * core.sum() else core
+
+
 def beside_spine(case: Case, abdomen: Abdomen, side: float) -> Mask:
     """(I, J, K) where a kidney can lie: 15 to 110 mm beside the spine, from its level 70 mm forward."""
     frame = case.frame
@@ -79,7 +110,8 @@ def beside_spine(case: Case, abdomen: Abdomen, side: float) -> Mask:
 
 
 def _thresholds(case: Case, abdomen: Abdomen, place: Mask) -> list[float]:
-    """HU above which a kidney may be: valleys of the histogram above muscle, then the border to fat."""
+    """HU above which a kidney may be: valleys of the histogram above muscle, a ladder of steps between
+    muscle and the brightest tissue there, and the border to fat."""
     hu = abdomen.hu[place & (abdomen.hu > case.frame.fat_hu + 60.0)]
     muscle = case.frame.muscle_hu[0]
     found: list[float] = []
@@ -90,6 +122,9 @@ def _thresholds(case: Case, abdomen: Abdomen, place: Mask) -> list[float]:
     bright = hu[hu > muscle + 30.0]
     if bright.size > 200:
         found.append(0.5 * (muscle + float(np.percentile(bright, 90))))
+        for step in np.arange(muscle + 25.0, float(np.percentile(bright, 98)) - 15.0, _STEP_HU):
+            if all(abs(step - known) > 0.5 * _STEP_HU for known in found):
+                found.append(float(step))
     return [*found, case.frame.fat_hu + 0.6 * (muscle - case.frame.fat_hu)]
 
 
@@ -100,21 +135,29 @@ def _candidates(case: Case, abdomen: Abdomen, place: Mask, threshold: float) -> 
         return []
     found = []
     lumps = basins_of(pieces, abdomen.spacing, least_depth_mm=2.0)
-    for group in _joined(lumps.contact, lumps.neck, lumps.thickness):
+    groups = [g for neck in _NECKS for g in _joined(lumps.contact, lumps.neck, lumps.thickness, neck)]
+    for group in sorted({tuple(group) for group in groups}):
         core = np.isin(lumps.labels, group)
         volume = core.sum() * abdomen.voxel_ml
-        if 0.5 * _LEAST_ML < volume < 1.3 * _MOST_ML:
+        if 0.5 * _least(core) < volume < 1.3 * _MOST_ML:
             found.append(_completed(abdomen, core, threshold, place & (~pieces | core)))
     return found
 
 
-def _joined(contact: NDArray[np.float64], neck: NDArray[np.float64], thickness: NDArray[np.float64]) -> list[list[int]]:
+def _least(mask: Mask) -> float:
+    """mL; less where the first or last slice cuts it."""
+    return _LEAST_CUT_ML if mask[:, :, 0].any() or mask[:, :, -1].any() else _LEAST_ML
+
+
+def _joined(
+    contact: NDArray[np.float64], neck: NDArray[np.float64], thickness: NDArray[np.float64], least: float
+) -> list[list[int]]:
     """Groups of lumps that are one kidney: poles and lips meet over a neck nearly as wide as themselves."""
     count = len(thickness) - 1
     group = list(range(count + 1))
     pairs = np.argwhere(np.triu(contact) > 0)
     for first, second in pairs:
-        if neck[first, second] >= 0.65 * min(thickness[first], thickness[second]):
+        if neck[first, second] >= least * min(thickness[first], thickness[second]):
             old, new = group[second], group[first]
             group = [new if g == old else g for g in group]
     return [[i for i in range(1, count + 1) if group[i] == g] for g in sorted(set(group[1:]))]
@@ -151,9 +194,11 @@ def _ends_inside(abdomen: Abdomen, place: Mask, mask: Mask) -> float:
 def _score(case: Case, abdomen: Abdomen, mask: Mask, threshold: float) -> float:
     """How much like a kidney: size, compactness, fat around it, distance from the spine, contrast."""
     volume = mask.sum() * abdomen.voxel_ml
-    if not _LEAST_ML < volume < _MOST_ML:
+    if not _least(mask) < volume < _MOST_ML:
         return 0.0
     size = float(np.exp(-0.5 * (np.log(volume / _TYPICAL_ML) / 0.7) ** 2))
+    if _least(mask) < _LEAST_ML:
+        size = max(size, 0.5) if volume < _TYPICAL_ML else size
     middle = np.array(ndimage.center_of_mass(mask))
     box = box_of(mask, 3)
     assert box is not None
@@ -170,4 +215,15 @@ def _score(case: Case, abdomen: Abdomen, mask: Mask, threshold: float) -> float:
     place = float(np.exp(-0.5 * ((beside - 58.0) / 20.0) ** 2 - 0.5 * ((ahead + 2.0) / 25.0) ** 2))
     bright = float(np.median(abdomen.hu[mask])) - case.frame.muscle_hu[0]
     contrast = 0.4 + 0.6 * float(np.clip(bright / 60.0, 0.0, 1.0))
-    return size * compact * (0.2 + fat) * place * contrast
+    walled = float((abdomen.wall | abdomen.lungs)[box][shell].mean())
+    free = float(np.exp(-((walled / _AT_WALL) ** 2)))
+    even = float(np.exp(-((_unevenness(abdomen.hu[box], part, abdomen.spacing) / _UNEVEN_HU) ** 2)))
+    return size * compact * (0.2 + fat) * place * contrast * free * even
+
+
+def _unevenness(hu: NDArray[np.float32], part: Mask, spacing: NDArray[np.float64]) -> float:
+    """Standard deviation, HU, of a piece's level once blended over `_EVEN_MM`."""
+    sigma = _EVEN_MM / spacing
+    weight = ndimage.gaussian_filter(part.astype(np.float32), sigma)
+    level = ndimage.gaussian_filter(np.where(part, hu, np.float32(0.0)), sigma) / np.maximum(weight, 1e-3)
+    return float(level[part].std())

@@ -92,10 +92,16 @@ def distance(mask: Mask, spacing: NDArray[np.float64]) -> NDArray[np.float32]:
 
     if mask.all():
         return np.full(mask.shape, np.inf, dtype=np.float32)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(~mask, dtype=np.uint8))
+    result = np.zeros(mask.shape, dtype=np.float32)
+    box = box_of(mask, 1)
+    if box is None:
+        return result
+    # the nearest voxel outside is never beyond the layer around the mask's box
+    image = sitk.GetImageFromArray(np.ascontiguousarray(~mask[box], dtype=np.uint8))
     image.SetSpacing([float(s) for s in spacing[::-1]])
     signed = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    return np.maximum(sitk.GetArrayFromImage(signed), np.float32(0.0))
+    result[box] = np.maximum(sitk.GetArrayFromImage(signed), np.float32(0.0))
+    return result
 
 
 def median(field: NDArray[np.float32]) -> NDArray[np.float32]:
