@@ -105,9 +105,29 @@ def find(stacks: list[Stack], series: str) -> list[Stack]:
     return next((hits for test in tests if (hits := [one for one in stacks if test(one)])), [])
 
 
-def patient_keys(stacks: Iterable[Stack]) -> dict[int, str]:
-    """id() of each stack → its patient: the Patient ID, or the name where no object of that name has an ID."""
+def patient_numbers(stacks: Iterable[Stack]) -> dict[int, str]:
+    """id() of each stack → "patient 1", "patient 2" … in the order of the stacks.
+
+    Patients are told apart by their IDs, or by name where no object of that name has an ID; neither is handed out.
+    """
     stacks = list(stacks)
+    keys = _patient_keys(stacks)
+    numbers = {key: f"patient {i + 1}" for i, key in enumerate(dict.fromkeys(keys.values()))}
+    return {one: numbers[key] for one, key in keys.items()}
+
+
+def mixed_patients(stacks: Iterable[Stack]) -> dict[str, list[Stack]]:
+    """The stacks of each patient by number if there are several patients; empty if one. Nobody is no patient."""
+    stacks = list(stacks)
+    keys, numbers = _patient_keys(stacks), patient_numbers(stacks)
+    people: dict[str, list[Stack]] = {}
+    for one in stacks:
+        if keys[id(one)]:
+            people.setdefault(numbers[id(one)], []).append(one)
+    return people if len(people) > 1 else {}
+
+
+def _patient_keys(stacks: list[Stack]) -> dict[int, str]:
     named = {one.first.patient_name: one.first.patient_id for one in stacks if one.first.patient_id}
     keys = {}
     for one in stacks:

@@ -33,6 +33,7 @@ class Frame:
         pixel_spacing: (2,) mm between rows, mm between columns.
         thickness: Slice Thickness mm; None if absent.
         slope, intercept: value = slope · stored + intercept.
+        is_rescaled: whether the header says so; without, slope 1 and intercept 0 are only assumed.
         unit: Rescale Type, "" if absent.
         phase: what tells apart slices at the same place: echo, temporal position, b-value, stack …
     """
@@ -46,6 +47,7 @@ class Frame:
     intercept: float
     unit: str
     phase: tuple[str, ...]
+    is_rescaled: bool = True
 
 
 def frames_of(dataset: Dataset) -> tuple[Frame, ...]:
@@ -132,6 +134,7 @@ def _frame(items: list[Dataset], number: int | None, position: Vector | None, ph
         intercept=intercept[0] if intercept else 0.0,
         unit=next((t for t in (text(item, "RescaleType") for item in items) if t), ""),
         phase=phase,
+        is_rescaled=bool(slope or intercept),
     )
 
 

@@ -27,6 +27,9 @@ SAME_PLACE_MM = 0.01
 ORTHONORMAL = 1e-3
 """Direction cosines may miss unit length and right angle by this (16-character decimal strings keep 1e-6)."""
 
+MAX_ASIDE_MM = 0.5
+"""Slices that lie farther beside the straight line are no stack that interpolation between them could mend."""
+
 TILT_DEGREES = 0.1
 """Below this the step counts as parallel to the normal: 0.1° moves the last of 300 mm of slices by 0.5 mm."""
 
@@ -45,6 +48,7 @@ class StackGeometry:
         faults: why this is no even stack, in words; empty if it is one.
         notes: what is worth saying about a readable stack.
         missing: numbers of slices that seem to be missing.
+        aside_mm: how far a slice lies beside the straight line from the first to the last.
     """
 
     order: tuple[int, ...]
@@ -56,6 +60,12 @@ class StackGeometry:
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     missing: int
+    aside_mm: float = 0.0
+
+    @property
+    def resamplable(self) -> bool:
+        """Whether interpolating between slices would put them right: not if they shift within their planes."""
+        return self.aside_mm <= MAX_ASIDE_MM
 
     @property
     def gap_mm(self) -> float:
@@ -127,7 +137,26 @@ def stack_geometry(frames: list[Frame], where: str) -> StackGeometry:
     tilt = float(np.degrees(np.arccos(np.clip(height / np.linalg.norm(step), -1, 1))))
     notes = _notes(tilt, residual, faults)
     spacing = 0.0 if len(frames) == 1 else height
-    return StackGeometry(tuple(map(int, order)), affine, along, positions, spacing, tilt, faults, notes, missing)
+    return StackGeometry(
+        tuple(map(int, order)),
+        affine,
+        along,
+        positions,
+        spacing,
+        tilt,
+        faults,
+        notes,
+        missing,
+        _aside(positions, along),
+    )
+
+
+def _aside(centres: NDArray, along: NDArray) -> float:
+    """mm by which a slice lies beside the line through the first and the last, at most."""
+    if len(along) < 3:
+        return 0.0
+    direction = (centres[-1] - centres[0]) / (along[-1] - along[0])
+    return float(np.linalg.norm(centres - centres[0] - np.outer(along - along[0], direction), axis=1).max())
 
 
 def _repeated(order: NDArray, affine: NDArray, along: NDArray, centres: NDArray, height: float) -> StackGeometry:

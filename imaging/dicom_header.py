@@ -52,6 +52,8 @@ class Instance:
     contrast: str
     body_part: str
     acquisition: str
+    acquisition_time: str
+    content_time: str
     instance_number: str
     gantry_tilt: float | None
     rows: int
@@ -73,6 +75,14 @@ class Instance:
         bits = self.rows * self.columns * self.samples_per_pixel * self.bits_allocated * len(self.frames)
         # At least 8 bytes of tag and length come between the header's end and the pixels.
         return self.source.size < self.pixel_offset + 8 + bits // 8
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A frame and the file it is in."""
+
+    instance: Instance
+    frame: Frame
 
 
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
@@ -168,6 +178,8 @@ def instance_from(dataset: Dataset, source: Source, pixel_offset: int = 0) -> In
         contrast=text(dataset, "ContrastBolusAgent"),
         body_part=text(dataset, "BodyPartExamined"),
         acquisition=text(dataset, "AcquisitionNumber"),
+        acquisition_time=text(dataset, "AcquisitionTime"),
+        content_time=text(dataset, "ContentTime"),
         instance_number=text(dataset, "InstanceNumber"),
         gantry_tilt=number(dataset, "GantryDetectorTilt"),
         rows=int(number(dataset, "Rows") or 0),

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, generate_uid
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID, CTImageStorage, ImplicitVRLittleEndian, generate_uid
 
 from .archive import Source
 from .dicom_frames import UNREADABLE
@@ -29,6 +30,16 @@ _BY_GDCM = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in ("50", "51", "57"
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 
 
+def can_decode(transfer_syntax_uid: str) -> bool:
+    """Whether pixels of this encoding can be read; a file that does not state one is told by pydicom."""
+    if not transfer_syntax_uid or transfer_syntax_uid in _BY_GDCM or transfer_syntax_uid in _JPEG_LS:
+        return True
+    try:
+        return get_decoder(UID(transfer_syntax_uid)).is_available
+    except NotImplementedError:
+        return False
+
+
 def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
     """(frames, rows, columns) stored values of a greyscale image, before any rescale.
 
@@ -39,9 +50,9 @@ def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
         with source.open() as stream:
             dataset = read_dataset(stream, pixels=True)
     except UNREADABLE as error:
-        raise _damaged(source, str(error)) from error
+        raise damaged_slice(source, str(error)) from error
     if not any(word in dataset for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise _damaged(source, "it ends before its pixels, or has none")
+        raise damaged_slice(source, "it ends before its pixels, or has none")
     if int(dataset.get("SamplesPerPixel") or 1) != 1:
         raise ScanError("is a colour picture, not a scan", where=source.name, advice="Choose another series")
     if not transfer_syntax_uid:
@@ -50,8 +61,15 @@ def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pixels = _decoded(dataset, transfer_syntax_uid)
+    except NotImplementedError as error:
+        # A RuntimeError to Python, but no sign of damage.
+        raise ScanError(
+            f"its pixels are encoded in a way that is not read ({_short(str(error))})",
+            where=source.name,
+            advice="Export the series uncompressed",
+        ) from error
     except UNREADABLE as error:
-        raise _damaged(source, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+        raise damaged_slice(source, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     return pixels.reshape(-1, int(dataset.Rows), int(dataset.Columns))
 
 
@@ -67,7 +85,8 @@ def _decoded(dataset: Dataset, transfer_syntax_uid: str) -> NDArray[Any]:
     return _by_gdcm(dataset)
 
 
-def _damaged(source: Source, reason: str) -> ScanError:
+def damaged_slice(source: Source, reason: str) -> ScanError:
+    """The error for a file whose pixels are not all there or make no sense."""
     advice = "Copy or export this slice again"
     return ScanError(f"the slice is truncated or damaged ({_short(reason)})", where=source.name, advice=advice)
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dicom_geometry import SAME_PLACE_MM, StackGeometry, stack_geometry
-from .dicom_pixels import read_pixels
-from .dicom_series import MIN_SLICES, Slice, Stack
-from .errors import GeometryError, ScanError
+from .dicom_header import Slice
+from .dicom_pixels import damaged_slice, read_pixels
+from .dicom_series import MIN_SLICES, Stack
+from .errors import ScanError
 from .progress import Progress, part, silent
 from .straighten import AIR_HU
 from .volume import Grid, ImageVolume
@@ -31,6 +32,7 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
         ScanError: missing or unevenly spaced slices, damaged pixels, contradicting slices at one place.
     """
     where = stack.label()
+    require_readable(stack, resample_uneven=resample_uneven)
     slices = list(stack.slices)
     voxels = _decode(slices, part(progress, 0.0, 0.9))
     keep, notes = _one_per_place(stack, slices, voxels)
@@ -38,12 +40,12 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
         raise ScanError("all its slices are at one place: no volume", where=where, advice="Choose another series")
     if len(keep) < len(slices):
         slices, voxels = [slices[i] for i in keep], voxels[:, :, keep]
-    notes += _raise_to_air(voxels, stack)
+    unit, more = _raise_to_air(voxels, stack)
+    notes += more
     geometry = stack_geometry([one.frame for one in slices], where)
     notes = [*stack.notes, *(n for n in geometry.notes if n not in stack.notes), *notes]
     affine = geometry.affine
-    if geometry.faults and not resample_uneven:
-        raise uneven_error(geometry, where)
+    _require_even(geometry, where, resample_uneven)
     if geometry.faults:
         voxels, affine, note = _resampled(voxels, geometry.centres, affine, geometry.along)
         notes += [*geometry.faults, note]
@@ -51,16 +53,44 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     notes += _value_notes(slices)
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine, first.frame_of_reference_uid)
     progress(1.0, f"read {len(slices)} slices")
-    return ImageVolume(voxels, grid, first.modality, unit_of(stack), tuple(notes))
+    return ImageVolume(voxels, grid, first.modality, unit, tuple(notes))
 
 
-def uneven_error(geometry: StackGeometry, where: str) -> ScanError:
-    """The error for a stack with missing slices or uneven spacing."""
+def require_readable(stack: Stack, *, resample_uneven: bool = False) -> None:
+    """Raise ScanError for whatever the headers alone show to be wrong, before any pixel is read."""
+    for one in stack.slices:
+        if one.instance.is_short:
+            raise damaged_slice(one.instance.source, "it ends before its pixels do")
+    where, slopes = stack.label(), {one.frame.slope for one in stack.slices}
+    if 0.0 in slopes:
+        raise ScanError("its rescale slope is 0: every value would be the same", where=where, advice=_EXPORT_AGAIN)
+    if stack.first.modality == "CT" and min(slopes) < 0:
+        what = f"its rescale slope is {min(slopes):g}: the values of a CT rise with density"
+        raise ScanError(what, where=where, advice=_EXPORT_AGAIN)
+    if len({one.frame.is_rescaled for one in stack.slices}) > 1:
+        count = sum(not one.frame.is_rescaled for one in stack.slices)
+        what = f"{count} of its {len(stack.slices)} slices do not say how their values are rescaled, the others do"
+        raise ScanError(what, where=where, advice=_EXPORT_AGAIN)
+    if stack.geometry:
+        _require_even(stack.geometry, where, resample_uneven)
+
+
+_EXPORT_AGAIN = "Its header is damaged: export the series again, or choose another"
+
+
+def _require_even(geometry: StackGeometry, where: str, resample_uneven: bool) -> None:
+    """Raise ScanError for a stack with missing slices or uneven spacing, unless it may and can be resampled."""
+    if not geometry.faults or (resample_uneven and geometry.resamplable):
+        return
+    what = "; ".join(geometry.faults)
+    if not geometry.resamplable:
+        what += f"; slices lie up to {geometry.aside_mm:.1f} mm beside a straight line, so they are no one volume"
+        raise ScanError(what, where=where, advice="Export the series again, or choose another")
     copy = "Copy or export the series again" if geometry.missing else "Choose another series"
     advice = (
         f"{copy}, or allow linear resampling between the slices that are there (--set patient.resample_uneven=true)"
     )
-    return ScanError("; ".join(geometry.faults), where=where, advice=advice)
+    raise ScanError(what, where=where, advice=advice)
 
 
 def unit_of(stack: Stack) -> str:
@@ -114,19 +144,34 @@ def _stored_bits(stored: NDArray, bits_stored: int, high_bit: int) -> NDArray:
     return (native << (width - 1 - high_bit)) >> (width - bits_stored)
 
 
-def _raise_to_air(voxels: NDArray[np.float32], stack: Stack) -> list[str]:
-    """In place: nothing in a CT is thinner than air, so what lies below is padding, or undershoot beside metal.
+def _raise_to_air(voxels: NDArray[np.float32], stack: Stack) -> tuple[str, list[str]]:
+    """The unit of a volume and notes; in place, a CT is cut off at air.
 
-    Scanners pad with values of their own (-2000, -3024), which are often not declared and blurred by lossy compression.
+    Nothing in a CT is thinner than air, so what lies below is padding, or undershoot beside metal. Scanners pad with
+    values of their own (-2000, -3024), which are often not declared and blurred by lossy compression.
     """
-    low = float(voxels.min())
-    if unit_of(stack) != "HU" or AIR_HU <= low <= NO_AIR_HU:
-        return []
+    low, high, unit = float(voxels.min()), float(voxels.max()), unit_of(stack)
+    if unit != "HU":
+        return unit, []
+    is_rescaled = stack.slices[0].frame.is_rescaled
+    if low > NO_AIR_HU and (low >= 0 or not is_rescaled):
+        why = "its slices do not say how their values are rescaled" if not is_rescaled else "its rescale is wrong"
+        return "", [f"the values run from {low:.0f} to {high:.0f}, with no air and no fat: they are no HU, {why}"]
+    if high < NO_AIR_HU:
+        what = f"its values run from {low:.0f} to {high:.0f} HU: nothing in it is denser than lung"
+        raise ScanError(what, where=stack.label(), advice="Its rescale is wrong, or it is empty: choose another series")
     if low > NO_AIR_HU:
-        return [f"no value is below {low:.0f} HU, so there is no air: check the rescale of this CT"]
-    share = 100 * float((voxels < AIR_HU).mean())
-    np.maximum(voxels, np.float32(AIR_HU), out=voxels)
-    return [f"{share:.2g} % of the voxels lay below {AIR_HU:.0f} HU (outside of the reconstruction) and were set to it"]
+        return unit, [f"no value is below {low:.0f} HU, so there is no air: check the rescale of this CT"]
+    notes = (
+        [] if is_rescaled else ["its slices do not say how their values are rescaled: with air in them, taken for HU"]
+    )
+    if low < AIR_HU:
+        share = 100 * float((voxels < AIR_HU).mean())
+        np.maximum(voxels, np.float32(AIR_HU), out=voxels)
+        notes.append(
+            f"{share:.2g} % of the voxels lay below {AIR_HU:.0f} HU (outside of the reconstruction) and were set to it"
+        )
+    return unit, notes
 
 
 def _value_notes(slices: list[Slice]) -> list[str]:
@@ -170,9 +215,6 @@ def _resampled(
     step = float(np.median(np.diff(along)))
     count = int(np.floor((along[-1] - along[0]) / step + 1e-6)) + 1
     direction = (centres[-1] - centres[0]) / (along[-1] - along[0])
-    aside = np.linalg.norm(centres - centres[0] - np.outer(along - along[0], direction), axis=1).max()
-    if aside > 0.5:
-        raise GeometryError(f"slices lie up to {aside:.1f} mm beside a straight line", advice="Choose another series")
     at = along[0] + step * np.arange(count)
     upper = np.clip(np.searchsorted(along, at, side="left"), 1, len(along) - 1)
     weight = np.clip((at - along[upper - 1]) / (along[upper] - along[upper - 1]), 0.0, 1.0).astype(np.float32)

@@ -2,33 +2,25 @@
 
 A series is what one SeriesInstanceUID says, but not every series is one volume: a localiser may sit inside, and several
 echoes, phases or acquisitions repeat the same places. So a series is split by size, pixel spacing, orientation and
-frame of reference, and where places repeat, by whatever header element tells the repeats apart.
+frame of reference, and where places repeat or stacks interleave, as `dicom_repeats` says.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from .dicom_frames import Frame
-from .dicom_geometry import SAME_PLACE_MM, StackGeometry, orientation_word, stack_geometry
-from .dicom_header import Instance
+from .dicom_geometry import StackGeometry, orientation_word, stack_geometry
+from .dicom_header import Instance, Slice
+from .dicom_pixels import can_decode
+from .dicom_repeats import by_phase, grouped
 from .errors import GeometryError
 
 MIN_SLICES = 2
 _IMAGE_MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "OT")
 _NOT_A_SCAN = ("LOCALIZER", "SCOUT", "SCREEN SAVE", "SCREEN_SAVE", "DOSE_INFO", "DOSE INFO")
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A frame and the file it is in."""
-
-    instance: Instance
-    frame: Frame
 
 
 @dataclass(frozen=True)
@@ -56,8 +48,9 @@ class Stack:
 
     @property
     def even(self) -> bool:
-        """Whether the slices are evenly spaced and complete."""
-        return self.geometry is not None and not self.geometry.faults
+        """Whether the slices are evenly spaced and complete, and no file of theirs was cut off."""
+        whole = not any(one.instance.is_short for one in self.slices)
+        return whole and self.geometry is not None and not self.geometry.faults
 
     @property
     def orientation(self) -> str:
@@ -96,7 +89,7 @@ def _split(members: list[Instance], key: str) -> list[Stack]:
     if not slices:
         return [_listed_only(members, key)]
     slices, copies = _without_copies(slices)
-    parts = [part for group in _same_shape(slices) for part in _by_phase(group)]
+    parts = [part for group in _same_shape(slices) for part in by_phase(group)]
     parts.sort(key=lambda part: len(part[0]), reverse=True)
     keys = [key] if len(parts) == 1 else [f"{key}-{index + 1}" for index in range(len(parts))]
     return [_stack(part, name, (*copies, *split)) for name, (part, split) in zip(keys, parts, strict=True)]
@@ -109,17 +102,10 @@ def _listed_only(members: list[Instance], key: str) -> Stack:
     return Stack(key, tuple(Slice(one, empty) for one in members), None, why)
 
 
-def _grouped(slices: list[Slice], key: Callable[[Slice], Hashable]) -> list[list[Slice]]:
-    groups: dict[Hashable, list[Slice]] = defaultdict(list)
-    for one in slices:
-        groups[key(one)].append(one)
-    return list(groups.values())
-
-
 def _same_shape(slices: list[Slice]) -> list[list[Slice]]:
     """Slices that can share a grid: one size, frame of reference, orientation (to 1e-3), pixel spacing (to 1e-4 mm)."""
     found: list[list[Slice]] = []
-    for group in _grouped(slices, _shape_key):
+    for group in grouped(slices, _shape_key):
         near: list[list[Slice]] = []
         for one in group:
             home = next((members for members in near if _near(members[0].frame, one.frame)), None)
@@ -151,43 +137,6 @@ def _is_localizer(instance: Instance) -> bool:
     return any(word in _NOT_A_SCAN for word in instance.image_type)
 
 
-_REPEATS: tuple[tuple[str, Callable[[Slice], Hashable]], ...] = (
-    ("echo, phase or b-value", lambda one: one.frame.phase),
-    ("acquisition", lambda one: one.instance.acquisition),
-    ("image type", lambda one: one.instance.image_type),
-    ("kernel", lambda one: one.instance.kernel),
-    ("slice thickness", lambda one: one.frame.thickness),
-    ("acquisition and image type", lambda one: (one.instance.acquisition, one.instance.image_type)),
-    ("phase and image type", lambda one: (one.frame.phase, one.instance.image_type)),
-)
-
-
-def _by_phase(group: list[Slice]) -> list[tuple[list[Slice], tuple[str, ...]]]:
-    """Slices that repeat places, told apart by the first header element that leaves no repeat in any part.
-
-    An element that is new for every slice (such as a trigger time) tells nothing apart: there may be at most twice as
-    many parts as there are slices at one place.
-    """
-    most = _most_at_one_place(group)
-    for words, key in _REPEATS if most > 1 else ():
-        parts = _grouped(group, key)
-        if 1 < len(parts) <= 2 * most and all(_most_at_one_place(part) == 1 for part in parts):
-            note = f"the series holds {len(parts)} stacks at the same place, one per {words}"
-            return [(part, (note,)) for part in parts]
-    return [(group, ())]
-
-
-def _most_at_one_place(group: list[Slice]) -> int:
-    """How many slices share a place along the normal, at most."""
-    first = group[0].frame
-    if first.position is None or first.orientation is None:
-        return 1
-    normal = np.cross(first.orientation[:3], first.orientation[3:])
-    along = np.sort(np.array([one.frame.position for one in group]) @ normal)
-    places = np.cumsum(np.diff(along, prepend=along[0]) > SAME_PLACE_MM)
-    return int(np.bincount(places).max())
-
-
 def _stack(slices: list[Slice], key: str, notes: tuple[str, ...]) -> Stack:
     first = slices[0]
     why = _why_no_volume(slices)
@@ -214,6 +163,9 @@ def _why_no_volume(slices: list[Slice]) -> str:
         return f"no scan but a {instance.sop_class.replace(' Storage', '')} object"
     if instance.modality not in _IMAGE_MODALITIES:
         return f"of modality {instance.modality or 'not stated'}, no cross-sectional scan"
+    unknown = {one.instance.transfer_syntax for one in slices if not can_decode(one.instance.transfer_syntax_uid)}
+    if unknown:
+        return f"in an encoding that is not read ({', '.join(sorted(unknown))}); export it uncompressed"
     return ""
 
 

@@ -1,7 +1,8 @@
 """`inspect_scan`: what a folder, archive or file holds, from headers alone, and which series would be used.
 
 Patients are only numbered: names, IDs and UIDs appear in `to_dict(identify=True)` and nowhere else, so that a listing
-can be shown or mailed without telling who was scanned. Free text of the scanner (series descriptions) is shown as is.
+can be shown or mailed without telling who was scanned. Free text of the scanner (series descriptions) and file names
+are shown as they are.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from .archive import Source, open_sources
-from .dicom_choice import choose, patient_keys
+from .dicom_choice import choose, patient_numbers
 from .dicom_geometry import orientation_word
-from .dicom_read import uneven_error
+from .dicom_read import require_readable
 from .dicom_series import Stack, stacks_of
 from .errors import PreopError, ScanError
 from .image_files import format_name, read_image_grid
@@ -36,8 +37,8 @@ class SeriesSummary:
         orientation: axial, coronal, sagittal, oblique (…), unknown.
         phase: what the header hints about the contrast phase, "" if nothing.
         oddities: what a person should know, in words.
-        usable: whether `read_scan(series=key)` can give a volume.
-        chosen: whether `read_scan` takes it when nothing is asked for.
+        usable: whether `read_scan(series=key)` can give a volume, if need be with `resample_uneven`.
+        chosen: whether `read_scan` takes it when nothing is asked for, and reads it.
         why: why it is chosen, or why it cannot be used.
     """
 
@@ -137,8 +138,7 @@ def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -
         try:
             stack, more = pick(stacks, None, Path(path), sources)
             notes += more
-            if stack.geometry and stack.geometry.faults:
-                problem = uneven_error(stack.geometry, stack.label()).line()
+            require_readable(stack)
         except PreopError as error:
             problem = error.line()
         return Inspection(str(path), _studies(stacks, problem), headers.ignored, notes, problem)
@@ -146,10 +146,9 @@ def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -
 
 def _studies(stacks: list[Stack], problem: str) -> tuple[StudySummary, ...]:
     choice = choose(stacks)
-    people = patient_keys(stacks)
-    # With two patients in one folder nothing is chosen, however good one of the series is.
-    chosen = None if len(set(people.values()) - {""}) > 1 else choice.stack
-    numbers = {key: f"patient {i + 1}" for i, key in enumerate(dict.fromkeys(people.values()))}
+    people = patient_numbers(stacks)
+    # What will be refused is not chosen, however good one of the series is.
+    chosen = None if problem else choice.stack
     grouped: dict[tuple[str, str], list[Stack]] = {}
     for stack in stacks:
         grouped.setdefault((people[id(stack)], stack.first.study_uid), []).append(stack)
@@ -159,7 +158,7 @@ def _studies(stacks: list[Stack], problem: str) -> tuple[StudySummary, ...]:
         series = tuple(_summary(one, one is chosen, choice.why) for one in members)
         studies.append(
             StudySummary(
-                numbers[person],
+                person,
                 _date(first.study_date),
                 first.study_description,
                 series,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .archive import Source, open_sources
-from .dicom_choice import choose, find, patient_keys
+from .dicom_choice import choose, find, mixed_patients
 from .dicom_header import Instance, read_instance
 from .dicom_read import read_stack
 from .dicom_series import Stack, stacks_of
@@ -178,10 +178,9 @@ def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Sour
     where = str(path)
     if series is not None:
         return _asked_for(stacks, series, where), ()
-    people = sorted(set(patient_keys(stacks).values()) - {""})
-    if len(people) > 1:
+    if several := mixed_patients(stacks):
         raise ScanError(
-            f"scans of {len(people)} patients are mixed (patient IDs {', '.join(people[:6])})",
+            f"scans of {len(several)} patients are mixed ({_whose(several)})",
             where=where,
             advice="Give one patient's folder, or name a series with --set patient.series=KEY",
         )
@@ -189,6 +188,15 @@ def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Sour
     if choice.stack is None:
         raise _no_volume(stacks, path, sources)
     return choice.stack, choice.notes
+
+
+def _whose(people: dict[str, list[Stack]]) -> str:
+    """Whose the series are, by the numbers of a listing: who they are is nobody's business who reads a log."""
+    shown = []
+    for person, stacks in list(people.items())[:6]:
+        keys = ", ".join(one.key for one in stacks[:4])
+        shown.append(f"{person}: series {keys}{' …' if len(stacks) > 4 else ''}")
+    return "; ".join(shown) + ("; …" if len(people) > 6 else "")
 
 
 def _no_volume(stacks: list[Stack], path: Path, sources: list[Source]) -> ScanError:

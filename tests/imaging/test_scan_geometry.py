@@ -7,6 +7,7 @@ import pytest
 from dicom_files import even, make_slice, picture, save, write_series
 
 from preop.imaging.errors import GeometryError, ScanError
+from preop.imaging.inspect import inspect_scan
 from preop.imaging.scan import read_scan
 
 
@@ -188,3 +189,15 @@ def test_contradicting_slices_at_one_place_stop(tmp_path):
     save(make_slice(even(6)[2], picture(2) + 1), tmp_path / "other")
     with pytest.raises(ScanError, match="two different slices are at the same place"):
         read_scan(tmp_path)
+
+
+def test_slices_shifted_sideways_are_not_told_to_resample(tmp_path):
+    """Advice must work: resampling cannot mend a patient who was moved on the table."""
+    positions = [(-10.0 + (30 if k > 9 else 0), -20.0, 2.0 * k) for k in range(20)]
+    write_series(tmp_path, positions)
+    with pytest.raises(ScanError, match="beside a straight line, so they are no one volume") as caught:
+        read_scan(tmp_path)
+    assert "resample_uneven" not in caught.value.line()
+    assert inspect_scan(tmp_path).problem == caught.value.line()
+    with pytest.raises(ScanError, match="no one volume"):
+        read_scan(tmp_path, resample_uneven=True)

@@ -59,13 +59,71 @@ def test_signed_twelve_bits_without_sign_extension(tmp_path):
 
 
 def test_padding_becomes_air(tmp_path):
-    stored = picture(0).copy()
+    stored = picture(1)
     stored[:3] = -2000
     write_series(tmp_path, even(3), pixels=lambda k: stored, PixelPaddingValue=-2000)
     volume = read_scan(tmp_path)
     assert (volume.voxels[:, :3] == -1024).all()
     np.testing.assert_array_equal(volume.voxels[:, 3:, 0], stored[3:].T - 1024.0)
     assert any("padding" in note for note in volume.notes)
+
+
+def test_a_rescale_slope_that_no_ct_has_is_refused_and_foreseen(tmp_path):
+    for slope, words in (("0", "slope is 0: every value"), ("-1", "slope is -1: the values of a CT rise")):
+        write_series(tmp_path / slope, even(4), RescaleSlope=slope)
+        with pytest.raises(ScanError, match=words) as caught:
+            read_scan(tmp_path / slope)
+        assert inspect_scan(tmp_path / slope).problem == caught.value.line()
+    write_series(tmp_path / "mr", even(4), RescaleSlope="-1", Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
+    assert read_scan(tmp_path / "mr").voxels.max() == -picture(0).min() - 1024
+
+
+def test_a_rescale_that_leaves_nothing_but_air_is_refused(tmp_path):
+    write_series(tmp_path, even(3), RescaleIntercept="-6000")
+    with pytest.raises(ScanError, match="values run from -6000 to -3765 HU: nothing in it is denser than lung"):
+        read_scan(tmp_path)
+
+
+def test_a_ct_without_rescale_is_in_hu_only_if_it_holds_air(tmp_path):
+    without = {"RescaleSlope": None, "RescaleIntercept": None}
+    write_series(tmp_path / "stored", even(3), **without)
+    volume = read_scan(tmp_path / "stored")
+    assert volume.unit == ""
+    assert any("they are no HU, its slices do not say how" in note for note in volume.notes)
+    write_series(tmp_path / "hu", even(3), pixels=lambda k: (picture(k) - 1000).astype(np.int16), **without)
+    volume = read_scan(tmp_path / "hu")
+    assert volume.unit == "HU"
+    assert any("with air in them, taken for HU" in note for note in volume.notes)
+    np.testing.assert_array_equal(volume.voxels[:, :, 1], picture(1).T - 1000)
+    for k, position in enumerate(even(3)):
+        save(make_slice(position, picture(k), **(without if k == 1 else {})), tmp_path / "mixed" / str(k))
+    with pytest.raises(ScanError, match="1 of its 3 slices do not say how their values are rescaled"):
+        read_scan(tmp_path / "mixed")
+
+
+def test_twelve_bits_without_offset_are_no_hounsfield(tmp_path):
+    """Unsigned values from 0 with intercept 0: a rescale that was lost."""
+    write_series(tmp_path, even(3), pixels=lambda k: picture(k).astype(np.uint16), RescaleIntercept="0")
+    volume = read_scan(tmp_path)
+    assert volume.unit == ""
+    assert any("no air and no fat: they are no HU, its rescale is wrong" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2", "1.2.840.10008.1.2.4.100"])
+def test_an_unknown_encoding_is_no_damage(tmp_path, syntax):
+    """GE's private implicit big endian, and MPEG-2."""
+    for k, position in enumerate(even(4)):
+        dataset = make_slice(position, picture(k))
+        dataset.file_meta.TransferSyntaxUID = syntax
+        if syntax.endswith("100"):
+            dataset.PixelData = encapsulate([dataset.PixelData])
+            dataset["PixelData"].is_undefined_length = True
+        dataset.save_as(tmp_path / str(k), implicit_vr=False, little_endian=True, enforce_file_format=True)
+    with pytest.raises(ScanError, match="in an encoding that is not read") as caught:
+        read_scan(tmp_path)
+    assert "damaged" not in caught.value.line()
+    assert inspect_scan(tmp_path).problem == caught.value.line()
+    assert not inspect_scan(tmp_path).studies[0].series[0].usable
 
 
 def test_a_perfusion_map_is_no_hounsfield(tmp_path):
@@ -137,8 +195,10 @@ def test_truncated_slice_is_named_and_found_by_inspect(tmp_path):
     with pytest.raises(ScanError, match=rf"{broken.name}: the slice is truncated or damaged"):
         read_scan(tmp_path)
     files[3].write_bytes(files[3].read_bytes()[:-250])
-    chosen = inspect_scan(tmp_path).studies[0].series[0]
-    assert any(broken.name in oddity for oddity in chosen.oddities)
+    found = inspect_scan(tmp_path)
+    assert any(broken.name in oddity for oddity in found.studies[0].series[0].oddities)
+    assert broken.name in found.problem
+    assert found.chosen is None
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])

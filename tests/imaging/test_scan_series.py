@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from dicom_files import even, make_slice, picture, save, write_series
@@ -32,11 +34,14 @@ def test_localiser_only_is_told(tmp_path):
         read_scan(tmp_path)
 
 
-def test_two_patients_stop_and_are_named(tmp_path):
+def test_two_patients_stop_and_are_numbered_not_named(tmp_path):
     write_series(tmp_path / "a", even(5))
     write_series(tmp_path / "b", even(5), PatientID="P2", SeriesInstanceUID="1.9", SeriesNumber="6")
-    with pytest.raises(ScanError, match=r"scans of 2 patients are mixed .*P1, P2"):
+    with pytest.raises(ScanError, match=r"2 patients are mixed \(patient 1: series 5; patient 2: series 6\)") as caught:
         read_scan(tmp_path)
+    assert "name a series with --set patient.series=KEY" in caught.value.line()
+    told = caught.value.line() + json.dumps(inspect_scan(tmp_path).to_dict())
+    assert not any(secret in told.replace(str(tmp_path), "") for secret in ("P1", "P2", "Doe"))
     assert read_scan(tmp_path, series="6").voxels.shape[2] == 5
     listing = inspect_scan(tmp_path)
     assert "2 patients" in listing.problem
@@ -49,6 +54,15 @@ def test_two_patients_in_one_series_are_still_two(tmp_path):
     write_series(tmp_path / "b", even(5, start=3.0), PatientID="P2")
     with pytest.raises(ScanError, match="2 patients"):
         read_scan(tmp_path)
+
+
+def test_two_patients_without_ids_are_not_named_either(tmp_path):
+    write_series(tmp_path / "a", even(5), PatientID=None)
+    write_series(tmp_path / "b", even(5), PatientID=None, PatientName="Roe^Richard", SeriesInstanceUID="1.9")
+    listing = inspect_scan(tmp_path)
+    assert "2 patients" in listing.problem
+    assert "Roe" not in listing.problem
+    assert "Roe" not in json.dumps(listing.to_dict())
 
 
 def test_one_patient_of_whom_some_objects_lack_the_id(tmp_path):
@@ -115,6 +129,53 @@ def test_trigger_times_of_every_slice_do_not_tear_a_stack_apart(tmp_path):
             dataset = make_slice(position, picture(k) + phase, AcquisitionNumber=phase, TriggerTime=100 * phase + k)
             save(dataset, tmp_path / f"{phase}-{k}")
     assert [one.slices for study in inspect_scan(tmp_path).studies for one in study.series] == [6, 6]
+
+
+def interleaved(folder, odd, **tags):
+    """20 + 20 slices, the second stack half a step beside the first and 300 HU brighter."""
+    for k, position in enumerate(even(40, step=1.0)):
+        own = odd if k % 2 else {}
+        save(make_slice(position, picture(1) + 300 * (k % 2), **tags, **own), folder / str(k))
+
+
+INTERLEAVING = {"AcquisitionNumber": 2, "AcquisitionTime": "120130.5", "ContentTime": "120130", "TriggerTime": "300"}
+
+
+@pytest.mark.parametrize("element", INTERLEAVING)
+def test_two_interleaved_acquisitions_are_two_stacks(tmp_path, element):
+    interleaved(tmp_path, {element: INTERLEAVING[element]})
+    first, second = read_scan(tmp_path, series="5-1"), read_scan(tmp_path, series="5-2")
+    assert {float(v.voxels[0, 0, 7]) for v in (first, second)} == {-24.0, 276.0}
+    for volume in (first, second):
+        np.testing.assert_allclose(volume.voxels[:, :, 7] - volume.voxels[0, 0, 7], picture(0).T)
+        np.testing.assert_allclose(volume.spacing, (0.5, 0.75, 2))
+        assert any("2 interleaved stacks, one per" in note for note in volume.notes)
+    assert any("5-2 (abdomen) would do as well" in note for note in read_scan(tmp_path).notes)
+
+
+def test_odd_and_even_slices_of_an_mr_stay_together_with_a_note(tmp_path):
+    interleaved(tmp_path, {"AcquisitionNumber": 2}, Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
+    volume = read_scan(tmp_path)
+    assert volume.voxels.shape[2] == 40
+    assert any("could be 2 interleaved stacks, one per acquisition" in note for note in volume.notes)
+
+
+def test_acquisitions_one_after_the_other_are_one_stack_with_a_note(tmp_path):
+    """Table positions of one scan: the number changes once on the way."""
+    for k, position in enumerate(even(40)):
+        save(make_slice(position, picture(1), AcquisitionNumber=1 + k // 20, AcquisitionTime=f"12{k:02d}00"),
+             tmp_path / str(k))  # fmt: skip
+    volume = read_scan(tmp_path)
+    assert volume.voxels.shape[2] == 40
+    assert any("2 acquisitions, one beside the other" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize("rotation", [1, 2, 4])
+def test_rotations_that_count_as_acquisitions_are_one_stack(tmp_path, rotation):
+    for k, position in enumerate(even(16)):
+        save(make_slice(position, picture(1), AcquisitionNumber=1 + k // rotation, ContentTime=f"1200{k:02d}"),
+             tmp_path / str(k))  # fmt: skip
+    assert read_scan(tmp_path).voxels.shape[2] == 16
 
 
 def test_direction_cosines_with_rounding_noise_stay_one_stack(tmp_path):

@@ -117,7 +117,7 @@ REFUSED = {
     "rtstruct/": ("no volume here", "a single slice", "RT Structure Set", "RT Plan"),
     "seg/liver.dcm": ("Segmentation object",),
     "pydicom_charset/": ("patients are mixed",),
-    "codecs_wg04/": ("2 patients are mixed", "1CT1, 4MR1"),
+    "codecs_wg04/": ("2 patients are mixed", "patient 1: series S1, S2; patient 2: series S3, S4"),
     "codecs_wg04/CT1_J": ("two different slices are at the same place",),
     FILES + "CT_small.dcm": ("a single slice",),
     FILES + "MR_small.dcm": ("a single slice",),
