@@ -17,7 +17,7 @@ def machine_facts() -> dict[str, object]:
     total, available = memory_gib()
     return {
         "platform": _platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": usable_cores(),
         "memory_gib": total,
         "memory_available_gib": available,
@@ -86,7 +86,8 @@ def _platform() -> str:
     return f"{name}, {platform.release()}, {platform.machine()}"
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """The processor's model in words."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..imaging.anatomy import SEGMENTS, WHOLES
 from ..imaging.progress import Progress, part, silent
-from .atomic import atomic_folder, require_free
+from .atomic import atomic_folder, file_error, require_free
 from .procedures import procedure
 from .schema import Patient, Scene, Vector
 from .session import Session
@@ -46,17 +48,25 @@ def run_scene(
     require_free(out, overwrite=overwrite)
     if scan is not None:
         scene = scene.model_copy(update={"patient": _patient_with_scan(scene.patient, scan)})
-    select_device(device)
-    with (
-        atomic_folder(out, overwrite=overwrite) as folder,
-        tempfile.TemporaryDirectory(prefix="preop-") as scratch,
-    ):
-        session = Session(scene, Path(scratch), device=device, progress=progress)
+    chosen = select_device(device)
+    with _scratch() as scratch:
+        session = Session(scene, scratch, device=chosen, progress=progress)
         compute(session)
         from .results import write_result
 
-        write_result(session, folder, pictures=pictures)
+        with atomic_folder(out, overwrite=overwrite) as folder:
+            write_result(session, folder, pictures=pictures)
     return session
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for intermediate files. What fails in the block is told by the file it concerns, read or written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="preop-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+    except OSError as error:
+        raise file_error(error) from error
 
 
 def compute(session: Session) -> Session:
