@@ -6,13 +6,21 @@ its output stays out of sight and its memory can be limited.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import sys
 
 import numpy as np
 
+PARENT = "PREOP_WORKER_OF"
+"""Environment variable with the process id of who waits."""
+_PR_SET_PDEATHSIG = 1
+
 
 def main(source: str, target: str) -> None:
     """Read points, triangles and options; write points and tetrahedra."""
+    _end_with_parent()
     with np.load(source) as given:
         job = dict(given)
     if job["memory_limit_bytes"] > 0:
@@ -41,6 +49,19 @@ def main(source: str, target: str) -> None:
         **field,
     )
     np.savez(target, points=points, tetrahedra=tetrahedra)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process with the one that waits for it, however that ends (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    except (OSError, AttributeError):
+        return
+    # It may have ended before the kernel was asked.
+    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
+        sys.exit("the process that asked for the mesh is gone")
 
 
 def _limit_memory(limit: int) -> None:

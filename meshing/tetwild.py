@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, silent
+from ._tetwild_worker import PARENT
 from .sizing import SizingField
 
 
@@ -95,7 +96,7 @@ def _run(source: Path, target: Path, folder: Path, timeout: float, progress: Pro
     with open(folder / "log", "w+b") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            cwd=folder, env=dict(os.environ),
+            cwd=folder, env={**os.environ, PARENT: str(os.getpid())},
         )  # fmt: skip
         try:
             while child.poll() is None:

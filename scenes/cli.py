@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE, PreopError
+from .arguments import Parser, number_within, path
 
 INTERRUPTED = 130
 
@@ -25,14 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Our dense kernels are small: OpenBLAS threads only wait for each other there (a solve of 15,000
     # unknowns took 1.0 s with one and 6.7 s with two). Read when numpy is first imported; a set value wins.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # A batch system ends a job with SIGTERM: clean up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    _clean_up_when_ended()
     try:
         return arguments.command(arguments)
     except PreopError as error:
         return _fail(error.line())
     except KeyboardInterrupt:
-        print("\npreop: interrupted; nothing half-written is left", file=sys.stderr)
+        # After a hang-up there may be no terminal left to tell it to.
+        with contextlib.suppress(OSError):
+            print("\npreop: interrupted; nothing half-written is left", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (`preop inspect | head`) has seen enough.
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All sub-commands and their options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="preop",
         description="From a patient's scans to an operation that is planned, computed and rehearsed.",
         epilog=NOT_A_MEDICAL_DEVICE,
@@ -103,16 +105,17 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _add_inspect(commands) -> None:
     parser = _command(commands, "inspect", _inspect, "list the studies and series of a scan and what is odd about them")
-    parser.add_argument("path", metavar="PATH", type=Path, help="a folder, a zip, or one file")
+    parser.add_argument("path", metavar="PATH", type=path, help="a folder, a zip, or one file")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--identify", action="store_true", help="show patient names and IDs")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from ..imaging.inspect import inspect_scan
+    from .leftovers import temporary_files_together
     from .progress_bar import progress_bar
 
-    with progress_bar("inspect", quiet=arguments.json) as progress:
+    with temporary_files_together(), progress_bar("inspect", quiet=arguments.json) as progress:
         inspection = inspect_scan(arguments.path, progress=progress)
     if arguments.json:
         return _print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, **inspection.to_dict(identify=arguments.identify)})
@@ -127,12 +130,16 @@ def _add_phantom(commands) -> None:
     parser = _command(
         commands, "phantom", _phantom, "write the embedded patient as a DICOM CT series with its true label map"
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
+    parser.add_argument("--out", metavar="DIR", type=path, required=True, help="folder to write")
     parser.add_argument("--shape", type=int, nargs=3, metavar=("I", "J", "K"), default=(256, 256, 160), help="voxels")
     parser.add_argument("--phase", choices=("native", "arterial", "portal"), default="portal", help="contrast phase")
-    parser.add_argument("--seed", type=int, default=0, help="noise, texture and variation")
+    seeds = number_within(int, 0, 2**63 - 1, "a whole number, 0 or more")
+    parser.add_argument("--seed", type=seeds, default=0, help="noise, texture and variation")
     parser.add_argument(
-        "--variation", type=float, default=0.0, help="how far the anatomy departs from the textbook, 0 to 1"
+        "--variation",
+        type=number_within(float, 0, 1, "a number from 0 to 1"),
+        default=0.0,
+        help="how far the anatomy departs from the textbook, 0 to 1",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier phantom")
 
@@ -160,9 +167,9 @@ def _add_run(commands) -> None:
     parser = _command(commands, "run", _run, "run a scene: scan, segmentation, meshes, physics, pictures, report")
     parser.add_argument("scene", metavar="SCENE", help="a built-in name (see `preop scenes`) or a YAML file")
     parser.add_argument(
-        "--dicom", metavar="PATH", type=Path, help="the patient: a folder, a zip, or a NIfTI/NRRD/MHA volume"
+        "--dicom", metavar="PATH", type=path, help="the patient: a folder, a zip, or a NIfTI/NRRD/MHA volume"
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="result folder (default: results/SCENE-TIME)")
+    parser.add_argument("--out", metavar="DIR", type=path, help="result folder (default: results/SCENE-TIME)")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to compute")
     parser.add_argument(
         "--set",
@@ -185,7 +192,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _add_view(commands) -> None:
     parser = _command(commands, "view", _view, "show a result in a window, or its stills when there is no display")
-    parser.add_argument("result", metavar="RESULT", type=Path, help="a folder that `preop run` wrote")
+    parser.add_argument("result", metavar="RESULT", type=path, help="a folder that `preop run` wrote")
 
 
 def _view(arguments: argparse.Namespace) -> int:
@@ -213,9 +220,9 @@ def _add_compare(commands) -> None:
         commands, "compare", _compare, "compare two segmentations: Dice, 95 %% Hausdorff distance, volumes"
     )
     parser.add_argument(
-        "labels", metavar="LABELS", type=Path, help="a label map, a folder of masks, or a result folder"
+        "labels", metavar="LABELS", type=path, help="a label map, a folder of masks, or a result folder"
     )
-    parser.add_argument("truth", metavar="TRUTH", type=Path, help="the same, taken as true")
+    parser.add_argument("truth", metavar="TRUTH", type=path, help="the same, taken as true")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="only these segments")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -238,7 +245,20 @@ def _fail(line: str) -> int:
     return 2
 
 
+def _clean_up_when_ended() -> None:
+    """A batch system ends a job with SIGTERM, a dropped ssh line with SIGHUP: clean up as after Ctrl-C."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Under `nohup` SIGHUP is ignored, and stays so.
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(*_: object) -> None:
+    # Both may come, one after the other: the second must not break into the cleaning up after the first.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -12,13 +12,14 @@ from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Run the scene; 0 when done, 1 when done but the segmentation is not to be trusted."""
+    from .leftovers import temporary_files_together
     from .pipeline import run_scene
     from .progress_bar import progress_bar
     from .scene_file import load_scene
 
     scene = load_scene(arguments.scene, arguments.overrides)
     out = arguments.out or Path("results") / f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with progress_bar("", quiet=arguments.json) as progress:
+    with temporary_files_together(), progress_bar("", quiet=arguments.json) as progress:
         session = run_scene(
             scene,
             out,
