@@ -109,7 +109,8 @@ def vessel_wall(
     Returns:
         TetMesh with regions "aortic_wall" and, when present, "aortic_thrombus". Facet set "lumen": the
         pressurised surface, normals out of the solid and so into the lumen; "outer": the wall's outside.
-        Node sets "end_0", …: all nodes in each open end's plane, the most superior first.
+        Node sets "end_0", …: all nodes in each open end's plane, the most superior first. The wall's elements come
+        first, layer by layer: element e stands over outer facet e mod F.
 
     Raises:
         SegmentationError: no lumen.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HIDES = ("body", "bone", "ribs", "spine", "pelvis", "lungs", "lung_left", "lung_right")
 """Left out of the surgeon's view, which they would hide."""
-_STRESS = ("max_principal_stress_kPa", "von_mises_kPa")
+_STRESS = ("wall_stress_kPa", "max_principal_stress_kPa", "von_mises_kPa")
 
 
 @dataclass(frozen=True)

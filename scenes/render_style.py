@@ -87,6 +87,7 @@ FIELDS: dict[str, FieldStyle] = {
         FieldStyle("displacement_magnitude", "Displacement", "mm", "viridis"),
         FieldStyle("strain", "Largest tensile strain (Green–Lagrange)", "%", "plasma", 100.0),
         FieldStyle("von_mises_kPa", "von Mises stress", "kPa", "inferno"),
+        FieldStyle("wall_stress_kPa", "Wall stress", "kPa", "inferno"),
         FieldStyle("max_principal_stress_kPa", "Largest principal stress", "kPa", "inferno"),
     )
 }

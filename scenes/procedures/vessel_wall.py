@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from ..schema import Part, Scene, SegmentName, TissueChoice, Vector
+from ...imaging.progress import Progress, part
+from ..schema import Part, Patient, Scene, SegmentName, SolverOptions, TissueChoice, Vector
 from .base import Outcome, Procedure
+from .load_free import load_free_shape
 from .solving import BED_UNIT, field_steps, materials_and_densities, solve_steps, solver_report
+from .vessel_size import touching
 from .wall_measures import wall_curves, wall_numbers
+from .wall_stress import wall_fields, with_wall_stress
 
 if TYPE_CHECKING:
+    from ...engine.tissue.problem import Problem
+    from ...engine.tissue.solution import Solution
+    from ...imaging.volume import LabelMap
     from ...meshing.mesh import TetMesh
     from ..session import Session
 
@@ -20,8 +30,16 @@ NO_PREDICTOR_NOTE = (
     "are not in this number."
 )
 LOAD_FREE_NOTE = (
-    "The shape in the scan is taken as free of load although blood pressure acted on it, and the wall is given one "
-    "thickness everywhere: displacements are too large rather than too small, stresses are those of the scanned shape."
+    "The shape in the scan is taken as free of load although blood pressure acted on it: displacements and strains are "
+    "too large."
+)
+THICKNESS_NOTE = (
+    "A CT does not show the wall: it is given one thickness everywhere. Wall stress is the mean over that thickness; "
+    "residual stress, which evens it out in a living wall, is not modelled, so bending is reported apart."
+)
+SEPTUM_NOTE = (
+    "{names} touch over {area:.0f} cm²: they are computed as one lumen under one pressure. A membrane between them, "
+    "and what it holds together, is not in the model."
 )
 NO_THROMBUS_NOTE = "The scan shows no thrombus: the pressure acts on the wall alone."
 STRETCH_NOTE = (
@@ -33,9 +51,19 @@ STRETCH_NOTE = (
 MMHG = 133.322387415
 """Pa (BIPM, SI brochure, conventional millimetre of mercury)."""
 
+FREE_TOLERANCE_MM = 0.03
+"""How closely the load-free shape must come back to the scan: a wall moves by 1 mm, not by centimetres."""
+
+SEPTUM_CM2 = 5.0
+"""Contact of two lumens above which a note tells that the membrane between them is not modelled."""
+
 
 class VesselWallOptions(Part):
-    """Options of the procedure `vessel-wall`; `box_mm` (two corners, LPS) limits it to a stretch of the vessel."""
+    """Options of the procedure `vessel-wall`.
+
+    `box_mm` (two corners, LPS) limits it to a stretch of the vessel. `scan_pressure_mmHg` acted while the scan was
+    taken; without it the patient's mean arterial pressure, and 0 takes the scanned shape as free of load.
+    """
 
     lumen: Annotated[tuple[SegmentName, ...], Field(min_length=1)] = ("aorta",)
     thrombus: tuple[SegmentName, ...] = ("aortic_thrombus",)
@@ -46,11 +74,29 @@ class VesselWallOptions(Part):
     edge_length_mm: Annotated[float, Field(ge=0.5, le=10)] = 2.5
     outer_support_kPa_per_mm: Annotated[float, Field(ge=0)] = 0.02
     exclude_from_ends_mm: Annotated[float, Field(ge=0)] = 10.0
+    scan_pressure_mmHg: Annotated[float, Field(ge=0)] | None = None
     box_mm: tuple[Vector, Vector] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Pressurised:
+    """The solved wall.
+
+    Attributes:
+        problem: the load-free wall under systolic pressure.
+        solution: from the pressure of the scan to systolic.
+        gap_mm: (N, 3) load-free shape minus scanned shape; None where the scan was taken as load-free.
+        note: one line about where the computation began.
+    """
+
+    problem: Problem
+    solution: Solution
+    gap_mm: NDArray[np.float64] | None
+    note: str
+
+
 class VesselWall(Procedure):
-    """Quasi-static: the lumen's pressure grows from zero to systolic; the cut ends are held."""
+    """Quasi-static: the lumen's pressure grows from that of the scan to systolic; the cut ends are held."""
 
     name = "vessel-wall"
     options = VesselWallOptions
@@ -60,41 +106,82 @@ class VesselWall(Procedure):
         return options.lumen
 
     def run(self, session: Session) -> Outcome:
-        from ...meshing.wall import vessel_wall
-
         options: VesselWallOptions = self.parse(session.scene)
-        thrombus = options.thrombus if session.labels.mask(options.thrombus).any() else ()
         with session.stage("wall mesh") as progress:
-            mesh = vessel_wall(
-                session.labels,
-                lumen=options.lumen,
-                thrombus=thrombus,
-                thickness_mm=options.wall_thickness_mm,
-                layers=options.layers,
-                edge_length_mm=options.edge_length_mm,
-                roi_mm=options.box_mm,
-                progress=progress,
-            )
+            mesh = _mesh(options, session.labels, progress)
         with session.stage("tissue solver") as progress:
-            problem = _problem(options, mesh, session)
-            solution = solve_steps(problem, session.scene.solver, progress)
+            wall = pressurised(options, mesh, session.scene.patient, session.scene.solver, progress)
         with session.stage("measurements"):
-            notes = [NO_PREDICTOR_NOTE, LOAD_FREE_NOTE]
-            if not thrombus:
-                notes += [NO_THROMBUS_NOTE] + ([STRETCH_NOTE] if options.box_mm is None else [])
+            systolic = session.scene.patient.systolic_mmHg
+            read = wall_fields(mesh, wall.problem.model, wall.solution)
             return Outcome(
                 mesh=mesh,
-                steps=field_steps(problem.model, solution),
-                numbers=wall_numbers(mesh, problem, solution, options, session.labels),
-                curves=wall_curves(mesh, problem.model, solution, options, session.scene.patient.systolic_mmHg),
-                solver=solver_report(solution),
+                steps=with_wall_stress(field_steps(wall.problem.model, wall.solution, shape=wall.gap_mm), read),
+                numbers=wall_numbers(mesh, wall, read, options, session.labels, systolic),
+                curves=wall_curves(mesh, wall, read, options, systolic),
+                solver=solver_report(wall.solution),
                 node_sets={name: nodes for name, nodes in mesh.node_sets.items() if name.startswith("end_")},
-                notes=tuple(notes),
+                notes=(NO_PREDICTOR_NOTE, wall.note, THICKNESS_NOTE, *_notes(options, mesh, session.labels)),
             )
 
 
-def _problem(options: VesselWallOptions, mesh: TetMesh, session: Session):
-    """The wall under systolic pressure, its ends held, the tissue around it as an elastic bed."""
+def _mesh(options: VesselWallOptions, labels: LabelMap, progress: Progress) -> TetMesh:
+    from ...meshing.wall import vessel_wall
+
+    return vessel_wall(
+        labels,
+        lumen=options.lumen,
+        thrombus=options.thrombus if labels.mask(options.thrombus).any() else (),
+        thickness_mm=options.wall_thickness_mm,
+        layers=options.layers,
+        edge_length_mm=options.edge_length_mm,
+        roi_mm=options.box_mm,
+        progress=progress,
+    )
+
+
+def pressurised(
+    options: VesselWallOptions, mesh: TetMesh, patient: Patient, solver: SolverOptions, progress: Progress
+) -> Pressurised:
+    """The load-free shape that the scan's pressure brings to the scanned one, then systolic pressure on it.
+
+    Raises:
+        SolverError: no equilibrium.
+    """
+    pulse = patient.systolic_mmHg - patient.diastolic_mmHg
+    scan = patient.diastolic_mmHg + pulse / 3 if options.scan_pressure_mmHg is None else options.scan_pressure_mmHg
+
+    def problem_at(points: NDArray[np.float64], mmhg: float) -> Problem:
+        return _problem(options, replace(mesh, points=points), solver.element, mmhg)
+
+    if scan == 0:
+        problem = problem_at(mesh.points, patient.systolic_mmHg)
+        return Pressurised(problem, solve_steps(problem, solver, progress), None, LOAD_FREE_NOTE)
+    free = load_free_shape(lambda x: problem_at(x, scan), mesh.points, solver, part(progress, 0.0, 0.6),
+                           cause="blood pressure", tolerance_mm=FREE_TOLERANCE_MM)  # fmt: skip
+    problem = problem_at(mesh.points + free.gap_mm, patient.systolic_mmHg)
+    share = scan / patient.systolic_mmHg
+    fractions = [share, *np.linspace(share, 1.0, solver.load_steps + 1)[1:]] if share < 1 else [1.0]
+    solution = solve_steps(problem, solver, part(progress, 0.6, 1.0), fractions=fractions, start=free.state)
+    note = (
+        f"The scan is taken to show the vessel at {scan:.0f} mmHg. A load-free shape was solved for that this pressure "
+        f"brings back to the scanned one within {free.residual_mm:.2f} mm; displacements are counted from the scan."
+    )
+    return Pressurised(problem, solution, free.gap_mm, note)
+
+
+def _notes(options: VesselWallOptions, mesh: TetMesh, labels: LabelMap) -> list[str]:
+    notes = []
+    if "aortic_thrombus" not in mesh.region_names.values():
+        notes += [NO_THROMBUS_NOTE] + ([STRETCH_NOTE] if options.box_mm is None else [])
+    names, area = touching(labels, options.lumen)
+    if area > SEPTUM_CM2:
+        notes.append(SEPTUM_NOTE.format(names=" and ".join(names), area=area))
+    return notes
+
+
+def _problem(options: VesselWallOptions, mesh: TetMesh, element: str, mmhg: float) -> Problem:
+    """The wall under a pressure, its ends held, the tissue around it as an elastic bed."""
     from ...engine.tissue.loads import Pressure
     from ...engine.tissue.model import Model
     from ...engine.tissue.supports import Fixed, Springs
@@ -102,8 +189,8 @@ def _problem(options: VesselWallOptions, mesh: TetMesh, session: Session):
     chosen = {"aortic_wall": options.wall, "aortic_thrombus": options.clot}
     present = {name: chosen[name] for name in mesh.region_names.values()}
     materials, densities = materials_and_densities(present)
-    model = Model.from_mesh(mesh, materials, density=densities, element=session.scene.solver.element)
+    model = Model.from_mesh(mesh, materials, density=densities, element=element)
     supports: list = [Fixed(name) for name in mesh.node_sets if name.startswith("end_")]
     if options.outer_support_kPa_per_mm:
         supports.append(Springs("outer", options.outer_support_kPa_per_mm * BED_UNIT))
-    return model.problem(loads=[Pressure("lumen", session.scene.patient.systolic_mmHg * MMHG)], supports=supports)
+    return model.problem(loads=[Pressure("lumen", mmhg * MMHG)], supports=supports)

@@ -6,99 +6,141 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from .base import Curve, Number
-from .solving import MM_PER_M, PA_PER_KPA
+from .solving import MM_PER_M
+from .vessel_size import place, size_numbers
+from .wall_stress import laplace_kpa
 
 if TYPE_CHECKING:
-    from ...engine.tissue.model import Model
-    from ...engine.tissue.problem import Problem
-    from ...engine.tissue.solution import Solution
     from ...imaging.volume import LabelMap
     from ...meshing.mesh import TetMesh
-    from .vessel_wall import VesselWallOptions
+    from .vessel_wall import Pressurised, VesselWallOptions
+    from .wall_stress import WallFields
 
 NOT_A_PREDICTOR = "no rupture predictor by itself"
+KPA_PER_MMHG = 0.133322387415
 
 
 def wall_numbers(
-    mesh: TetMesh, problem: Problem, solution: Solution, options: VesselWallOptions, labels: LabelMap
+    mesh: TetMesh,
+    wall: Pressurised,
+    read: WallFields,
+    options: VesselWallOptions,
+    labels: LabelMap,
+    systolic_mmHg: float,
 ) -> tuple[Number, ...]:
     """All numbers of the report."""
-    from ...engine.tissue import fields
-
-    model, final = problem.model, solution.final
     counted = away_from_ends(mesh, options.exclude_from_ends_mm)
-    wall = counted & region_mask(mesh, "aortic_wall")
-    stress = np.asarray(fields.maximum_principal_stress(model, final)) / PA_PER_KPA
-    mises = np.asarray(fields.von_mises_stress(model, final)) / PA_PER_KPA
-    strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
-    peak = int(np.flatnonzero(wall)[np.argmax(stress[wall])])
-    where = mesh.points[mesh.tetrahedra[peak]].mean(axis=0)
-    volumes = mesh.volumes
-    moved = np.linalg.norm(np.asarray(final.displacement)[: len(mesh.points)], axis=1) * MM_PER_M
-    nodes = np.unique(mesh.tetrahedra[wall])
-    ends = f"elements within {options.exclude_from_ends_mm:g} mm of the held ends are left out"
     return (
+        *_stress_numbers(mesh, read, counted, options, labels, systolic_mmHg),
+        *_motion_numbers(mesh, wall, counted & region_mask(mesh, "aortic_wall")),
+        _thickness_number(mesh, options),
+        *size_numbers(labels, options),
+        *_thrombus_numbers(mesh, read.element[-1], counted, labels, options),
+    )
+
+
+def _stress_numbers(
+    mesh: TetMesh,
+    read: WallFields,
+    counted: NDArray[np.bool_],
+    options: VesselWallOptions,
+    labels: LabelMap,
+    systolic_mmHg: float,
+) -> list[Number]:
+    from ...engine.tissue.fields import weighted_percentile
+
+    chosen = np.flatnonzero(counted & region_mask(mesh, "aortic_wall"))
+    volumes, stress, single = mesh.volumes[chosen], read.wall[-1][chosen], read.element[-1][chosen]
+    vessel = labels.mask((*options.lumen, *options.thrombus))
+    kpa = systolic_mmHg * KPA_PER_MMHG
+    laplace = laplace_kpa(mesh, vessel, labels, kpa, options.wall_thickness_mm)[chosen]
+    peak, widest = int(np.argmax(stress)), int(np.argmax(laplace))
+    centre = mesh.points[mesh.tetrahedra[chosen]].mean(axis=1)
+    # where the stress is in its highest percentile, and what a tube of the same width would carry there
+    high = stress >= weighted_percentile(stress, volumes, 99)
+    ends = f"within {options.exclude_from_ends_mm:g} mm of the held ends nothing is counted"
+    return [
         Number(
             "wall_stress_p99_kPa",
             "Wall stress, 99th percentile",
-            fields.weighted_percentile(stress[wall], volumes[wall], 99),
+            weighted_percentile(stress, volumes, 99),
             "kPa",
-            f"largest principal Cauchy stress; {NOT_A_PREDICTOR}",
+            "largest principal Cauchy stress of the mean over the wall's thickness; a tube as wide as the vessel is "
+            f"there would carry {np.median(laplace[high]):.0f} kPa (Laplace, p r / t); {NOT_A_PREDICTOR}",
+        ),
+        Number(
+            "wall_stress_median_kPa", "Wall stress, median", weighted_percentile(stress, volumes, 50), "kPa",
+            f"Laplace's median is {weighted_percentile(laplace, volumes, 50):.0f} kPa",
         ),
         Number(
             "wall_stress_peak_kPa",
             "Wall stress, peak",
             float(stress[peak]),
             "kPa",
-            f"one element at LPS {_place(where)} mm; depends on the mesh; {ends}; {NOT_A_PREDICTOR}",
+            f"at LPS {place(centre[peak])} mm, where Laplace gives {laplace[peak]:.0f} kPa; one place, so it depends "
+            f"on the mesh; {ends}; {NOT_A_PREDICTOR}",
         ),
         Number(
-            "wall_mises_p99_kPa",
-            "Wall von Mises stress, 99th percentile",
-            fields.weighted_percentile(mises[wall], volumes[wall], 99),
+            "wall_stress_laplace_kPa",
+            "Laplace estimate where widest",
+            float(laplace[widest]),
             "kPa",
-            "",
+            f"p r / t at LPS {place(centre[widest])} mm; knows neither thrombus nor shape",
         ),
         Number(
-            "wall_displacement_max_mm",
-            "Wall displacement, largest",
-            float(moved[nodes].max()),
-            "mm",
-            "from the scanned shape to systolic pressure",
+            "wall_stress_bending_p99_kPa",
+            "Wall stress with bending, 99th percentile",
+            weighted_percentile(single, volumes, 99),
+            "kPa",
+            "of single elements, bending included; too high, as residual stress is not modelled",
         ),
-        Number("wall_displacement_mean_mm", "Wall displacement, mean", float(moved[nodes].mean()), "mm", ""),
+    ]  # fmt: skip
+
+
+def _motion_numbers(mesh: TetMesh, wall: Pressurised, chosen: NDArray[np.bool_]) -> list[Number]:
+    from ...engine.tissue import fields
+
+    model, final = wall.problem.model, wall.solution.final
+    strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
+    nodes = np.unique(mesh.tetrahedra[chosen])
+    moved = moved_mm(mesh, wall, -1)[nodes]
+    start = "from the scanned shape to systolic pressure"
+    return [
+        Number("wall_displacement_max_mm", "Wall displacement, largest", float(moved.max()), "mm", start),
+        Number("wall_displacement_mean_mm", "Wall displacement, mean", float(moved.mean()), "mm", start),
         Number(
             "wall_strain_p99",
             "Wall stretch, 99th percentile",
-            100 * fields.weighted_percentile(strain[wall], volumes[wall], 99),
+            100 * fields.weighted_percentile(strain[chosen], mesh.volumes[chosen], 99),
             "%",
-            "largest principal Green–Lagrange strain",
+            "largest principal Green–Lagrange strain from the load-free shape, bending included",
         ),
-        _thickness_number(mesh, options),
-        *_size_numbers(labels, options),
-        *_thrombus_numbers(mesh, stress, counted, labels, options),
-    )
+    ]
+
+
+def moved_mm(mesh: TetMesh, wall: Pressurised, state: int) -> NDArray[np.float64]:
+    """(N,) mm from the scanned shape."""
+    gap = 0.0 if wall.gap_mm is None else wall.gap_mm
+    displacement = np.asarray(wall.solution.states[state].displacement)[: len(mesh.points)] * MM_PER_M
+    return np.linalg.norm(gap + displacement, axis=1)
 
 
 def wall_curves(
-    mesh: TetMesh, model: Model, solution: Solution, options: VesselWallOptions, systolic_mmHg: float
+    mesh: TetMesh, wall: Pressurised, read: WallFields, options: VesselWallOptions, systolic_mmHg: float
 ) -> tuple[Curve, ...]:
     """Wall stress and displacement over pressure."""
-    from ...engine.tissue import fields
+    from ...engine.tissue.fields import weighted_percentile
 
-    wall = away_from_ends(mesh, options.exclude_from_ends_mm) & region_mask(mesh, "aortic_wall")
-    volumes = mesh.volumes[wall]
-    nodes = np.unique(mesh.tetrahedra[wall])
-    pressure, stress, moved = [0.0], [0.0], [0.0]
-    for state in solution.states:
-        field = np.asarray(fields.maximum_principal_stress(model, state))[wall] / PA_PER_KPA
-        pressure.append(float(state.load_fraction) * systolic_mmHg)
-        stress.append(fields.weighted_percentile(field, volumes, 99))
-        moved.append(float(np.linalg.norm(np.asarray(state.displacement)[nodes], axis=1).max()) * MM_PER_M)
+    chosen = away_from_ends(mesh, options.exclude_from_ends_mm) & region_mask(mesh, "aortic_wall")
+    nodes = np.unique(mesh.tetrahedra[chosen])
+    pressure = [float(state.load_fraction) * systolic_mmHg for state in wall.solution.states]
+    stress = [weighted_percentile(field[chosen], mesh.volumes[chosen], 99) for field in read.wall]
+    moved = [float(moved_mm(mesh, wall, number)[nodes].max()) for number in range(len(pressure))]
+    if wall.gap_mm is None:
+        pressure, stress, moved = [0.0, *pressure], [0.0, *stress], [0.0, *moved]
     x = tuple(pressure)
     return (
         Curve(
@@ -158,36 +200,6 @@ def wall_thickness(mesh: TetMesh) -> NDArray[np.float64]:
     return np.asarray(distance)
 
 
-def _size_numbers(labels: LabelMap, options: VesselWallOptions) -> list[Number]:
-    vessel, lumen = labels.mask((*options.lumen, *options.thrombus)), labels.mask(options.lumen)
-    spacing = labels.grid.spacing
-    millilitre = labels.grid.voxel_volume / 1000
-    diameter, centre = largest_inscribed(vessel, labels)
-    return [
-        Number(
-            "max_inscribed_diameter_mm",
-            "Largest inscribed-sphere diameter",
-            diameter,
-            "mm",
-            f"of lumen and thrombus together, at LPS {_place(centre)} mm",
-        ),
-        Number(
-            "max_axial_diameter_mm",
-            "Largest axial diameter",
-            largest_axial_diameter(vessel, labels),
-            "mm",
-            "of lumen and thrombus, widest extent in one axial slice; oblique vessels look wider",
-        ),
-        Number(
-            "lumen_ml",
-            "Lumen volume",
-            float(lumen.sum() * millilitre),
-            "mL",
-            f"voxels of {spacing.min():.2g} to {spacing.max():.2g} mm",
-        ),
-    ]
-
-
 def _thrombus_numbers(mesh, stress, counted, labels: LabelMap, options: VesselWallOptions) -> list[Number]:
     from ...engine.tissue import fields
 
@@ -206,45 +218,3 @@ def _thrombus_numbers(mesh, stress, counted, labels: LabelMap, options: VesselWa
             "largest principal Cauchy stress",
         ),
     ]
-
-
-def largest_inscribed(mask: NDArray[np.bool_], labels: LabelMap) -> tuple[float, NDArray[np.float64]]:
-    """Diameter (mm) and centre (LPS mm) of the largest sphere inside a mask, its closed holes filled.
-
-    A voxel between lumen and thrombus that carries neither label would else halve the sac.
-    """
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    inside = np.pad(np.asarray(ndimage.binary_fill_holes(mask[box])), 1)
-    distance = ndimage.distance_transform_edt(inside, sampling=labels.grid.spacing)
-    index = np.array(np.unravel_index(np.argmax(distance), distance.shape)) - 1 + [s.start for s in box]
-    # The distance is to the nearest outside voxel's centre; the border lies half a voxel before it.
-    radius = float(distance.max()) - float(labels.grid.spacing.mean()) / 2
-    return 2 * radius, labels.grid.points_from_index(index)
-
-
-def largest_axial_diameter(mask: NDArray[np.bool_], labels: LabelMap) -> float:
-    """Largest extent (maximum Feret diameter, mm) of one connected piece in one slice across the K axis."""
-    best = 0.0
-    for k in np.flatnonzero(mask.any(axis=(0, 1))):
-        pieces, count = ndimage.label(mask[:, :, k])
-        for number in range(1, count + 1):
-            piece = pieces == number
-            rim = np.argwhere(piece & ~ndimage.binary_erosion(piece))
-            points = labels.grid.points_from_index(np.column_stack([rim, np.full(len(rim), k)]))
-            best = max(best, _farthest(points))
-    return best + float(labels.grid.spacing[:2].mean())
-
-
-def _farthest(points: NDArray[np.float64]) -> float:
-    """Largest distance between two points, by their extent in 180 directions of their plane (error < 0.02 %)."""
-    if len(points) < 2:
-        return 0.0
-    centred = points - points.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    angle = np.radians(np.arange(180))
-    along = (centred @ axes[:2].T) @ np.stack([np.cos(angle), np.sin(angle)])
-    return float(np.ptp(along, axis=0).max())
-
-
-def _place(point: NDArray) -> str:
-    return ", ".join(f"{value:.0f}" for value in point)

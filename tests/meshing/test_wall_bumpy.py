@@ -14,7 +14,8 @@ from preop.meshing.extrusion import grow
 from preop.meshing.fairing import rounded
 from preop.meshing.regions import RegionLattice
 from preop.meshing.wall import vessel_wall
-from preop.scenes.procedures.wall_measures import largest_inscribed, wall_thickness
+from preop.scenes.procedures.vessel_size import largest_inscribed
+from preop.scenes.procedures.wall_measures import wall_thickness
 
 LUMEN, CLOT = SEGMENTS["aorta"].label, SEGMENTS["aortic_thrombus"].label
 

@@ -14,7 +14,8 @@ from preop.imaging.volume import Grid, LabelMap
 from preop.meshing.mesh import TetMesh
 from preop.scenes.procedures.load_free import Anderson, load_free_shape
 from preop.scenes.procedures.retraction_measures import pieces_of
-from preop.scenes.procedures.wall_measures import away_from_ends, largest_axial_diameter, largest_inscribed
+from preop.scenes.procedures.vessel_size import largest_axial_diameter, largest_inscribed
+from preop.scenes.procedures.wall_measures import away_from_ends
 from preop.scenes.schema import SolverOptions
 
 box = box_fixture
