@@ -162,12 +162,14 @@ class Support(Part):
     """An elastic attachment: springs per surface area, as ligaments and neighbours give.
 
     `stiffness_kPa_per_mm` is traction per displacement (1 kPa/mm = 1e6 N/m³). A `one_sided` one is a neighbour that
-    the organ lies on, slides on and may be lifted from: it pushes and never pulls.
+    the organ lies on and may be lifted from: it pushes and never pulls. `tangential_kPa_per_mm` holds along the
+    surface; without it a bed takes the same as along the normal, a one-sided one lets the organ slide.
     """
 
     name: str
     where: Place
     stiffness_kPa_per_mm: Positive
+    tangential_kPa_per_mm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     one_sided: bool = False
     optional: bool = False
 

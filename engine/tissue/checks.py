@@ -135,6 +135,7 @@ def _parts(model: Model) -> tuple[NDArray, int]:
 def _spring_terms(problem: Problem) -> list[tuple[NDArray, NDArray]]:
     """Nodes (G, m) and stiffness (G, m, m, 3, 3) of all springs, ligaments taken as taut."""
     from .kernels import TermKernel
+    from .prescribed import GripTerm
     from .supports import BedTerm, LigamentTerm, PointSpringTerm
 
     points = np.asarray(problem.model.points)
@@ -146,7 +147,7 @@ def _spring_terms(problem: Problem) -> list[tuple[NDArray, NDArray]]:
             unit = arm / np.maximum(np.linalg.norm(arm, axis=1), 1e-300)[:, None]
             blocks = np.asarray(term.stiffness)[:, None, None] * unit[:, :, None] * unit[:, None, :]
             found.append((nodes, blocks[:, None, None]))
-        elif isinstance(term, (BedTerm, PointSpringTerm)):
+        elif isinstance(term, (BedTerm, GripTerm, PointSpringTerm)):
             found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 1.0)))
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -124,6 +125,15 @@ def reaction(problem: Problem, state: State, name: str) -> Float[np.ndarray, "3"
     """Sum of the reactions over a set [N]: the force that a grasper or a support puts on the body."""
     nodes = problem.model.nodes_of(name)
     return (reaction_forces(problem, state) * problem.held())[nodes].sum(axis=0)
+
+
+def force_of(problem: Problem, state: State, source: Any) -> Float[np.ndarray, "3"]:
+    """Sum of the forces that one load, bed or grip of the problem puts on the body [N]."""
+    moved, total = jnp.asarray(state.displacement), np.zeros(3)
+    for term in source.bind(problem.model):
+        forces = term.forces(problem.model.points[term.nodes], moved[term.nodes], jnp.asarray(state.load_fraction))
+        total += np.asarray(forces).sum(axis=(0, 1))
+    return total
 
 
 def _rest(model: Model) -> State:

@@ -1,4 +1,4 @@
-"""Prescribed motion: a grasped patch on a rigid path, or any given displacement."""
+"""Prescribed motion: a patch in rigid or lined jaws on a path, or any given displacement."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ...imaging.errors import SolverError
+from .elements.base import FacetElement
+from .facets import facet_frames
 from .model import Model
-from .terms import Constraint, Schedule, components_of, schedule
+from .terms import Constraint, Schedule, Term, components_of, schedule
 
 
 class Grasp(eqx.Module):
@@ -71,6 +73,94 @@ class Grasp(eqx.Module):
                 self.when,
             )
         ]
+
+
+class Grip(eqx.Module):
+    """Jaws that hold a patch of the surface through an elastic layer: traction k (R(X − c) − (X − c) + d − (u − u₀)).
+
+    A patch held rigidly (`Grasp`) has a singular rim: peak strain and, slowly, force grow with the mesh. Here the
+    traction is bounded and the answers settle; the layer stands for the jaws' lining and the capsule under it.
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | `facets` | set of facets that the jaws hold | – |
+    | k `stiffness` | force per area and slip | N/m³ |
+    | u₀ `rest` | (nodes, 3) displacement at which the jaws took hold; None is zero | m |
+    | `path`, `rotation`, `pivot`, `during` | motion of the jaws, as of `Grasp` | m, rad, m, – |
+    """
+
+    facets: str = eqx.field(static=True)
+    stiffness: Float[Array, ""]
+    path: Float[Array, "k 3"]
+    rotation: Float[Array, "k 3"]
+    rest: Float[Array, "nodes 3"] | None
+    pivot: Float[Array, "3"] | None
+    when: Schedule
+
+    def __init__(
+        self,
+        facets: str,
+        stiffness: float,
+        path: Sequence[float] | Sequence[Sequence[float]] = (0.0, 0.0, 0.0),
+        *,
+        rotation: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        rest: Float[Array, "nodes 3"] | None = None,
+        pivot: Sequence[float] | None = None,
+        during: Sequence[float] = (0.0, 1.0),
+    ) -> None:
+        if not (eqx.is_array(stiffness) or (np.isfinite(stiffness) and stiffness > 0)):
+            raise SolverError(f"a stiffness of {stiffness} holds nothing", where=f"grip of {facets!r}")
+        motion = Grasp(facets, path, rotation=rotation, pivot=pivot, during=during)
+        self.facets, self.stiffness = facets, jnp.asarray(stiffness, float)
+        self.path, self.rotation, self.pivot, self.when = motion.path, motion.rotation, motion.pivot, motion.when
+        self.rest = None if rest is None else jnp.asarray(rest)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term."""
+        facets = model.facets_of(self.facets)
+        rest = jnp.zeros_like(model.points) if self.rest is None else self.rest
+        if rest.shape != model.points.shape:
+            raise SolverError(
+                f"rest has shape {rest.shape}, the model's nodes {model.points.shape}", where=f"grip of {self.facets!r}"
+            )
+        pivot = jnp.mean(model.points[np.unique(facets)], axis=0) if self.pivot is None else self.pivot
+        count = len(facets)
+        return [
+            GripTerm(
+                jnp.asarray(facets),
+                jnp.broadcast_to(self.stiffness, (count,)),
+                jnp.broadcast_to(self.path, (count, *self.path.shape)),
+                jnp.broadcast_to(self.rotation, (count, *self.rotation.shape)),
+                rest[facets],
+                jnp.broadcast_to(pivot, (count, 3)),
+                self.when,
+                model.element.facet,
+            )
+        ]
+
+
+class GripTerm(Term):
+    """An elastic layer between one facet and the jaws."""
+
+    nodes: Int[Array, "groups m"]
+    stiffness: Float[Array, " groups"]
+    path: Float[Array, "groups k 3"]
+    rotation: Float[Array, "groups k 3"]
+    rest: Float[Array, "groups m 3"]
+    pivot: Float[Array, "groups 3"]
+    when: Schedule = eqx.field(static=True)
+    facet: FacetElement = eqx.field(static=True)
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Nodal forces [N]."""
+        shape, normal = facet_frames(self.facet, reference)
+        share = self.when(fraction)
+        arm = reference - self.pivot
+        jaws = rotate(_along(self.rotation, share), arm) - arm + _along(self.path, share)
+        slip = shape @ (self.rest + jaws - displacement)
+        return self.stiffness * jnp.einsum(
+            "q,qa,qi->ai", self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1), shape, slip
+        )
 
 
 class Prescribed(eqx.Module):

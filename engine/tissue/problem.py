@@ -45,7 +45,7 @@ class Problem(eqx.Module):
         """Everything that exerts forces."""
         held = np.asarray(self.held().all(axis=1))
         found: list[Term] = []
-        for source in (*self.loads, *self.supports):
+        for source in (*self.loads, *self.supports, *self.prescribed):
             bound = source.bind(self.model, held) if isinstance(source, Pressure) else source.bind(self.model)
             found += [part for part in bound if isinstance(part, Term)]
         return found

@@ -43,13 +43,14 @@ class Springs(eqx.Module):
     """An elastic bed: traction −kₙ n n·u − kₜ (u − n n·u) on the reference surface (Robin condition).
 
     A one-sided bed is a neighbour that the body lies on and may leave: it pushes back where n·u > 0 and never
-    pulls, and the body slides on it (kₜ = 0). Over the first `onset` of n·u its stiffness grows from zero,
-    so that the tangent stays continuous: traction −kₙ n ρ(n·u) with ρ(g) = g²/2w for 0 < g < w, g − w/2 above.
+    pulls; along the surface kₜ holds as before (folds and fat that tether), by default not at all. Over the first
+    `onset` of n·u its stiffness grows from zero, so that the tangent stays continuous: traction −kₙ n ρ(n·u) with
+    ρ(g) = g²/2w for 0 < g < w, g − w/2 above.
 
     | symbol | meaning | unit |
     |---|---|---|
     | kₙ `stiffness` | force per area and displacement along the normal | N/m³ |
-    | kₜ `tangential` | the same along the surface; None takes kₙ, 0 lets it slide | N/m³ |
+    | kₜ `tangential` | the same along the surface; None takes kₙ (0 where one-sided), 0 lets it slide | N/m³ |
     | w `onset` | of a one-sided bed | m |
     """
 
@@ -68,8 +69,6 @@ class Springs(eqx.Module):
         one_sided: bool = False,
         onset: float = 5e-4,
     ) -> None:
-        if one_sided and tangential is not None:
-            raise SolverError("a one-sided bed slides: leave tangential out", where=f"support on {facets!r}")
         if not onset > 0:
             raise SolverError(f"an onset of {onset} m is not positive", where=f"support on {facets!r}")
         self.facets, self.one_sided, self.onset = facets, one_sided, float(onset)

@@ -28,9 +28,10 @@ from .solving import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...engine.tissue.prescribed import Grasp
+    from ...engine.tissue.prescribed import Grip
     from ...engine.tissue.problem import Problem
     from ...engine.tissue.solution import Solution
+    from ...engine.tissue.supports import Springs
     from ...imaging.progress import Progress
     from ...meshing.mesh import TetMesh
     from ..session import Session
@@ -41,10 +42,15 @@ SUPPORT_NOTE = (
 
 
 class GraspOptions(Part):
-    """Where the grasper holds and along which corners it is carried (mm from where it took hold, LPS)."""
+    """Where the grasper holds and along which corners it is carried (mm from where it took hold, LPS).
+
+    `grip_kPa_per_mm` is what the jaws' lining and the capsule give way: traction per slip. Rigid jaws would have a
+    singular rim, at which stretch grows with the mesh.
+    """
 
     where: Place
     path_mm: Annotated[tuple[Vector, ...], Field(min_length=1)]
+    grip_kPa_per_mm: Positive = 1.0
 
     @model_validator(mode="after")
     def _moves(self) -> GraspOptions:
@@ -71,11 +77,13 @@ class Lift:
 
     Attributes:
         problem: the load-free body under gravity, held by its supports, carried by the grasper.
+        grip: the grasper.
         solution: its first state is the body under gravity, before the grasper moves.
         hanging: how the load-free shape was found.
     """
 
     problem: Problem
+    grip: Grip
     solution: Solution
     hanging: Hanging
 
@@ -126,9 +134,11 @@ class Retraction(Procedure):
 def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> tuple[TetMesh, dict[str, Support]]:
     """The mesh with the grasped nodes and each support's facets; an optional support may find nothing."""
     where = f"scene {session.scene.name}, options"
-    grasp = nodes_at(options.grasp.where, mesh, session.labels, where=f"{where}.grasp.where")
+    chosen = nodes_at(options.grasp.where, mesh, session.labels, where=f"{where}.grasp.where")
+    patch = facets_on(mesh, chosen, where=f"{where}.grasp.where")
+    grasp = np.unique(patch)
     node_sets: dict[str, NDArray] = {"grasp": grasp}
-    facet_sets: dict[str, NDArray[np.int32]] = {}
+    facet_sets: dict[str, NDArray[np.int32]] = {"grasp": patch}
     held: dict[str, Support] = {}
     for support in options.supports:
         try:
@@ -156,31 +166,41 @@ class _Body:
     held: dict[str, Support]
     element: str
 
-    def problem(self, points: NDArray[np.float64], prescribed: Sequence[Grasp] = (), settled: float = 1.0) -> Problem:
+    def problem(self, points: NDArray[np.float64], prescribed: Sequence[Grip] = (), settled: float = 1.0) -> Problem:
         """Gravity (whole from the load fraction `settled` on) and supports on a reference shape (N, 3) mm."""
         from ...engine.tissue.loads import Gravity
         from ...engine.tissue.model import Model
-        from ...engine.tissue.supports import Springs
 
         materials, densities = materials_and_densities(self.regions)
         model = Model.from_mesh(replace(self.mesh, points=points), materials, density=densities, element=self.element)
-        beds = [
-            Springs(name, support.stiffness_kPa_per_mm * BED_UNIT, one_sided=support.one_sided)
-            for name, support in self.held.items()
-        ]
+        beds = [bed_of(name, support) for name, support in self.held.items()]
         gravity = Gravity(self.options.gravity, during=(0.0, settled))
         return model.problem(loads=[gravity], supports=beds, prescribed=list(prescribed))
 
 
+def bed_of(name: str, support: Support) -> Springs:
+    """The engine's bed on the facet set `name` (N/m³)."""
+    from ...engine.tissue.supports import Springs
+
+    along = support.tangential_kPa_per_mm
+    return Springs(
+        name,
+        support.stiffness_kPa_per_mm * BED_UNIT,
+        None if along is None else along * BED_UNIT,
+        one_sided=support.one_sided,
+    )
+
+
 def _lift(body: _Body, hanging: Hanging, session: Session, progress: Progress) -> Lift:
     """From the shape of the scan, which gravity and the supports hold in balance, along the grasper's path."""
-    from ...engine.tissue.prescribed import Grasp
+    from ...engine.tissue.prescribed import Grip
 
-    start = np.asarray(hanging.state.displacement)[body.mesh.node_sets["grasp"]].mean(axis=0)
-    path = start + np.vstack([np.zeros(3), np.asarray(body.options.grasp.path_mm) / MM_PER_M])
-    # The first leg brings the jaws to where gravity already has the patch; there the lift begins.
-    begin = 1.0 / len(path)
-    problem = body.problem(body.mesh.points + hanging.gap_mm, [Grasp("grasp", path=path)], settled=begin)
+    # The first leg stands still: gravity, already in balance, comes on again and the jaws take hold. Then they lift.
+    corners = np.vstack([np.zeros(3), np.asarray(body.options.grasp.path_mm) / MM_PER_M])
+    begin = 1.0 / len(corners)
+    stiffness = body.options.grasp.grip_kPa_per_mm * BED_UNIT
+    grip = Grip("grasp", stiffness, corners.tolist(), rest=hanging.state.displacement)
+    problem = body.problem(body.mesh.points + hanging.gap_mm, [grip], settled=begin)
     fractions = [begin, *np.linspace(begin, 1.0, session.scene.solver.load_steps + 1)[1:]]
     solution = solve_steps(problem, session.scene.solver, progress, fractions=fractions, start=hanging.state)
-    return Lift(problem, solution, hanging)
+    return Lift(problem, grip, solution, hanging)

@@ -29,7 +29,13 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
     beyond = float(weight[strain > options.stretch_limit].sum() / 1000)
     lifted = np.linalg.norm(moved[mesh.node_sets["grasp"]].mean(axis=0))
     return (
-        Number("lift_mm", "Lift of the grasped edge", float(lifted), "mm", "how far the grasper carried the patch"),
+        Number(
+            "lift_mm",
+            "Lift of the grasped edge",
+            float(lifted),
+            "mm",
+            "of the patch in the jaws, on average; the tissue slips a little",
+        ),
         Number("grasper_force_N", "Grasper force", float(force), "N", "at the end of the path"),
         *_target_numbers(mesh, moved, options.target),
         Number(
@@ -97,7 +103,7 @@ def grasper_force(lift: Lift, state) -> NDArray[np.float64]:
     """(3,) N that the grasper exerts on the tissue."""
     from ...engine.tissue import fields
 
-    return np.asarray(fields.reaction(lift.problem, state, "grasp"))
+    return fields.force_of(lift.problem, state, lift.grip)
 
 
 def pieces_of(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from preop.engine.tissue.implicit import gradient
 from preop.engine.tissue.loads import BodyForce, Gravity, Pressure, Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
-from preop.engine.tissue.prescribed import Grasp, Prescribed
+from preop.engine.tissue.prescribed import Grasp, Grip, Prescribed
 from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed, Ligament, PointSprings, Springs
@@ -95,8 +95,43 @@ def test_one_sided_bed_is_differentiable_and_slides() -> None:
             slope = -np.asarray(ahead - behind) / (2 * step)
             assert tangent[..., axis].sum(axis=2) == pytest.approx(slope, rel=1e-6, abs=1e-6)
         assert np.abs(np.asarray(term.forces(reference, moved, jnp.array(1.0)))[..., :2]).max() < 1e-12
-    with pytest.raises(SolverError, match="one-sided"):
-        Springs("z0", 1.0, tangential=1.0, one_sided=True)
+    with pytest.raises(SolverError, match="onset"):
+        Springs("z0", 1.0, one_sided=True, onset=0.0)
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_grip_gives_way_and_a_stiff_one_is_a_grasp(element: str) -> None:
+    """The base feels what lined jaws exert, which is less than rigid ones; with a stiff lining they are rigid."""
+    model = body(element=element)
+    motion = {"path": [(0.0, 0.0, 0.004), (0.003, 0.0, 0.008)], "rotation": (0.0, 0.0, 0.2)}
+    rigid = model.problem(supports=[Fixed("z0")], prescribed=[Grasp("z1", **motion)])
+    expected = fields.reaction(rigid, solve(rigid).final, "z1")
+    forces = []
+    for stiffness in (1e6, 1e10):
+        grip = Grip("z1", stiffness, **motion)
+        problem = model.problem(supports=[Fixed("z0")], prescribed=[grip])
+        final = solve(problem, tolerance=1e-9).final
+        force = fields.force_of(problem, final, grip)
+        assert force == pytest.approx(-fields.reaction(problem, final, "z0"), abs=1e-6)
+        forces.append(force)
+    assert forces[1] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert 0.1 < forces[0][2] / expected[2] < 0.999
+
+
+def test_grip_takes_hold_where_the_body_is() -> None:
+    """Taking hold of a body that already hangs moves nothing."""
+    model = body()
+    weight = Gravity((0.0, 0.0, -9.81))
+    hanging = solve(model.problem(loads=[weight], supports=[Fixed("z0")]), tolerance=1e-10).final
+    grip = Grip("z1", 1e6, rest=hanging.displacement)
+    held = model.problem(loads=[weight], supports=[Fixed("z0")], prescribed=[grip])
+    state = solve(held, tolerance=1e-10).final
+    assert np.asarray(state.displacement) == pytest.approx(np.asarray(hanging.displacement), abs=1e-9)
+    assert fields.force_of(held, state, grip) == pytest.approx(np.zeros(3), abs=1e-6)
+    with pytest.raises(SolverError, match="rest has shape"):
+        model.problem(supports=[Fixed("z0")], prescribed=[Grip("z1", 1e6, rest=jnp.zeros((2, 3)))])
+    with pytest.raises(SolverError, match="holds nothing"):
+        Grip("z1", 0.0)
 
 
 def test_point_springs_and_ligament() -> None:
