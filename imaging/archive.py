@@ -91,8 +91,14 @@ def _sources(path: Path, stack: ExitStack) -> list[Source]:
         return _folder(path.parent)
     if not path.is_file():
         raise ScanError("is neither a file nor a folder", where=str(path))
-    with path.open("rb") as stream:
-        start = stream.read(512)
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(512)
+    except PermissionError:
+        raise
+    except OSError as error:
+        # Devices and the files of /proc, which begin nowhere.
+        raise ScanError(f"cannot be read ({_reason(error)})", where=str(path), advice="Give a copy of it") from error
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _zip(path, str(path), stack, nested=False)
     if start[257:262] == b"ustar" or path.name.lower().endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):

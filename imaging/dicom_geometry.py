@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .dicom_frames import Frame, as_array
 from .errors import GeometryError
+from .wording import counted
 
 SAME_PLACE_MM = 0.01
 """Slices closer than this along the normal are at the same place: no scanner reconstructs finer."""
@@ -164,7 +165,7 @@ def _repeated(order: NDArray, affine: NDArray, along: NDArray, centres: NDArray,
     count = int((np.diff(along) < SAME_PLACE_MM).sum())
     if np.abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
-    notes = (f"{count} slices are at the place of another",)
+    notes = (f"{counted(count, 'slice is', 'slices are')} at the place of another",)
     return StackGeometry(tuple(map(int, order)), affine, along, centres, height, 0.0, (), notes, 0)
 
 

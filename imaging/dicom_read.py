@@ -15,6 +15,7 @@ from .errors import ScanError
 from .progress import Progress, part, silent
 from .straighten import AIR_HU
 from .volume import Grid, ImageVolume
+from .wording import counted
 
 NO_AIR_HU = -200.0
 """A CT of a patient holds air, or at least bowel gas or lung; without any its values may not be Hounsfield units."""
@@ -52,7 +53,7 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     first = stack.first
     notes += _value_notes(slices)
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine, first.frame_of_reference_uid)
-    progress(1.0, f"read {len(slices)} slices")
+    progress(1.0, f"read {counted(len(slices), 'slice')}")
     return ImageVolume(voxels, grid, first.modality, unit, tuple(notes))
 
 
@@ -69,7 +70,7 @@ def require_readable(stack: Stack, *, resample_uneven: bool = False) -> None:
         raise ScanError(what, where=where, advice=_EXPORT_AGAIN)
     if len({one.frame.is_rescaled for one in stack.slices}) > 1:
         count = sum(not one.frame.is_rescaled for one in stack.slices)
-        what = f"{count} of its {len(stack.slices)} slices do not say how their values are rescaled, the others do"
+        what = f"{count} of its {len(stack.slices)} slices without a rescale of the values, the others with one"
         raise ScanError(what, where=where, advice=_EXPORT_AGAIN)
     if stack.geometry:
         _require_even(stack.geometry, where, resample_uneven)
@@ -118,7 +119,7 @@ def _decode(slices: list[Slice], progress: Progress) -> NDArray[np.float32]:
         for k in members:
             number = slices[k].frame.number or 0
             if number >= len(pixels):
-                raise ScanError(f"has {len(pixels)} frames, not {len(members)}", where=instance.source.name)
+                raise ScanError(f"has {counted(len(pixels), 'frame')}, not {len(members)}", where=instance.source.name)
             voxels[:, :, k] = _values(pixels[number], slices[k]).T
     return voxels
 
@@ -204,7 +205,7 @@ def _one_per_place(stack: Stack, slices: list[Slice], voxels: NDArray) -> tuple[
                 where=stack.label(),
                 advice="Several phases or reconstructions are mixed: export them as series of their own",
             )
-    notes = [f"{dropped} slices are in the series twice and were used once"] if dropped else []
+    notes = [f"{counted(dropped, 'slice is', 'slices are')} in the series twice, used once"] if dropped else []
     return keep, notes
 
 

@@ -17,6 +17,7 @@ from .dicom_header import Instance, Slice
 from .dicom_pixels import can_decode
 from .dicom_repeats import by_phase, grouped
 from .errors import GeometryError
+from .wording import counted
 
 MIN_SLICES = 2
 _IMAGE_MODALITIES = ("CT", "MR", "PT", "NM", "US", "XA", "OT")
@@ -143,7 +144,7 @@ def _stack(slices: list[Slice], key: str, notes: tuple[str, ...]) -> Stack:
     frame = first.frame
     no_place = frame.position is None or frame.orientation is None or frame.pixel_spacing is None
     if no_place or slices[0].instance.modality == "SEG":
-        return Stack(key, tuple(slices), None, why or "slices that do not say where they are in the patient")
+        return Stack(key, tuple(slices), None, why or "made of slices that do not say where they are in the patient")
     try:
         geometry = stack_geometry([one.frame for one in slices], f"series {key}")
     except GeometryError as error:
@@ -175,5 +176,5 @@ def _without_copies(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     for one in sorted(slices, key=lambda one: one.instance.is_short):
         seen.setdefault((one.instance.sop_instance_uid, one.frame.number, one.frame.position), one)
     copies = len({id(one.instance) for one in slices}) - len({id(one.instance) for one in seen.values()})
-    notes = (f"{copies} files are copies of others (same SOP instance) and were left out",) if copies else ()
+    notes = (f"{counted(copies, 'file')} left out: the same SOP instance as another",) if copies else ()
     return list(seen.values()), notes

@@ -100,7 +100,7 @@ def _apart(source: Source, data: list[Source]) -> Iterator[Path]:
 
 
 def _refuse_outside(source: Source, relative: str) -> Path:
-    raise ScanError(f"its voxels are outside of the archive ({relative})", where=source.name, advice="Unpack it")
+    raise ScanError(f"has its voxels outside of the archive ({relative})", where=source.name, advice="Unpack it")
 
 
 def _placed(source: Source, file: Path) -> Path:

@@ -44,7 +44,7 @@ def data_sources(source: Source, storage: VoxelStorage, others: Iterable[Source]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ScanError(
-            f"its voxels are in {missing[0]}{more}, which is not there",
+            f"has its voxels in {missing[0]}{more}, which is not there",
             where=source.name,
             advice="Keep the files of a volume together",
         )
@@ -107,7 +107,7 @@ def _unpacked_check(source: Source, storage: VoxelStorage, files: list[Source]) 
         except (OSError, zlib.error) as error:
             reason = " ".join(str(error).split())
             raise ScanError(
-                f"its compressed voxels are damaged ({reason})", where=file.name, advice="Copy or download it again"
+                f"holds damaged voxels ({reason})", where=file.name, advice="Copy or download it again"
             ) from error
     _require(count, storage.size, source)
     return finite.faults
@@ -120,7 +120,7 @@ def _require(count: int, size: int, source: Source) -> None:
 
 def _cut_off(source: Source, count: int, size: int) -> ScanError:
     percent = min(100 * count // size, 99)
-    what = f"the file is truncated: it holds {percent} % of the voxels that its header announces"
+    what = f"is truncated: it holds {percent} % of the voxels that its header announces"
     return ScanError(what, where=source.name, advice="Copy or download it again")
 
 

@@ -39,7 +39,7 @@ class SeriesSummary:
         oddities: what a person should know, in words.
         usable: whether `read_scan(series=key)` can give a volume, if need be with `resample_uneven`.
         chosen: whether `read_scan` takes it when nothing is asked for, and reads it.
-        why: why it is chosen, or why it cannot be used.
+        why: why it is chosen; or what it is that it cannot be used, to follow "it is".
     """
 
     key: str
@@ -218,20 +218,33 @@ def _storage_oddities(stack: Stack) -> tuple[str, ...]:
 
 
 _PHASES = (
-    (r"\b(native?|nativ|plain|non[- ]?contrast|unenhanced|w/?o|without|pre[- ]?contrast|nc)\b", "native"),
-    (r"\b(arteri\w*|art|aort\w*|cta|angio\w*)\b", "arterial"),
-    (r"\b(porto?\w*|venous|ven|pv|venös|veineux)\b", "portal venous"),
-    (r"\b(delay\w*|late|spät|tardi\w*|equilib\w*|excret\w*)\b", "delayed"),
+    ("native", r"\b(native?|nativ|plain|non[- ]?contrast|unenhanced|w/?o|without|pre[- ]?contrast|nc)\b"),
+    ("arterial", r"\b(arteri\w*|art)\b"),
+    ("portal venous", r"\b(portal\w*|porto\w*|port|venous|ven|pv|venös|veineux)\b"),
+    ("delayed", r"\b(delay\w*|late|spät|tardi\w*|equilib\w*|excret\w*)\b"),
 )
+_ANGIOGRAPHY = r"\b(aort\w*|cta|angio\w*)\b"
+_WITH_AND_WITHOUT = r"\b(w/?o|without|pre)\b[\w ]{0,20}?(and|und|&|\+|/)\s*(with|w/?|post)(\b|(?=\s))"
 
 
 def phase_hint(description: str, contrast: str) -> str:
-    """The contrast phase that a series description names; else whether an agent is mentioned at all."""
+    """The contrast phase that a series description names; else whether an agent is mentioned at all.
+
+    "w/o and with" names the protocol of the whole study and no phase of a series. Of several phases none is taken.
+    """
     words = re.sub(r"[_^.,;()]+", " ", description.lower())
-    for pattern, phase in _PHASES:
-        if re.search(pattern, words):
-            return phase
-    return "contrast, phase not stated" if contrast else ""
+    both = re.search(_WITH_AND_WITHOUT, words)
+    words = re.sub(_WITH_AND_WITHOUT, " ", words)
+    # "late arterial" is an arterial phase.
+    words = re.sub(r"\b(late|early|spät\w*|früh\w*)[ -]*(?=art|port|ven)", "", words)
+    named = [phase for phase, pattern in _PHASES if re.search(pattern, words)]
+    if len(named) > 1:
+        return f"phase not clear: {' or '.join(named)}"
+    if named:
+        return named[0]
+    if re.search(_ANGIOGRAPHY, words):
+        return "arterial"
+    return "contrast, phase not stated" if contrast or both else ""
 
 
 def _date(text: str) -> str:
@@ -246,7 +259,7 @@ def _of_volume_files(path: str, volumes: list[Source], sources: list[Source]) ->
             # A compressed file tells only at its end whether it is whole: the one that would be read is looked through.
             grid, why = read_image_grid(source, sources, whole=len(volumes) == 1)[0], ""
         except ScanError as error:
-            grid, why, problem = None, error.what, error.line()
+            grid, why, problem = None, f"no readable volume: it {error.what}", error.line()
         series.append(_file_summary(str(number + 1), source, grid, why, alone=len(volumes) == 1))
     if len(volumes) > 1:
         problem = f"{path}: there are {len(volumes)} volume files. Give one of them"

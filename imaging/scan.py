@@ -19,6 +19,7 @@ from .image_payload import volume_file_parts
 from .progress import Progress, part, silent
 from .straighten import AIR_HU, straighten
 from .volume import ImageVolume
+from .wording import counted
 
 
 def read_scan(
@@ -83,7 +84,7 @@ class Headers:
         if not self.broken:
             return ()
         names = f"{', '.join(self.broken[:3])}{' …' if len(self.broken) > 3 else ''}"
-        return (f"{len(self.broken)} files are damaged or empty and were left out ({names})",)
+        return (f"{counted(len(self.broken), 'file')} left out: damaged or empty ({names})",)
 
 
 def read_headers(sources: list[Source], progress: Progress = silent) -> Headers:
@@ -116,7 +117,7 @@ def nothing_found(path: Path, sources: list[Source], headers: Headers) -> ScanEr
         return ScanError("there are no files in it", where=str(path), advice=advice)
     if path.is_file() and len(sources) == 1 and sources[0].path == path:
         return ScanError("this file is no scan", where=str(path), advice=advice)
-    return ScanError(f"no DICOM object among {len(sources)} files", where=str(path), advice=advice)
+    return ScanError(f"no DICOM object among {counted(len(sources), 'file')}", where=str(path), advice=advice)
 
 
 def _from_volume_files(

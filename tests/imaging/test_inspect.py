@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import numpy as np
 import pytest
 from dicom_files import even, make_slice, picture, save, write_series
 
@@ -99,6 +100,31 @@ def test_faults_are_foreseen(tmp_path):
     assert caught.value.line() == found.problem
 
 
+def test_volume_files_that_cannot_be_read_are_told_in_a_sentence(tmp_path):
+    """Lines that the terminal completes to "not usable, it is …"."""
+    import SimpleITK as sitk
+
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((5, 4), np.int16)), str(tmp_path / "flat.nii"))
+    (tmp_path / "text.nrrd").write_text("no volume")
+    for name, words in (("flat.nii", "it has 2 dimensions (4 × 5), not 3"), ("text.nrrd", "it cannot be read")):
+        found = inspect_scan(tmp_path / name)
+        assert found.studies[0].series[0].why.startswith(f"no readable volume: {words}")
+        assert found.chosen is None
+        with pytest.raises(ScanError) as caught:
+            read_scan(tmp_path / name)
+        assert caught.value.line() == found.problem
+
+
+def test_counts_of_one_are_singular(tmp_path):
+    files = write_series(tmp_path, even(5))
+    (tmp_path / "copy").write_bytes(files[0].read_bytes())
+    (tmp_path / "empty").write_bytes(b"")
+    found = inspect_scan(tmp_path)
+    told = " ".join((*found.notes, *found.studies[0].series[0].oddities))
+    assert "1 file left out: damaged or empty" in told
+    assert "1 file left out: the same SOP instance" in told
+
+
 def printed(found, **options) -> str:
     from rich.console import Console
 
@@ -130,6 +156,14 @@ def test_printed_within_80_columns_and_without_names(export):
         ("Abdomen", "Iomeron", "contrast, phase not stated"),
         ("Heart", "", ""),
         ("Ventral cut", "", ""),
+        ("CT ABD w/o and with contrast portal", "", "portal venous"),
+        ("Abdomen WITHOUT & WITH 5.0", "", "contrast, phase not stated"),
+        ("abdomen w/o + w/ contrast arterial", "", "arterial"),
+        ("late arterial 1.0", "", "arterial"),
+        ("Aorta nativ", "", "native"),
+        ("CTA venous", "", "portal venous"),
+        ("Abd nativ/art/pv", "", "phase not clear: native or arterial or portal venous"),
+        ("Portable", "", ""),
     ],
 )
 def test_phase_hints(description, contrast, phase):

@@ -181,7 +181,7 @@ def test_the_same_file_twice_is_a_copy(tmp_path):
     (tmp_path / "sub" / "x").write_bytes(files[3].read_bytes())
     volume = read_scan(tmp_path)
     assert volume.voxels.shape[2] == 6
-    assert any("copies" in note for note in volume.notes)
+    assert any("1 file left out: the same SOP instance" in note for note in volume.notes)
 
 
 def test_contradicting_slices_at_one_place_stop(tmp_path):

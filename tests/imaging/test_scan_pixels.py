@@ -97,7 +97,7 @@ def test_a_ct_without_rescale_is_in_hu_only_if_it_holds_air(tmp_path):
     np.testing.assert_array_equal(volume.voxels[:, :, 1], picture(1).T - 1000)
     for k, position in enumerate(even(3)):
         save(make_slice(position, picture(k), **(without if k == 1 else {})), tmp_path / "mixed" / str(k))
-    with pytest.raises(ScanError, match="1 of its 3 slices do not say how their values are rescaled"):
+    with pytest.raises(ScanError, match="1 of its 3 slices without a rescale"):
         read_scan(tmp_path / "mixed")
 
 

@@ -149,6 +149,13 @@ def test_folder_of_text_files(tmp_path):
         read_scan(tmp_path)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="there is no /proc")
+def test_a_file_that_cannot_be_read_from_its_start(tmp_path):
+    for function in (read_scan, inspect_scan):
+        with pytest.raises(ScanError, match=r"/proc/self/mem: cannot be read \(Input/output error\)"):
+            function("/proc/self/mem")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
 def test_permission_denied(series):
     closed = series / "IMG"

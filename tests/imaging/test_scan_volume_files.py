@@ -145,7 +145,7 @@ def test_a_header_with_its_voxels_in_a_zip(tmp_path, name, capfd):
     assert inspect_scan(whole).chosen is not None
     with zipfile.ZipFile(alone, "w") as archive:
         archive.write(folder / given, f"case 1/{given}")
-    with pytest.raises(ScanError, match=rf"its voxels are in {data}, which is not there"):
+    with pytest.raises(ScanError, match=rf"has its voxels in {data}, which is not there"):
         read_scan(alone)
     assert data in inspect_scan(alone).problem
     assert capfd.readouterr().err == ""
