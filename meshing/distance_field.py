@@ -56,7 +56,7 @@ def distance_field(
     mask: NDArray[np.bool_],
     spacing: NDArray[np.float64],
     *,
-    smoothing_mm: float,
+    smoothing_mm: tuple[float, float],
     margin_mm: float,
     open_faces: Sequence[tuple[int, int]] = (),
 ) -> DistanceField:
@@ -68,7 +68,7 @@ def distance_field(
     Args:
         mask: (I, J, K); coordinates along its axes begin at voxel (0, 0, 0)'s centre.
         spacing: (3,) mm.
-        smoothing_mm: σ of the Gaussian; about a voxel of the scan.
+        smoothing_mm: σ of the Gaussian where the mask is thin, and where it is wide (radius above 2 σ).
         margin_mm: width of the outside kept around the mask.
         open_faces: (axis, 0 low or 1 high) where the anatomy is cut and goes on beyond the mask's array.
     """
@@ -79,12 +79,21 @@ def distance_field(
             one = [(0, 0)] * 3
             one[axis] = (pair[0], 0) if side == 0 else (0, pair[1])
             padded = np.pad(padded, one, mode="edge" if (axis, side) in open_faces else "constant")
-    distance = distance_inside(padded, spacing) - distance_inside(~padded, spacing)
+    inside = distance_inside(padded, spacing)
+    distance = inside - distance_inside(~padded, spacing)
     # the distance runs to the nearest voxel beyond the border, so it jumps by a voxel there: half of it is taken off
     half = 0.5 * float(spacing.min())
     distance = np.where(padded, np.maximum(distance - half, half), np.minimum(distance + half, -half))
-    sigma = smoothing_mm / spacing
-    once = ndimage.gaussian_filter(distance, sigma)
-    smooth = 2.0 * once - ndimage.gaussian_filter(once, sigma)
+    fine, coarse = smoothing_mm
+    smooth = _unshrunk(distance, fine / spacing)
+    if coarse > fine:
+        wide = distance_inside(inside <= 2.0 * coarse, spacing) <= 2.0 * coarse
+        share = ndimage.gaussian_filter(wide.astype(np.float64), coarse / spacing)
+        smooth += share * (_unshrunk(distance, coarse / spacing) - smooth)
     first = -np.array([pair[0] for pair in width]) * spacing
     return DistanceField(ndimage.spline_filter(smooth, order=3), np.asarray(spacing, dtype=np.float64), first)
+
+
+def _unshrunk(distance: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    once = ndimage.gaussian_filter(distance, sigma)
+    return 2.0 * once - ndimage.gaussian_filter(once, sigma)

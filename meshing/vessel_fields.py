@@ -72,8 +72,8 @@ def vessel_fields(
 ) -> VesselFields:
     """The smoothed distances of a vessel whose clefts are closed.
 
-    Smoothing spans a voxel of the scan (1.2 of its longest side) so that no stair-step is left, less where
-    that would shrink the thinnest branch that is kept.
+    Smoothing spans a voxel of the scan (1.2 of a side between its longest and its mean one) so that no stair-step is
+    left; less where the vessel is so thin that it would shrink.
 
     Args:
         labels: of `vessel_labels`.
@@ -85,12 +85,14 @@ def vessel_fields(
     planes, faces = open_planes(labels, lattice)
     cells = rounded(lattice, closing_mm, faces).labels[1:-1, 1:-1, 1:-1]
     spacing = _spacing(lattice)
-    voxel = float(labels.grid.spacing.max())
-    sigma = min(1.2 * voxel, max(0.7 * voxel, 0.6 * least_radius_mm))
-    margin = 2.0 * edge_length_mm + 3.0 * sigma
+    sides = labels.grid.spacing
+    voxel = float(np.sqrt(sides.max() * sides.prod() ** (1 / 3)))
+    fine = min(1.2 * voxel, max(0.7 * voxel, 0.6 * least_radius_mm))
+    margin = 2.0 * edge_length_mm + 4.0 * voxel
 
     def field(mask: NDArray[np.bool_]) -> DistanceField:
-        return distance_field(mask, spacing, smoothing_mm=sigma, margin_mm=margin, open_faces=faces)
+        sigmas = (fine, 1.2 * voxel)
+        return distance_field(mask, spacing, smoothing_mm=sigmas, margin_mm=margin, open_faces=faces)
 
     has_thrombus = bool((cells == SEGMENTS[THROMBUS].label).any())
     lumen = field(cells == SEGMENTS[LUMEN].label) if has_thrombus else None
