@@ -15,6 +15,7 @@ P95 interpolates linearly between order statistics. Taha and Hanbury, BMC Medica
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -80,11 +81,12 @@ def compare_labels(
     Args:
         labels, truth: on any grids of the same patient frame; labels are brought to the truth's grid, exactly where
             axes are only swapped, flipped or cropped. A whole holds its parts (kidneys, liver with its tumours).
-        names: the segments to compare; by default every one of the truth, with its wholes.
+        names: the segments to compare; by default every one of the truth, with its wholes. What the labels lack
+            has Dice 0.
         progress: told after each segment.
 
     Raises:
-        SegmentationError: a name that neither side has, or nothing in common.
+        SegmentationError: a name that neither side has, or labels that are mere numbers to a truth with names.
         GeometryError: other frames of reference, or no overlap.
     """
     ours = masks_of(labels) if isinstance(labels, LabelMap) else labels
@@ -108,7 +110,9 @@ def _require_known(wanted: list[str], ours: MaskSet, theirs: MaskSet) -> None:
     if unknown or not wanted:
         what = f"neither side has {', '.join(unknown)}" if unknown else "the truth holds no segment"
         raise SegmentationError(what, advice=f"The truth has: {', '.join(theirs.names) or 'nothing'}")
-    if not set(wanted) & set(ours.names):
+    # A segmenter that found nothing is as wrong as can be; only ids without names may mean anything.
+    nameless = bool(ours.names) and all(re.fullmatch(r"label_\d+", name) for name in ours.names)
+    if nameless and not set(wanted) & set(ours.names):
         have, need = ", ".join(ours.names[:12]) or "nothing", ", ".join(wanted[:12])
         what = f"labels and truth have no segment in common: labels have {have}; the truth has {need}"
         raise SegmentationError(what, advice="Name the labels in a labels.json beside the file")

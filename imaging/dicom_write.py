@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
-from .errors import NOT_A_MEDICAL_DEVICE, GeometryError, ScanError
+from .errors import NOT_A_MEDICAL_DEVICE, GeometryError, ScanError, write_error
 from .progress import Progress, silent
 from .volume import Grid, ImageVolume
 
@@ -56,7 +56,8 @@ def write_ct_series(
         The files, first slice first.
     Raises:
         GeometryError: the grid is sheared, which CT Image Storage cannot say in one place.
-        ScanError: the volume is not in HU or out of range, or the folder cannot be written.
+        ScanError: the volume is not in HU or out of range.
+        DiskError: the folder cannot be written.
     """
     target = Path(folder).absolute()
     stored = _stored_values(volume)
@@ -77,26 +78,12 @@ def write_ct_series(
         work.rename(target)
         work = None
     except OSError as error:
-        raise ScanError(
-            f"cannot write the series: {_reason(error)}",
-            where=str(target),
-            advice="Check free space and permissions, or give another folder",
-        ) from error
+        raise write_error(error, str(target)) from error
     finally:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
     progress(1.0, "DICOM series written")
     return [target / name for name in names]
-
-
-def _reason(error: OSError) -> str:
-    """The system's words; pydicom wraps an error and puts a traceback into its text."""
-    origin: BaseException | None = error
-    while origin is not None:
-        if isinstance(origin, OSError) and origin.errno is not None:
-            return os.strerror(origin.errno)
-        origin = origin.__cause__ or origin.__context__
-    return str(error).splitlines()[0]
 
 
 def _umask() -> int:

@@ -5,6 +5,9 @@ Lives in the lowest room so that every room can raise it. Imports nothing heavy.
 
 from __future__ import annotations
 
+import errno
+import os
+
 NOT_A_MEDICAL_DEVICE = "preop is research software, not a medical device. Do not use it for diagnosis or treatment."
 
 
@@ -30,6 +33,44 @@ class PreopError(Exception):
 
 class ScanError(PreopError):
     """A scan cannot be read or does not hold what is needed."""
+
+
+class DiskError(ScanError, OSError):
+    """A file cannot be written: the disk is full, read-only or not ours.
+
+    It is an OSError too, with the system's number, so that whoever writes beside the final place and knows that place
+    can tell it better.
+    """
+
+    def __init__(self, what: str, *, where: str = "", advice: str = "", number: int | None = None) -> None:
+        super().__init__(what, where=where, advice=advice)
+        self.errno, self.strerror = number, what
+
+    def __str__(self) -> str:
+        return self.line()
+
+
+def write_error(error: BaseException, where: str) -> DiskError:
+    """What a failed write means: the system's words, without a library's traceback around them.
+
+    Args:
+        error: an OSError, or what a library made of one.
+        where: the file or folder that was to be written.
+    """
+    origin: BaseException | None = error
+    while origin is not None:
+        if isinstance(origin, OSError) and origin.errno is not None:
+            break
+        origin = origin.__cause__ or origin.__context__
+    number = origin.errno if isinstance(origin, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        what, advice = "the disk is full", "Free some space, or write to another place"
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        what, advice = "no permission to write there", "Write to another place"
+    else:
+        words = os.strerror(number) if number else " ".join(str(error).split())[:200]
+        what, advice = f"cannot be written ({words})", "Check free space and permissions, or write to another place"
+    return DiskError(what, where=where, advice=advice, number=number)
 
 
 class GeometryError(PreopError):

@@ -5,6 +5,7 @@ This is the only reader that meets RAS (inside NIfTI); ITK turns it round.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tarfile
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .archive import Source
-from .errors import GeometryError, ScanError
+from .errors import GeometryError, ScanError, write_error
 from .image_headers import voxel_storage
 from .image_payload import check_whole, data_sources
 from .quiet import quiet_stderr
@@ -177,7 +178,8 @@ def write_image_file(path: Path, voxels: NDArray[Any], grid: Grid, *, descriptio
 
     Raises:
         GeometryError: a sheared grid, which ITK's formats do not hold.
-        ScanError: an unknown suffix, no permission, no space.
+        ScanError: an unknown suffix.
+        DiskError: no permission, no space.
     """
     import SimpleITK as sitk
 
@@ -196,12 +198,15 @@ def write_image_file(path: Path, voxels: NDArray[Any], grid: Grid, *, descriptio
     image.SetMetaData("ITK_FileNotes", description)
     part = path.with_name(f".{path.name.removesuffix(suffix)}.{os.getpid()}.part{suffix}")
     try:
-        sitk.WriteImage(image, str(part), useCompression=True)
+        # ITK's NIfTI writer says nothing of a full disk but a line on standard error, so what was written is looked at.
+        with quiet_stderr():
+            sitk.WriteImage(image, str(part), useCompression=True)
+        read_image_grid(Source(part.name, part.stat().st_size, lambda: part.open("rb"), part), whole=True)
         os.replace(part, path)
     except (RuntimeError, OSError) as error:
-        raise ScanError(
-            f"cannot be written ({_reason(error)})", where=str(path), advice="Is there space, and the right to?"
-        ) from error
+        raise write_error(error, str(path)) from error
+    except ScanError as error:
+        raise write_error(OSError(errno.ENOSPC, "truncated"), str(path)) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .anatomy import BY_LABEL, Segment
 from .archive import Source
-from .errors import ScanError, SegmentationError
+from .errors import ScanError, SegmentationError, write_error
 from .image_files import SUFFIXES, is_image_file, read_image_file, read_image_grid, write_image_file
 from .image_payload import volume_file_parts
 from .label_names import segment_for, segment_name
@@ -119,7 +119,7 @@ def write_labels(path: str | os.PathLike[str], labels: LabelMap) -> None:
 
     Raises:
         GeometryError: NIfTI and a sheared grid (a gantry tilt that was not straightened).
-        ScanError: the folder cannot be written to.
+        DiskError: the folder cannot be written to.
     """
     path = Path(path)
     write_image_file(path, labels.labels, labels.grid, description=_WRITTEN_BY)
@@ -136,8 +136,13 @@ def write_labels(path: str | os.PathLike[str], labels: LabelMap) -> None:
         for label, segment in sorted(labels.segments.items())
     }
     part = path.with_name(f".labels.json.{os.getpid()}.part")
-    part.write_text(json.dumps({"file": path.name, "labels": table}, indent=1) + "\n")
-    os.replace(part, path.with_name("labels.json"))
+    try:
+        part.write_text(json.dumps({"file": path.name, "labels": table}, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, path.with_name("labels.json"))
+    except OSError as error:
+        raise write_error(error, str(path.with_name("labels.json"))) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_volume(path: str | os.PathLike[str], volume: ImageVolume) -> None:

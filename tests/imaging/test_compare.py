@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,12 +172,28 @@ def test_overlapping_masks_on_a_flipped_grid():
     assert compare_labels(ours, truth)[0].dice == 1.0
 
 
+def test_labels_that_hold_nothing_of_the_truth_have_dice_0():
+    shape = (8, 8, 8)
+    cube = box(shape, (1, 1, 1), (4, 4, 4))
+    truth = labels_of(shape, {"liver": cube, "spleen": box(shape, (5, 5, 5), (7, 7, 7))})
+    nothing = truth.with_labels(np.zeros(shape, np.uint16))
+    no_table = LabelMap(np.zeros(shape, np.uint16), truth.grid)
+    elsewhere = labels_of(shape, {"aorta": cube})
+    for labels in (nothing, no_table, elsewhere):
+        found = {one.name: one for one in compare_labels(labels, truth)}
+        assert set(found) == {"liver", "spleen"}
+        assert found["liver"].dice == found["spleen"].dice == found["liver"].volume_ml == 0.0
+        assert found["liver"].truth_volume_ml == pytest.approx(0.027)
+        assert found["liver"].note == "the labels have no liver"
+
+
 def test_refusals():
     shape = (8, 8, 8)
     cube = box(shape, (1, 1, 1), (4, 4, 4))
     liver, spleen = labels_of(shape, {"liver": cube}), labels_of(shape, {"spleen": cube})
-    with pytest.raises(SegmentationError, match="no segment in common"):
-        compare_labels(liver, spleen)
+    seven = LabelMap(liver.labels, liver.grid, {SEGMENTS["liver"].label: replace(SEGMENTS["liver"], name="label_7")})
+    with pytest.raises(SegmentationError, match=r"no segment in common: labels have label_7; the truth has spleen"):
+        compare_labels(seven, spleen)
     with pytest.raises(SegmentationError, match=r"neither side has pancreas\. The truth has: liver"):
         compare_labels(liver, liver, ["pancreas"])
     a, b = (labels_of(shape, {"liver": cube}, uid=uid) for uid in ("1.2", "1.3"))

@@ -1,5 +1,6 @@
 """The written series is a valid CT series that other readers place and read as we meant it."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from preop.imaging.dicom_write import write_ct_series
-from preop.imaging.errors import GeometryError, PreopError, ScanError
+from preop.imaging.errors import DiskError, GeometryError, PreopError, ScanError
 from preop.imaging.phantom import PhantomParameters, make_phantom
 from preop.imaging.scan import read_scan
 from preop.imaging.volume import Grid, ImageVolume
@@ -153,8 +154,11 @@ def test_nothing_half_written_stays(tmp_path, phantom, monkeypatch):
         return real(self, *args, **options)
 
     monkeypatch.setattr(pydicom.Dataset, "save_as", full_disk)
-    with pytest.raises(ScanError, match="No space left"):
+    with pytest.raises(DiskError, match=r"ct: the disk is full\. Free some space") as caught:
         write_ct_series(phantom.volume, tmp_path / "ct")
+    # Whoever asked for it knows the final place, and finds the system's number in it.
+    assert isinstance(caught.value, OSError)
+    assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 
 

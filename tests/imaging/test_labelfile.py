@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import nibabel
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from preop.imaging.anatomy import SEGMENTS, Segment
-from preop.imaging.errors import GeometryError, ScanError, SegmentationError
+from preop.imaging.errors import DiskError, GeometryError, ScanError, SegmentationError
 from preop.imaging.label_names import segment_name
 from preop.imaging.labelfile import read_labels, read_masks, write_labels
 from preop.imaging.masks import masks_of
@@ -279,10 +281,37 @@ def test_sheared_grids_and_unwritable_places_are_told(tmp_path):
     sheared = LabelMap(written.labels, Grid(SHAPE, affine), written.segments)
     with pytest.raises(GeometryError, match="sheared"):
         write_labels(tmp_path / "l.nii.gz", sheared)
-    with pytest.raises(ScanError, match="cannot be written"):
+    with pytest.raises(DiskError, match="cannot be written"):
         write_labels(tmp_path / "absent" / "l.nii.gz", written)
     with pytest.raises(ScanError, match="no known volume format"):
         write_labels(tmp_path / "l.txt", written)
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from preop.imaging.errors import DiskError
+from preop.imaging.labelfile import write_volume
+from preop.imaging.volume import Grid, ImageVolume
+voxels = np.random.default_rng(0).normal(0, 300, (40, 40, 40)).astype(np.float32)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    write_volume(sys.argv[1], ImageVolume(voxels, Grid((40, 40, 40), np.eye(4))))
+except DiskError as error:
+    print(error.line())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on the size of a file")
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, suffix):
+    """ITK's NIfTI writer does not notice. A limit on the size of files stands for the disk, in a process of its own."""
+    file = tmp_path / f"v{suffix}"
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, file], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.startswith(f"{file}: ")
+    assert "the disk is full" in done.stdout or "cannot be written" in done.stdout
+    assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
 
 
