@@ -34,8 +34,8 @@ class DeviceSystem:
                 advice="Use the host solver, hold the rim, or give Pressure(symmetric=True)",
             )
         self.free = jnp.asarray(~problem.held(), float)
-        points = np.asarray(problem.model.points)
-        self.spacing = float(np.ptp(points, axis=0).max()) / len(points) ** (1 / 3)
+        self.points = problem.model.points
+        self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
         self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
 
     def zeros(self) -> Array:

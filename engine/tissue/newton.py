@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .solution import ResultCode
-from .system import Evaluation, NodalField, System
+from .system import Evaluation, NodalField, System, Tangent
 
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
@@ -22,6 +22,7 @@ FORCING_MOVING = 0.01
 JACOBIAN_SHARE = 0.2
 """A trial step may not take det F below this share of what it was."""
 MAX_TRIALS = 12
+PROBE_TOLERANCE = 1e-4
 SLOPE = 0.9
 
 
@@ -42,6 +43,8 @@ class NewtonOutcome(NamedTuple):
     displacement: NodalField
     evaluation: Evaluation
     record: NewtonRecord
+    tangent: Tangent | None = None
+    """The last one built, one iteration before the end."""
 
 
 class Trial(NamedTuple):
@@ -77,7 +80,7 @@ def newton(
     Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
     round-off of the element forces.
     """
-    record, free, noise = NewtonRecord(), system.free, 0.0
+    record, free, noise, tangent = NewtonRecord(), system.free, 0.0, None
     target = system.prescribed(fraction)
     now = system.evaluate(displacement, fraction)
     if not now.min_jacobian > 0:
@@ -92,7 +95,7 @@ def newton(
         if not np.isfinite(size):
             return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
         if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm, noise):
-            return NewtonOutcome(ResultCode.converged, displacement, now, record)
+            return NewtonOutcome(ResultCode.converged, displacement, now, record, tangent)
         if record.newton_iterations == max_iterations:
             break
         tangent = system.linearize(displacement, fraction)
@@ -103,11 +106,11 @@ def newton(
         linear = tangent.solve(rhs, min(share, FORCING_MOVING) if moving else share)
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
-        if not linear.converged and not linear.indefinite and linear.iterations == 0:
-            return NewtonOutcome(ResultCode.linear_solver_stalled, displacement, now, record)
         trial = search(system, displacement, fraction, linear.solution * free + gap, now, drag, record)
         if trial.failure is not None:
-            return NewtonOutcome(trial.failure, displacement, now, record)
+            stalled = not linear.converged and not linear.indefinite
+            failure = ResultCode.linear_solver_stalled if stalled else trial.failure
+            return NewtonOutcome(failure, displacement, now, record)
         displacement, now = trial.displacement, trial.evaluation
         if trial.length == 1.0:
             displacement = displacement * free + target * (1.0 - free)
@@ -176,3 +179,23 @@ def search(
     if best is not None and best_size < 2.0 * size:
         return best
     return Trial(0.0, displacement, now, failure)
+
+
+def is_stable(system: System, outcome: NewtonOutcome, fraction: float) -> bool:
+    """Whether conjugate gradients meet no negative curvature in the tangent: the energy is at a minimum, no saddle.
+
+    Started from slow and rough patterns at once, they are a Lanczos process that finds a negative eigenvalue before
+    they settle (Golub and Van Loan, *Matrix Computations*, section 10.3). Unsymmetric tangents (GMRES) always pass.
+    """
+    tangent = outcome.tangent or system.linearize(outcome.displacement, fraction)
+    return not tangent.solve(probe(system) * system.free, PROBE_TOLERANCE).indefinite
+
+
+def probe(system: System) -> NodalField:
+    """(nodes, 3): quadratic polynomials of the position with fixed random coefficients, and noise of like size."""
+    place = np.asarray(system.points)
+    place = (place - place.mean(axis=0)) / max(float(np.ptp(place, axis=0).max()), 1e-300)
+    draw = np.random.default_rng(0)
+    slow = np.hstack([np.ones((len(place), 1)), place, place**2, place * np.roll(place, 1, axis=1)])
+    pattern = slow @ draw.standard_normal((slow.shape[1], 3))
+    return system.array(pattern + pattern.std() * draw.standard_normal(place.shape))

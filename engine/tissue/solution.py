@@ -17,9 +17,8 @@ class ResultCode(enum.Enum):
     converged = "converged"
     newton_diverged = "Newton's method did not converge"
     inverted_element = "an element would turn inside out"
-    step_too_small = "the load step became too small"
     linear_solver_stalled = "the linear solver stalled"
-    unstable = "the body buckles or the material loses stiffness"
+    unstable = "the balance found is unstable: the body buckles or its material loses stiffness"
     floating_body = "a part of the body is not held"
 
     @property
@@ -30,11 +29,11 @@ class ResultCode(enum.Enum):
 
 _ADVICE = {
     ResultCode.converged: "",
-    ResultCode.newton_diverged: "Use more load steps, or a smaller load; check units (Pa, m, N) and the mesh quality",
+    ResultCode.newton_diverged: "Use more load steps, or a smaller load, which may exceed what the body carries; "
+    "check units (Pa, m, N), supports and the mesh quality",
     ResultCode.inverted_element: "Use more load steps, a smaller motion, or a finer and better shaped mesh where it is",
-    ResultCode.step_too_small: "The load may exceed what the body can carry: check units, loads and supports",
     ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios above 1e6",
-    ResultCode.unstable: "Use smaller load steps or prescribe a motion in place of a force",
+    ResultCode.unstable: "Use less load; a small sideways load (an imperfection) leads to the buckled shape",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",
 }
 

@@ -20,7 +20,7 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
-from .newton import NewtonOutcome, newton
+from .newton import NewtonOutcome, is_stable, newton
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .system import NodalField, System, Timer
@@ -55,7 +55,8 @@ def solve(
         progress: called at every Newton iteration; raising in it, or Ctrl-C, stops the solve.
 
     Returns:
-        A solution whose `result` says how it ended. A failed solve keeps the load steps that did converge.
+        A solution whose `result` says how it ended. A failed solve keeps the load steps that did converge. Equilibrium
+        that any disturbance would leave (a straight column beyond its buckling load) is `unstable`, not converged.
 
     Raises:
         SolverError: 64-bit floats are off, or an argument is out of range.
@@ -99,27 +100,37 @@ class March:
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
-        now = 0.0
         guess = None if start is None else self.system.array(start.displacement)
         self.history = [(0.0, self.system.zeros())]
         for wanted in self.fractions:
-            length, smallest = wanted - now, (wanted - now) / 2**MAX_CUTBACKS
-            while now < wanted:
-                goal = wanted if now + length > wanted - 0.5 * smallest else now + length
-                outcome = self._step(goal, guess)
-                guess = None
-                if outcome.result is ResultCode.converged:
-                    now = goal
-                    easy = outcome.record.newton_iterations <= EASY_ITERATIONS
-                    length *= GROWTH if easy else 1.0
-                    continue
-                self.cutbacks += 1
-                length = (goal - now) / 2
-                if length < smallest:
-                    return self._failure(outcome, now, goal)
-            self.states.append(State(now, _kept(self.history[-1][1])))
+            outcome, goal = self._reach(wanted, guess)
+            guess = None
+            if outcome.result is not ResultCode.converged:
+                return self._failure(outcome, self.history[-1][0], goal)
+            if not is_stable(self.system, outcome, wanted):
+                return ResultCode.unstable, f"at {100 * wanted:.4g} % of the load"
+            self.states.append(State(wanted, _kept(outcome.displacement)))
         self.progress(1.0, "equilibrium found")
         return ResultCode.converged, ""
+
+    def _reach(self, wanted: float, guess: NodalField | None) -> tuple[NewtonOutcome, float]:
+        """One wanted load fraction, in as many steps as it takes; the last outcome and where it was heading."""
+        now = self.history[-1][0]
+        length, smallest = wanted - now, (wanted - now) / 2**MAX_CUTBACKS
+        while True:
+            goal = wanted if now + length > wanted - 0.5 * smallest else now + length
+            outcome = self._step(goal, guess)
+            guess = None
+            if outcome.result is ResultCode.converged:
+                if goal == wanted:
+                    return outcome, goal
+                now = goal
+                length *= GROWTH if outcome.record.newton_iterations <= EASY_ITERATIONS else 1.0
+                continue
+            self.cutbacks += 1
+            length = (goal - now) / 2
+            if length < smallest:
+                return outcome, goal
 
     def _step(self, goal: float, guess: NodalField | None) -> NewtonOutcome:
         def tell(iteration: int, residual: float) -> None:

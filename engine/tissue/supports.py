@@ -124,6 +124,8 @@ class Ligament(eqx.Module):
         """One term."""
         nodes = model.nodes_of(self.nodes)
         count = len(nodes)
+        if (np.linalg.norm(np.asarray(model.points)[nodes] - np.asarray(self.anchor), axis=1) == 0.0).any():
+            raise SolverError("the anchor lies on a node it holds", where=f"ligament of {self.nodes!r}")
         share = jnp.broadcast_to(self.stiffness / count, (count,))
         anchors = jnp.broadcast_to(self.anchor, (count, 3))
         return [LigamentTerm(jnp.asarray(nodes)[:, None], share, anchors, jnp.broadcast_to(self.slack, (count,)))]

@@ -60,6 +60,8 @@ class System(Protocol):
 
     free: NodalField
     """1 where a component is free, 0 where it is prescribed."""
+    points: Any
+    """Reference positions (nodes, 3) m."""
 
     def zeros(self) -> NodalField:
         """No displacement."""

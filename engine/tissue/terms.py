@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ...imaging.errors import SolverError
+
 
 class Term(eqx.Module):
     """External forces on groups of nodes.
@@ -79,11 +81,23 @@ class Schedule(eqx.Module):
 
 
 def schedule(during: Sequence[float]) -> Schedule:
-    """A schedule from a (start, stop) pair of load fractions."""
+    """A schedule from a (start, stop) pair of load fractions.
+
+    Raises:
+        SolverError: not 0 ≤ start ≤ stop ≤ 1, so that it would not have ended at full load.
+    """
     start, stop = during
+    if not 0.0 <= start <= stop <= 1.0:
+        raise SolverError(f"during={tuple(during)} must rise within 0 to 1", where="schedule")
     return Schedule(float(start), float(stop))
 
 
 def components_of(letters: str) -> tuple[bool, bool, bool]:
-    """("x" in letters, "y" in letters, "z" in letters)."""
+    """("x" in letters, "y" in letters, "z" in letters).
+
+    Raises:
+        SolverError: other letters, or none.
+    """
+    if not letters or set(letters) - set("xyz"):
+        raise SolverError(f"components {letters!r} are not of x, y, z", where="constraint", advice='Use "xyz" or "z"')
     return ("x" in letters, "y" in letters, "z" in letters)
