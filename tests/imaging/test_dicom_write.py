@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from ct_iod import faults
 
 from preop.imaging.dicom_write import write_ct_series
 from preop.imaging.errors import DiskError, GeometryError, PreopError, ScanError
@@ -72,6 +73,54 @@ def test_gdcm_places_it_as_we_do(tmp_path, make):
     affine[:3, 3] = image.GetOrigin()
     assert np.abs(affine - volume.affine).max() < 1e-5
     assert np.abs(sitk.GetArrayFromImage(image).transpose(2, 1, 0) - volume.voxels).max() < HALF
+
+
+@pytest.mark.parametrize("phase", ["native", "arterial", "portal", ""])
+def test_it_keeps_to_the_tables_of_the_standard(tmp_path, phantom, phase):
+    """Every attribute of every module of the CT Image object; needs no program and no network."""
+    pytest.importorskip("highdicom")
+    files = write_ct_series(phantom.volume, tmp_path / "ct", phase=phase)
+    for file in (files[0], files[-1]):
+        assert faults(pydicom.dcmread(file)) == []
+
+
+BROKEN = {
+    # what is done to a written slice: what must be found. Types are those of the tables in PS3.3, annex C.
+    "patient: PatientBirthDate (type 2) is missing": {"PatientBirthDate": None},
+    "general-study: StudyInstanceUID (type 1) is missing": {"StudyInstanceUID": None},
+    "general-study: StudyID (type 2) is missing": {"StudyID": None},
+    "general-series: Modality (type 1) is empty": {"Modality": ""},
+    "frame-of-reference: FrameOfReferenceUID (type 1) is missing": {"FrameOfReferenceUID": None},
+    "frame-of-reference: PositionReferenceIndicator (type 2) is missing": {"PositionReferenceIndicator": None},
+    "general-equipment: Manufacturer (type 2) is missing": {"Manufacturer": None},
+    "image-plane: PixelSpacing (type 1) is missing": {"PixelSpacing": None},
+    "image-plane: ImagePositionPatient (type 1) is empty": {"ImagePositionPatient": ""},
+    "image-pixel: Rows (type 1) is missing": {"Rows": None},
+    "ct-image: KVP (type 2) is missing": {"KVP": None},
+    "ct-image: RescaleSlope (type 1) is missing": {"RescaleSlope": None},
+    "sop-common: SOPInstanceUID (type 1) is missing": {"SOPInstanceUID": None},
+    "contrast-bolus: ContrastBolusAgent (type 2) is missing": {"ContrastBolusAgent": None, "ContrastBolusRoute": "IV"},
+    "EchoTime: not in this object": {"EchoTime": "90"},
+    "PixelSpacing: 1 values, not 2": {"PixelSpacing": "0.7"},
+    "ImageOrientationPatient: 3 values, not 6": {"ImageOrientationPatient": [1, 0, 0]},
+    "HighBit is BitsStored - 1": {"HighBit": 14},
+    "ImageType value 3 is AXIAL or LOCALIZER": {"ImageType": ["ORIGINAL", "PRIMARY", "OTHER"]},
+    "PatientPosition is there": {"PatientPosition": None},
+    "directions are orthonormal": {"ImageOrientationPatient": [1, 0, 0, 0, 1.1, 0]},
+    "PixelData holds every pixel": {"PixelData": bytes(10)},
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_the_tables_find_what_is_wrong(tmp_path, phantom, fault):
+    pytest.importorskip("highdicom")
+    image = pydicom.dcmread(write_ct_series(phantom.volume, tmp_path / "ct")[0])
+    for keyword, value in BROKEN[fault].items():
+        if value is None and keyword in image:
+            delattr(image, keyword)
+        elif value is not None:
+            setattr(image, keyword, value)
+    assert any(fault in one for one in faults(image)), faults(image)
 
 
 @pytest.mark.parametrize("phase", ["native", "arterial", "portal", ""])
