@@ -39,7 +39,7 @@ from .tumours import with_enclosed
 _WIDTH = 2.5
 """Spreads from the mean within which a voxel is the tissue."""
 _LEAST_ML = 150.0
-_KNOWN_BEFORE = ("aorta", "kidney_left", "kidney_right")
+_KNOWN_BEFORE = ("aorta", "kidney_left", "kidney_right", "inferior_vena_cava")
 _UNEVEN_MM = 18.0
 _LEVEL_PASSES = 2
 _SEED_REACH_MM = 140.0

@@ -55,6 +55,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("aorta", "aorta", ("aorta", "iliac_artery_left", "iliac_artery_right"), 2.0),
     Stage("aortic thrombus", "thrombus", ("aortic_thrombus",), 1.5, feeds=()),
     Stage("kidneys", "kidneys", ("kidney_left", "kidney_right"), 3.0),
+    Stage("inferior vena cava", "caval", ("inferior_vena_cava",), 1.0),
     Stage("liver", "liver", ("liver",), 4.0),
     Stage("spleen", "spleen", ("spleen",), 2.0, feeds=()),
     Stage("liver tumours", "tumours", ("liver_tumor",), 0.5, feeds=()),
