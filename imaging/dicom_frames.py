@@ -34,7 +34,7 @@ class Frame:
         thickness: Slice Thickness mm; None if absent.
         slope, intercept: value = slope · stored + intercept.
         is_rescaled: whether the header says so; without, slope 1 and intercept 0 are only assumed.
-        unit: Rescale Type, "" if absent.
+        unit: Rescale Type, or the Units of PET; "" if absent.
         phase: what tells apart slices at the same place: echo, temporal position, b-value, stack …
     """
 
@@ -117,6 +117,10 @@ def _first(items: list[Dataset], keyword: str) -> str:
     return text(items[0], keyword) if items else ""
 
 
+_UNITS = ("RescaleType", "Units")
+"""Where the unit of rescaled values is told; the latter in PET."""
+
+
 def _frame(items: list[Dataset], number: int | None, position: Vector | None, phase: tuple[str, ...]) -> Frame:
     def find(keyword: str, count: int) -> Vector | None:
         return next((v for v in (vector(item, keyword, count) for item in items) if v), None)
@@ -132,7 +136,7 @@ def _frame(items: list[Dataset], number: int | None, position: Vector | None, ph
         thickness=thickness[0] if thickness else None,
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
-        unit=next((t for t in (text(item, "RescaleType") for item in items) if t), ""),
+        unit=next((t for word in _UNITS for item in items if (t := text(item, word))), ""),
         phase=phase,
         is_rescaled=bool(slope or intercept),
     )

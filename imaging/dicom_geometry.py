@@ -133,7 +133,7 @@ def stack_geometry(frames: list[Frame], where: str) -> StackGeometry:
     affine[:3, 2], affine[:3, 3] = step, start
     height = float(step @ normal)
     if len(frames) > 1 and (np.diff(along) < SAME_PLACE_MM).any():
-        return _repeated(order, affine, along, positions, height)
+        return _repeated(order, affine, along, positions, normal)
     faults, missing = _faults(along, positions, residual, normal, height) if len(frames) > 1 else ((), 0)
     tilt = float(np.degrees(np.arccos(np.clip(height / np.linalg.norm(step), -1, 1))))
     notes = _notes(tilt, residual, faults)
@@ -160,13 +160,22 @@ def _aside(centres: NDArray, along: NDArray) -> float:
     return float(np.linalg.norm(centres - centres[0] - np.outer(along - along[0], direction), axis=1).max())
 
 
-def _repeated(order: NDArray, affine: NDArray, along: NDArray, centres: NDArray, height: float) -> StackGeometry:
-    """Slices at one place: only their pixels can tell whether they are copies, so the reader decides."""
+def _repeated(order: NDArray, affine: NDArray, along: NDArray, centres: NDArray, normal: NDArray) -> StackGeometry:
+    """Slices at one place: only their pixels can tell whether they are copies, so the reader decides.
+
+    What is wrong with the places themselves is told from one slice of each.
+    """
+    places = np.flatnonzero(np.diff(along, prepend=-np.inf) >= SAME_PLACE_MM)
+    faults, missing, height = (), 0, 0.0
+    if len(places) > 1:
+        step, start, residual = _even_step(centres[places], normal, None)
+        affine[:3, 2], affine[:3, 3], height = step, start, float(step @ normal)
+        faults, missing = _faults(along[places], centres[places], residual, normal, height)
     count = int((np.diff(along) < SAME_PLACE_MM).sum())
     if np.abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
     notes = (f"{counted(count, 'slice is', 'slices are')} at the place of another",)
-    return StackGeometry(tuple(map(int, order)), affine, along, centres, height, 0.0, (), notes, 0)
+    return StackGeometry(tuple(map(int, order)), affine, along, centres, height, 0.0, faults, notes, missing)
 
 
 def _even_step(

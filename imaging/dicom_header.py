@@ -200,4 +200,9 @@ def _padding(dataset: Dataset) -> Vector:
     value, limit = number(dataset, "PixelPaddingValue"), number(dataset, "PixelPaddingRangeLimit")
     if value is None:
         return ()
+    # Written as unsigned although pixels are signed, by scanners whose software does not look at the sign.
+    bits = int(number(dataset, "BitsAllocated") or 16)
+    if number(dataset, "PixelRepresentation") == 1:
+        value = value - 2**bits if value >= 2 ** (bits - 1) else value
+        limit = limit - 2**bits if limit is not None and limit >= 2 ** (bits - 1) else limit
     return (value,) if limit is None else (min(value, limit), max(value, limit))

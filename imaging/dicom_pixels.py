@@ -76,6 +76,9 @@ def read_pixels(source: Source, transfer_syntax_uid: str) -> NDArray[Any]:
 def _decoded(dataset: Dataset, transfer_syntax_uid: str) -> NDArray[Any]:
     if transfer_syntax_uid in _BY_GDCM:
         return _by_gdcm(dataset)
+    # pydicom would clear the bits above the stored ones as if the high bit were always the last of them, and with them
+    # padding values; what the bits mean is the caller's to say.
+    dataset.pixel_array_options(correct_unused_bits=False)
     try:
         return dataset.pixel_array
     except RuntimeError:

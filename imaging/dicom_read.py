@@ -40,7 +40,10 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     if len(keep) < MIN_SLICES:
         raise ScanError("all its slices are at one place: no volume", where=where, advice="Choose another series")
     if len(keep) < len(slices):
-        slices, voxels = [slices[i] for i in keep], voxels[:, :, keep]
+        # In place: a copy of a long series would not fit beside it.
+        for to, k in enumerate(keep):
+            voxels[:, :, to] = voxels[:, :, k]
+        slices, voxels = [slices[i] for i in keep], voxels[:, :, : len(keep)]
     unit, more = _raise_to_air(voxels, stack)
     notes += more
     geometry = stack_geometry([one.frame for one in slices], where)
@@ -131,8 +134,9 @@ def _values(stored: NDArray, one: Slice) -> NDArray[np.float32]:
     if frame.slope != 1.0 or frame.intercept != 0.0:
         values = values * values.dtype.type(frame.slope) + values.dtype.type(frame.intercept)
     if instance.padding and instance.modality == "CT":
-        outside = (stored >= instance.padding[0]) & (stored <= instance.padding[-1])
-        values[outside] = AIR_HU
+        # Padding may lie outside of the stored bits (-2000 in 12 bits), or be meant without what lies above them.
+        low, high = instance.padding[0], instance.padding[-1]
+        values[((stored >= low) & (stored <= high)) | ((bits >= low) & (bits <= high))] = AIR_HU
     return values.astype(np.float32, copy=False)
 
 
@@ -141,6 +145,8 @@ def _stored_bits(stored: NDArray, bits_stored: int, high_bit: int) -> NDArray:
     width = stored.dtype.itemsize * 8
     if stored.dtype.kind not in "iu" or bits_stored >= width or high_bit >= width:
         return stored
+    # A high bit below the value's own bits cannot be: the value is then at the low end, as it nearly always is.
+    high_bit = max(high_bit, bits_stored - 1)
     native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     return (native << (width - 1 - high_bit)) >> (width - bits_stored)
 

@@ -13,8 +13,8 @@ image type count.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
-from itertools import pairwise
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +60,20 @@ def by_phase(group: list[Slice]) -> Parts:
     most = _most_at_one_place(group)
     if most == 1:
         return _by_interleaving(group)
-    for words, key in _ELEMENTS.items():
+    for words, key in (*_ELEMENTS.items(), *_parts_of_phase(group)):
         parts = grouped(group, key)
         if 1 < len(parts) <= 2 * most and all(_most_at_one_place(part) == 1 for part in parts):
             note = f"the series holds {len(parts)} stacks at the same place, one per {words}"
             return [(part, (note,)) for part in parts]
     return [(group, ())]
+
+
+def _parts_of_phase(group: list[Slice]) -> Iterator[tuple[str, Callable[[Slice], Hashable]]]:
+    """Single elements of the phase, then pairs: a b-value tells stacks apart though each slice has a trigger time."""
+    count = len(group[0].frame.phase)
+    choices = [(i,) for i in range(count)] + list(combinations(range(count), 2))
+    for chosen in choices:
+        yield "echo, phase or b-value", lambda one, chosen=chosen: tuple(one.frame.phase[i] for i in chosen)
 
 
 def _by_interleaving(group: list[Slice]) -> Parts:

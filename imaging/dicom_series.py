@@ -158,6 +158,8 @@ def _why_no_volume(slices: list[Slice]) -> str:
     instance = slices[0].instance
     if _is_localizer(instance):
         return "a localiser (scout), no volume"
+    if "MOSAIC" in instance.image_type:
+        return "pictures of many slices each (mosaics), which are not taken apart; export them as single slices"
     if instance.samples_per_pixel != 1:
         return "colour pictures, no scan"
     if instance.modality in ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "DOC", "KO"):

@@ -31,6 +31,7 @@ class VoxelStorage:
         packing: "", "gzip", "bzip2", "zlib", or "text" where the number of bytes says nothing.
         size: bytes of all voxels, unpacked; None if the header does not tell.
         is_nifti_2: ITK does not read that.
+        is_placed: whether the header says how the volume lies in the patient.
         real: numpy type of real numbers stored in a NIfTI or Analyze file, which may not be finite; "" for others.
     """
 
@@ -41,6 +42,7 @@ class VoxelStorage:
     size: int | None = None
     real: str = ""
     is_nifti_2: bool = False
+    is_placed: bool = True
 
 
 def voxel_storage(source: Source) -> VoxelStorage:
@@ -96,10 +98,12 @@ def _nifti(start: bytes, name: str, packed: bool) -> VoxelStorage:
         attached = magic in (b"n+1", b"n+2")
         real = f"{order}{_NIFTI_REAL[datatype]}" if datatype in _NIFTI_REAL else ""
         offset = int(offset) if 0 <= offset < 1 << 40 else 0
+        # Codes of the orientations qform and sform; Analyze has neither.
+        placed = magic[:1] == b"n" and any(struct.unpack_from(f"{order}2h", start, 252))
         if attached:
-            return VoxelStorage((), max(offset, 348), packed, "", size, real, magic == b"n+2")
-        files = (_image_of_header(name),)
-        return VoxelStorage(files, offset, False, "", size, real)
+            is_2 = magic == b"n+2"
+            return VoxelStorage((), max(offset, 348), packed, "", size, real, is_2, placed or is_2)
+        return VoxelStorage((_image_of_header(name),), offset, False, "", size, real, is_placed=placed)
     return VoxelStorage()
 
 
@@ -142,7 +146,8 @@ def _nrrd(start: bytes) -> VoxelStorage:
     skip, line_skip = _whole(fields.get("byteskip")), _whole(fields.get("lineskip"))
     # Skipped bytes of packed voxels are counted once they are unpacked.
     offset = (0 if files or not end else end.end()) + (0 if packing else skip)
-    return VoxelStorage(files, None if skip < 0 or line_skip else offset, False, packing, size)
+    offset = None if skip < 0 or line_skip else offset
+    return VoxelStorage(files, offset, False, packing, size, is_placed="space" in fields)
 
 
 _META_BYTES = {

@@ -15,6 +15,7 @@ from .dicom_read import read_stack
 from .dicom_series import Stack, stacks_of
 from .errors import ScanError
 from .image_files import is_image_file, read_image_file
+from .image_headers import voxel_storage
 from .image_payload import volume_file_parts
 from .progress import Progress, part, silent
 from .straighten import AIR_HU, straighten
@@ -152,13 +153,13 @@ def _from_image_file(source: Source, others: list[Source], progress: Progress) -
         raise ScanError("holds no number at all (NaN or infinity in every voxel)", where=source.name)
     low = float(values.min(where=finite, initial=np.inf))
     is_ct = low <= _AIR_BELOW
-    notes = []
+    notes = [] if voxel_storage(source).is_placed else [UNPLACED]
     if not finite.all():
         # Resampling tools mark what lies outside of the scan in this way.
         beyond = AIR_HU if is_ct else low
         share = 100 * (1 - float(finite.mean()))
         values[~finite] = beyond
-        notes = [f"{share:.2g} % of the voxels hold no number (NaN or infinity) and were set to {beyond:g}"]
+        notes += [f"{share:.2g} % of the voxels hold no number (NaN or infinity) and were set to {beyond:g}"]
     if is_ct:
         note = "the file does not say its modality: with air in it at negative values it is taken for a CT in HU"
         return ImageVolume(values, grid, "CT", "HU", (note, *notes))
@@ -166,6 +167,7 @@ def _from_image_file(source: Source, others: list[Source], progress: Progress) -
     return ImageVolume(values, grid, "", "", (note, *notes))
 
 
+UNPLACED = "the file does not say how it lies in the patient: left and right may be the wrong way round"
 _AIR_BELOW = -200.0
 """HU: a CT of a patient holds air (-1000) or at least bowel gas and lung; no MR has such values."""
 
@@ -178,7 +180,7 @@ def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Sour
     """
     where = str(path)
     if series is not None:
-        return _asked_for(stacks, series, where), ()
+        return _asked_for(stacks, series, where)
     if several := mixed_patients(stacks):
         raise ScanError(
             f"scans of {len(several)} patients are mixed ({_whose(several)})",
@@ -210,7 +212,7 @@ def _no_volume(stacks: list[Stack], path: Path, sources: list[Source]) -> ScanEr
     return ScanError(f"there is no volume here ({reasons}{more})", where=str(path), advice=advice)
 
 
-def _asked_for(stacks: list[Stack], series: str, where: str) -> Stack:
+def _asked_for(stacks: list[Stack], series: str, where: str) -> tuple[Stack, tuple[str, ...]]:
     hits = find(stacks, series)
     if not hits:
         known = ", ".join(one.key for one in stacks[:12])
@@ -220,4 +222,10 @@ def _asked_for(stacks: list[Stack], series: str, where: str) -> Stack:
         raise ScanError(
             f"{hits[0].label()} cannot be used: it is {hits[0].why_not}", where=where, advice="Choose another"
         )
-    return choose(usable).stack or usable[0]
+    if several := mixed_patients(usable):
+        # A description or a number may name a series of each.
+        raise ScanError(
+            f"series {series!r} is of {len(several)} patients ({_whose(several)})", where=where, advice="Name the key"
+        )
+    choice = choose(usable)
+    return choice.stack or usable[0], choice.notes
