@@ -65,21 +65,8 @@ def require_readable(stack: Stack, *, resample_uneven: bool = False) -> None:
     for one in stack.slices:
         if one.instance.is_short:
             raise damaged_slice(one.instance.source, "it ends before its pixels do")
-    where, slopes = stack.label(), {one.frame.slope for one in stack.slices}
-    if 0.0 in slopes:
-        raise ScanError("its rescale slope is 0: every value would be the same", where=where, advice=_EXPORT_AGAIN)
-    if stack.first.modality == "CT" and min(slopes) < 0:
-        what = f"its rescale slope is {min(slopes):g}: the values of a CT rise with density"
-        raise ScanError(what, where=where, advice=_EXPORT_AGAIN)
-    if len({one.frame.is_rescaled for one in stack.slices}) > 1:
-        count = sum(not one.frame.is_rescaled for one in stack.slices)
-        what = f"{count} of its {len(stack.slices)} slices without a rescale of the values, the others with one"
-        raise ScanError(what, where=where, advice=_EXPORT_AGAIN)
     if stack.geometry:
-        _require_even(stack.geometry, where, resample_uneven)
-
-
-_EXPORT_AGAIN = "Its header is damaged: export the series again, or choose another"
+        _require_even(stack.geometry, stack.label(), resample_uneven)
 
 
 def _require_even(geometry: StackGeometry, where: str, resample_uneven: bool) -> None:

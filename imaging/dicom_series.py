@@ -169,6 +169,19 @@ def _why_no_volume(slices: list[Slice]) -> str:
     unknown = {one.instance.transfer_syntax for one in slices if not can_decode(one.instance.transfer_syntax_uid)}
     if unknown:
         return f"in an encoding that is not read ({', '.join(sorted(unknown))}); export it uncompressed"
+    return _wrong_rescale(slices)
+
+
+def _wrong_rescale(slices: list[Slice]) -> str:
+    """What no scanner writes: such values are not those that were measured."""
+    slopes = {one.frame.slope for one in slices}
+    if 0.0 in slopes:
+        return "damaged: its rescale slope is 0, so that every value would be the same"
+    if slices[0].instance.modality == "CT" and min(slopes) < 0:
+        return f"damaged: its rescale slope is {min(slopes):g}, but the values of a CT rise with density"
+    without = sum(not one.frame.is_rescaled for one in slices)
+    if 0 < without < len(slices):
+        return f"damaged: {without} of its {len(slices)} slices have no rescale of their values, the others do"
     return ""
 
 

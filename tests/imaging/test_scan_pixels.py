@@ -69,11 +69,16 @@ def test_padding_becomes_air(tmp_path):
 
 
 def test_a_rescale_slope_that_no_ct_has_is_refused_and_foreseen(tmp_path):
-    for slope, words in (("0", "slope is 0: every value"), ("-1", "slope is -1: the values of a CT rise")):
+    for slope, words in (
+        ("0", "damaged: its rescale slope is 0, so that"),
+        ("-1", "damaged: its rescale slope is -1, but the values of a CT rise"),
+    ):
         write_series(tmp_path / slope, even(4), RescaleSlope=slope)
         with pytest.raises(ScanError, match=words) as caught:
             read_scan(tmp_path / slope)
         assert inspect_scan(tmp_path / slope).problem == caught.value.line()
+        write_series(tmp_path / slope / "whole", even(3), SeriesInstanceUID="1.9", SeriesNumber="6")
+        assert read_scan(tmp_path / slope).voxels.shape[2] == 3
     write_series(tmp_path / "mr", even(4), RescaleSlope="-1", Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     assert read_scan(tmp_path / "mr").voxels.max() == -picture(0).min() - 1024
 
@@ -97,7 +102,7 @@ def test_a_ct_without_rescale_is_in_hu_only_if_it_holds_air(tmp_path):
     np.testing.assert_array_equal(volume.voxels[:, :, 1], picture(1).T - 1000)
     for k, position in enumerate(even(3)):
         save(make_slice(position, picture(k), **(without if k == 1 else {})), tmp_path / "mixed" / str(k))
-    with pytest.raises(ScanError, match="1 of its 3 slices without a rescale"):
+    with pytest.raises(ScanError, match="1 of its 3 slices have no rescale"):
         read_scan(tmp_path / "mixed")
 
 

@@ -208,3 +208,18 @@ def test_source_files_of_labels(tmp_path):
         write(tmp_path / "masks" / f"{organ}.nii.gz", labels, packed=True)
     assert {one.name for one in label_source_files(tmp_path / "masks")} == {"liver.nii.gz", "spleen.nii.gz"}
     assert len(volume_file_parts(tmp_path / "labels.mhd")) == 2
+
+
+def test_source_files_of_what_a_dicomdir_stands_for(tmp_path):
+    from pydicom.fileset import FileSet
+
+    read = write_series(tmp_path / "in", even(4), StudyID="1", StudyTime="120000")
+    files = FileSet()
+    for file in read:
+        files.add(file)
+    files.write(tmp_path / "medium")
+    (tmp_path / "medium" / "VIEWER.EXE").write_bytes(b"MZ")
+    volume = read_scan(tmp_path / "medium" / "DICOMDIR")
+    assert volume.voxels.shape[2] == 4
+    assert len(volume.source_files) == 4
+    assert all(file.is_file() and file.name not in ("DICOMDIR", "VIEWER.EXE") for file in volume.source_files)
