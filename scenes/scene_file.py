@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..imaging.errors import SceneError
 from .schema import Scene
+from .yaml_text import read_yaml
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -31,7 +32,7 @@ def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
     """
     text, where, folder = _source(name_or_path)
     try:
-        data = yaml.safe_load(text)
+        data = read_yaml(text)
     except yaml.YAMLError as error:
         raise SceneError(f"not valid YAML: {_yaml_problem(error)}", where=where, advice="Mend that line") from None
     if not isinstance(data, dict):
@@ -40,6 +41,8 @@ def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
         )
     for override in overrides:
         _override(data, override)
+    if "folder" in data:
+        raise SceneError("unknown key folder", where=where, advice="Relative paths start at the scene file's folder")
     scene = validated(Scene, {**data, "folder": folder}, where)
     # The procedure checks its own options now, so that a misspelt one stops before any work.
     from .procedures import procedure
@@ -98,7 +101,7 @@ def _override(data: dict[str, Any], text: str) -> None:
     elif not isinstance(target, dict):
         raise SceneError(f"{'.'.join(parts[:-1])} is a single value and has no key {last}", where=f"--set {text}")
     try:
-        target[last] = yaml.safe_load(value)
+        target[last] = read_yaml(value)
     except yaml.YAMLError:
         raise SceneError("the value is not valid YAML", where=f"--set {text}", advice="Quote it") from None
 

@@ -12,12 +12,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from ..imaging.anatomy import SEGMENTS, WHOLES
 
 Vector = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Young = Annotated[float, Field(ge=0.01, le=1e8)]
+"""kPa. The softest tissue measured has more than 0.1 kPa, and bone 2e7: beyond lies a wrong unit."""
+Density = Annotated[float, Field(ge=50, le=25_000)]
+"""kg/m³, from foam to platinum: beyond lies a wrong unit."""
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -35,22 +39,49 @@ def _known_tissue(name: str) -> str:
     return _known(name, "tissue", TISSUES)
 
 
+def _known_segmenter(name: str) -> str:
+    from ..imaging.segmentation.registry import segmenters
+
+    return _known(name, "segmenter", segmenters())
+
+
+def _whole_number(value: Any) -> Any:
+    # `true` is equal to 1 in Python.
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _corners(box: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
+    if any(low == high for low, high in zip(*box, strict=True)):
+        raise ValueError("the two corners of a box must differ along x, y and z")
+    return box
+
+
 SegmentName = Annotated[str, AfterValidator(lambda name: _known(name, "segment", (*SEGMENTS, *WHOLES)))]
 """A name of the anatomy table, or a whole such as `kidneys`."""
 TissueName = Annotated[str, AfterValidator(_known_tissue)]
 """A name of the engine's tissue catalogue."""
+SegmenterName = Annotated[str, AfterValidator(_known_segmenter)]
+"""A segmenter that is installed here."""
+Box = Annotated[tuple[Vector, Vector], AfterValidator(_corners)]
+"""Two opposite corners, LPS mm."""
 
 
 class Part(BaseModel):
-    """Base of every piece of a scene: frozen, and strict about its keys."""
+    """Base of every piece of a scene: frozen, strict about its keys, and without numbers that are none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+PhantomVoxels = Annotated[int, Field(ge=16, le=1024)]
+"""The least and the most that `preop.imaging.phantom` makes along an axis."""
 
 
 class PhantomOptions(Part):
     """The embedded patient, when no scan is given."""
 
-    shape: tuple[int, int, int] = (256, 256, 160)
+    shape: tuple[PhantomVoxels, PhantomVoxels, PhantomVoxels] = (256, 256, 160)
     phase: Literal["native", "arterial", "portal"] = "portal"
     seed: int = Field(default=0, ge=0)
     variation: float = Field(default=0.0, ge=0, le=1)
@@ -59,12 +90,13 @@ class PhantomOptions(Part):
 class Patient(Part):
     """Where the scan comes from.
 
-    `scan` is `phantom`, or a folder, zip or volume file (relative to the scene file).
+    `scan` is `phantom`, or a folder, zip or volume file (relative to the scene file); null where it is to be given
+    with `--dicom`.
     `series` names a series where a folder holds several: the key that `preop inspect` shows, a series number, a
     description or a Series Instance UID.
     """
 
-    scan: str = "phantom"
+    scan: Annotated[str, Field(min_length=1)] | None = "phantom"
     series: str | None = Field(default=None, coerce_numbers_to_str=True)
     resample_uneven: bool = False
     straighten_tilt: bool = True
@@ -72,18 +104,12 @@ class Patient(Part):
     systolic_mmHg: Positive = 120.0
     diastolic_mmHg: Positive = 80.0
 
-    @model_validator(mode="after")
-    def _pressures(self) -> Patient:
-        if self.diastolic_mmHg >= self.systolic_mmHg:
-            raise ValueError("systolic_mmHg must be above diastolic_mmHg")
-        return self
-
 
 class SeedOptions(Part):
     """A click inside an organ, or a box around it, in LPS mm."""
 
     point: Vector | None = None
-    box: tuple[Vector, Vector] | None = None
+    box: Box | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> SeedOptions:
@@ -98,19 +124,25 @@ class SegmentationOptions(Part):
     `labels` names a label map file or a folder of masks to use instead of a segmenter.
     """
 
-    segmenter: str = "classical"
+    segmenter: SegmenterName = "classical"
     phase: Literal["auto", "native", "arterial", "portal"] = "auto"
     seeds: dict[SegmentName, SeedOptions] = {}
-    labels: str | None = None
+    labels: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _labels_given(self) -> SegmentationOptions:
+        if self.segmenter == "labels" and self.labels is None:
+            raise ValueError("the segmenter labels needs the key labels: a label map or a folder of masks")
+        return self
 
 
 class TissueChoice(Part):
     """A tissue of the catalogue; `young_kPa`, `poisson` and `density` (kg/m³) override its values."""
 
     tissue: TissueName
-    young_kPa: Positive | None = None
+    young_kPa: Young | None = None
     poisson: Annotated[float, Field(ge=0, lt=0.5)] | None = None
-    density: Positive | None = None
+    density: Density | None = None
 
 
 class Region(TissueChoice):
@@ -158,6 +190,21 @@ class Place(Part):
         return self
 
 
+RESERVED_SETS = ("grasp", "surface", "lumen", "inner", "outer")
+"""Names of sets that meshing and procedures make; also what begins with these words and an underscore, or `end_`."""
+
+
+def _free_set_name(name: str) -> str:
+    if name != name.strip() or not name.isprintable():
+        raise ValueError("a name must be of printable characters, without blanks at its ends")
+    if name.split("_")[0] in (*RESERVED_SETS, "interface", "end"):
+        raise ValueError("this name belongs to a part of the mesh; choose another")
+    return name
+
+
+SupportName = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_free_set_name)]
+
+
 class Support(Part):
     """An elastic attachment: springs per surface area, as ligaments and neighbours give.
 
@@ -166,7 +213,7 @@ class Support(Part):
     surface; without it a bed takes the same as along the normal, a one-sided one lets the organ slide.
     """
 
-    name: str
+    name: SupportName
     where: Place
     stiffness_kPa_per_mm: Positive
     tangential_kPa_per_mm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -189,7 +236,7 @@ class Scene(Part):
     are checked by the procedure (see `preop.scenes.procedures`).
     """
 
-    preop: Literal[1]
+    preop: Annotated[Literal[1], BeforeValidator(_whole_number)]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
     title: str
     description: str = ""

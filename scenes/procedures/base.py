@@ -41,6 +41,23 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Assumption:
+    """What was put in and not computed: a stiffness, a load, a path.
+
+    Attributes:
+        name: what it is, in words.
+        value: a number, or words.
+        unit: of the number; empty for words.
+        source: who says so: a citation, the scene, or a default of preop.
+    """
+
+    name: str
+    value: float | str
+    unit: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class FieldStep:
     """Fields of one load step.
 
@@ -68,6 +85,7 @@ class Outcome:
         surfaces: further surfaces made on the way, by name (LPS mm).
         deforming: names of anatomy surfaces that the mesh carries with it.
         notes: limits of the model that belong beside the numbers.
+        assumptions: what was put in; where it is empty they are gathered from the scene's options.
     """
 
     mesh: TetMesh
@@ -79,6 +97,7 @@ class Outcome:
     surfaces: Mapping[str, SurfaceMesh] = field(default_factory=dict)
     deforming: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
 
 class Procedure(ABC):
@@ -91,11 +110,14 @@ class Procedure(ABC):
         """The scene's `options` as this procedure's own type.
 
         Raises:
-            SceneError: an unknown key or a value out of range.
+            SceneError: an unknown key, a value out of range, or two keys that contradict each other.
         """
+        from ..option_checks import check_options
         from ..scene_file import validated
 
-        return validated(self.options, scene.options, f"scene {scene.name}", prefix="options")
+        options = validated(self.options, scene.options, f"scene {scene.name}", prefix="options")
+        check_options(scene, options)
+        return options
 
     @abstractmethod
     def labels_needed(self, scene: Scene) -> tuple[str, ...]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from preop.imaging.errors import SceneError
+from preop.imaging.errors import PreopError, SceneError
+from preop.scenes.pipeline import run_scene
+from preop.scenes.procedures import procedure
 from preop.scenes.scene_file import builtin_names, load_scene
 
 
-def edited(tmp_path, change):
+def edited(tmp_path, change, name="liver-retraction"):
     """A YAML file with one change to a built-in scene's data."""
-    scene = load_scene("liver-retraction")
+    scene = load_scene(name)
     data = scene.model_dump(mode="json")
     change(data)
     path = tmp_path / "scene.yaml"
@@ -70,7 +72,6 @@ def test_seeds_can_be_set_from_the_command_line():
         (lambda d: d["options"]["regions"]["liver"].update(poisson=0.5), "less than 0.5"),
         (lambda d: d["options"]["regions"]["liver"].update(tissue="chewing gum"), "unknown tissue chewing gum"),
         (lambda d: d.update(procedure="retracton"), "unknown procedure retracton"),
-        (lambda d: d["patient"].update(systolic_mmHg=70), "systolic_mmHg must be above diastolic_mmHg"),
         (lambda d: d.update(segmentation={"seeds": {"liver": {}}}), "give either a point or a box"),
         (lambda d: d.update(segmentation={"seeds": {"livre": {"point": [0, 0, 0]}}}), "unknown segment livre"),
         (lambda d: d.update(show=["livre"]), "unknown segment livre"),
@@ -85,6 +86,107 @@ def test_a_mistake_is_told_in_one_line_that_names_the_key(tmp_path, change, expe
     line = caught.value.line()
     assert expected in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda d: d.update(folder=1), "unknown key folder"),
+        (lambda d: d.update(preop=True), "preop: must be a number"),
+        (lambda d: d.update(preop=2), "preop: "),
+        (lambda d: d["options"].update(gravity=[0, float("nan"), 0]), "options.gravity.1: input should be a finite"),
+        (
+            lambda d: d["options"]["grasp"].update(path_mm=[[0, float("inf"), 0]]),
+            "path_mm.0.1: input should be",
+        ),
+        (lambda d: d["options"]["grasp"].update(where={"towards": [float("inf"), 0, 0]}), "finite number"),
+        (lambda d: d.update(segmentation={"seeds": {"liver": {"point": [0, 0, float("nan")]}}}), "finite number"),
+        (lambda d: d.update(segmentation={"seeds": {"liver": {"box": [[0, 0, 0], [9, 0, 9]]}}}), "must differ along"),
+        (lambda d: d.update(segmentation={"segmenter": "foo"}), "unknown segmenter foo (known are classical"),
+        (lambda d: d.update(segmentation={"segmenter": "labels"}), "needs the key labels"),
+        (lambda d: d.update(segmentation={"labels": ""}), "segmentation.labels: "),
+        (lambda d: d["options"].update(target="spleen"), "options.target: there is no region spleen; there are liver"),
+        (lambda d: d["options"]["regions"]["liver"].update(young_kPa=0.001), "young_kPa: "),
+        (lambda d: d["options"]["regions"]["liver"].update(density=1), "density: "),
+        (lambda d: d["patient"].update(phantom={"shape": [1, 1, 1]}), "patient.phantom.shape.0: "),
+        (lambda d: d["patient"].update(scan=""), "patient.scan: "),
+        (lambda d: d["options"]["supports"][1].update(name="coronary ligament"), "two supports have the name coronary"),
+        (lambda d: d["options"]["supports"][1].update(name="grasp"), "belongs to a part of the mesh"),
+        (lambda d: d["options"]["supports"][1].update(name="surface"), "belongs to a part of the mesh"),
+        (lambda d: d["options"]["supports"][1].update(name="interface_liver_tumor_liver"), "part of the mesh"),
+        (lambda d: d["options"]["supports"][1].update(name=""), "name: "),
+    ],
+)
+def test_what_can_be_known_before_computing_is_refused_before_computing(tmp_path, change, expected):
+    test_a_mistake_is_told_in_one_line_that_names_the_key(tmp_path, change, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda d: d["options"].update(thrombus=["aorta"]), "aorta cannot be both lumen and thrombus"),
+        (lambda d: d["options"].update(box_mm=[[0, 0, 0], [0, 9, 9]]), "must differ along"),
+        (lambda d: d["options"].update(box_mm=[[0, 0, 0], [9, 9, float("inf")]]), "finite number"),
+        (lambda d: d["options"].update(outer_support_kPa_per_mm=float("inf")), "finite number"),
+        (lambda d: d["options"].update(wall={"tissue": "aneurysm_wall", "young_kPa": 0.001}), "young_kPa: "),
+        (lambda d: d["patient"].update(systolic_mmHg=70), "systolic_mmHg (70) must be above diastolic_mmHg (80)"),
+    ],
+)
+def test_a_vessel_that_cannot_be_is_refused_before_computing(tmp_path, change, expected):
+    path = edited(tmp_path, change, "aneurysm-wall")
+    with pytest.raises(SceneError) as caught:
+        load_scene(path)
+    assert expected in caught.value.line()
+
+
+def test_blood_pressure_is_checked_only_where_it_is_used():
+    assert load_scene("liver-retraction", ["patient.systolic_mmHg=75"]).patient.systolic_mmHg == 75
+
+
+def test_the_phantom_takes_what_the_schema_takes():
+    from preop.imaging.phantom.parameters import MAX_VOXELS, MIN_VOXELS
+
+    for size in (MIN_VOXELS, MAX_VOXELS):
+        load_scene("liver-retraction", [f"patient.phantom.shape=[{size}, {size}, {size}]"])
+    for size in (MIN_VOXELS - 1, MAX_VOXELS + 1):
+        with pytest.raises(SceneError, match="shape"):
+            load_scene("liver-retraction", [f"patient.phantom.shape=[{size}, 64, 64]"])
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e6", 1e6), ("2.5e3", 2500), ("1E+5", 1e5), ("60000", 60000)])
+def test_numbers_are_read_as_people_write_them(text, value):
+    scene = load_scene("liver-retraction", [f"options.tetrahedra={text}"])
+    assert procedure(scene.procedure).parse(scene).tetrahedra == value
+
+
+def test_a_key_that_stands_twice_is_a_mistake(tmp_path):
+    text = yaml.safe_dump(load_scene("liver-retraction").model_dump(mode="json"))
+    path = tmp_path / "scene.yaml"
+    path.write_text(text.replace("load_steps: 8", "load_steps: 8\n  load_steps: 80"), encoding="utf-8")
+    with pytest.raises(SceneError, match="the key load_steps stands twice, line"):
+        load_scene(str(path))
+    path.write_text(f"{text}a: &base {{x: 1}}\n", encoding="utf-8")
+    with pytest.raises(SceneError, match="unknown key a"):
+        load_scene(str(path))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["patient.scan=null"], "names no scan"),
+        (["patient.scan=not/there"], "nothing at this path"),
+        (["segmentation.labels=not-there.nii.gz"], "label map is not there"),
+        (["options.regions.extra={labels: [gallbladder], tissue: fat}"], "does not give gallbladder"),
+    ],
+)
+def test_inputs_are_looked_for_before_computing(tmp_path, overrides, said):
+    with pytest.raises(PreopError, match=said):
+        run_scene(load_scene("liver-retraction", overrides), tmp_path / "out", progress=_no_stage)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _no_stage(fraction, message):
+    raise AssertionError(f"work began: {message}")
 
 
 @pytest.mark.parametrize(
