@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 done but with a finding (see the sub-command), 2 an error told in one line, 130 interrupted.
     """
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(argv, argparse.Namespace(given=sys.argv[1:] if argv is None else list(argv)))
     # Our dense kernels are small: OpenBLAS threads only wait for each other there (a solve of 15,000
     # unknowns took 1.0 s with one and 6.7 s with two). Read when numpy is first imported; a set value wins.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

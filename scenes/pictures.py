@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..imaging.errors import SceneError
 from ..imaging.progress import Progress, part, silent
+from .manifest import add_to_manifest
 from .result_folder import Picture, ResultFolder
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def write_pictures(
     """
     result = ResultFolder.open(folder)
     stills_for_result(result, part(progress, 0.0, 0.7), volume=volume, labels=labels)
-    if result.step_files and result.converged:
+    if result.step_files:
         animate_result(result, part(progress, 0.7, 1.0))
     progress(1.0, "pictures")
 
@@ -63,12 +65,14 @@ def stills_for_result(
     sheet: Sheet | None = None,
 ) -> list[Picture]:
     """Make the standard set and its captions.json; returns what was made, in order."""
+    jobs = list(_jobs(result, volume, labels, sheet))
+    if not jobs:
+        raise SceneError("holds nothing to show", where=str(result.path), advice="Run the scene again")
     stills = result.path / "stills"
     stills.mkdir(exist_ok=True)
     # An earlier set may have had other pictures under the same numbers.
     for old in stills.glob("[0-9][0-9]_*.png"):
         old.unlink()
-    jobs = list(_jobs(result, volume, labels, sheet))
     made = []
     for number, job in enumerate(jobs):
         progress(number / len(jobs), f"still {number + 1} of {len(jobs)}: {job.key.replace('_', ' ')}")
@@ -76,6 +80,7 @@ def stills_for_result(
         made.append(Picture(f"stills/{name}", job.draw(stills / name), job.key))
     index = [{"file": Path(one.path).name, "caption": one.caption, "key": one.key} for one in made]
     (stills / "captions.json").write_text(json.dumps(index, indent=2, ensure_ascii=False), encoding="utf-8")
+    add_to_manifest(result.path, [*(result.path / one.path for one in made), stills / "captions.json"])
     progress(1.0, "stills")
     return made
 
@@ -112,8 +117,7 @@ def _jobs(
 
     sheet = sheet or stills.Sheet(result.title)
     surfaces = {name: light(result.surface(name)) for name in result.surface_files}
-    fields = bool(result.step_files) and result.converged
-    grid = result.grid(-1) if fields else None
+    grid = result.grid(-1) if result.step_files else None
     if surfaces:
         yield _Job("anatomy", lambda path: stills.render_anatomy(surfaces, path, sheet=sheet))
         inner = {name: mesh for name, mesh in surfaces.items() if name not in _HIDES}

@@ -5,14 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.anatomy import SEGMENTS, WHOLES
+from ..imaging.errors import ScanError, SceneError, SegmentationError
 from ..imaging.progress import Progress, part, silent
+from .assumptions import assumptions
 from .atomic import atomic_folder, file_error, require_free
+from .gl import prepare_off_screen
 from .procedures import procedure
 from .schema import Patient, Scene, Vector
 from .session import Session
@@ -28,6 +32,7 @@ def run_scene(
     device: str = "auto",
     overwrite: bool = False,
     pictures: bool = True,
+    command: str = "",
     progress: Progress = silent,
 ) -> Session:
     """Run a scene and write its result folder.
@@ -39,24 +44,60 @@ def run_scene(
         device: auto, cpu or gpu.
         overwrite: replace an earlier result at `out`.
         pictures: stills, animation and report; off for batches that only want numbers.
+        command: the command that asked for it, for the provenance.
 
     Raises:
         PreopError: one line: what is wrong, where, what to do.
     """
     from ..engine.device import select_device
 
-    require_free(out, overwrite=overwrite)
     if scan is not None:
         scene = scene.model_copy(update={"patient": _patient_with_scan(scene.patient, scan)})
+    require_possible(scene)
+    require_free(out, overwrite=overwrite)
+    if pictures:
+        prepare_off_screen()
     chosen = select_device(device)
     with _scratch() as scratch:
-        session = Session(scene, scratch, device=chosen, progress=progress)
+        session = Session(scene, scratch, device=chosen, command=command, progress=progress)
         compute(session)
         from .results import write_result
 
         with atomic_folder(out, overwrite=overwrite) as folder:
             write_result(session, folder, pictures=pictures)
     return session
+
+
+def require_possible(scene: Scene) -> None:
+    """What can be known before any work: the inputs are there, and the segmenter gives what the procedure needs.
+
+    Raises:
+        SceneError, ScanError, SegmentationError: one of them is not so.
+    """
+    from ..imaging.segmentation.registry import segmenter
+
+    where = f"scene {scene.name}"
+    if scene.patient.scan is None:
+        raise SceneError("names no scan", where=where, advice="Give it with --dicom PATH")
+    if scene.patient.scan != "phantom" and not (scene.folder / scene.patient.scan).exists():
+        raise ScanError(
+            "there is nothing at this path", where=str(scene.folder / scene.patient.scan), advice="Check the spelling"
+        )
+    needed = procedure(scene.procedure).labels_needed(scene)
+    if scene.segmentation.labels is not None:
+        file = scene.folder / scene.segmentation.labels
+        if not file.exists():
+            raise SegmentationError("the label map is not there", where=str(file), advice="Check segmentation.labels")
+        return
+    gives = segmenter(scene.segmentation.segmenter).gives
+    known = {*gives, *(whole for name in gives for whole in SEGMENTS[name].part_of)}
+    lacking = [name for name in needed if gives and name not in known]
+    if lacking:
+        raise SegmentationError(
+            f"the segmenter {scene.segmentation.segmenter} does not give {', '.join(lacking)}",
+            where=where,
+            advice="Give a label map as segmentation.labels, or another segmenter",
+        )
 
 
 @contextmanager
@@ -76,7 +117,8 @@ def compute(session: Session) -> Session:
     segment(session)
     session.labels.require(kind.labels_needed(session.scene), where=f"segmentation for {session.scene.name}")
     make_surfaces(session)
-    session.outcome = kind.run(session)
+    outcome = kind.run(session)
+    session.outcome = replace(outcome, assumptions=outcome.assumptions or assumptions(session.scene, outcome))
     return session
 
 
@@ -91,10 +133,11 @@ def read_patient(session: Session) -> None:
     The phantom takes the same road as a patient: it is written as a DICOM series and read back.
     """
     from ..imaging.scan import read_scan
-    from .provenance import hash_input
+    from .provenance import input_record
 
     patient = session.scene.patient
     embedded = patient.scan == "phantom"
+    assert patient.scan is not None
     source = _write_phantom(session) if embedded else (session.scene.folder / patient.scan).absolute()
     with session.stage("read scan") as progress:
         session.volume = read_scan(
@@ -105,7 +148,7 @@ def read_patient(session: Session) -> None:
             progress=part(progress, 0, 0.9),
         )
         progress(0.9, "checksum")
-        session.inputs.append({"name": source.name, "sha256": hash_input(source)})
+        session.inputs.append(input_record("phantom" if embedded else "scan", session.volume.source_files))
         session.notes.extend(session.volume.notes)
 
 
@@ -125,9 +168,10 @@ def _write_phantom(session: Session) -> Path:
 
 def segment(session: Session) -> None:
     """Fill `segmentation`, and the agreement with the truth where there is one."""
+    from ..imaging.labelfile import label_source_files
     from ..imaging.segmentation.base import Seed, SegmentationRequest
     from ..imaging.segmentation.registry import segmenter
-    from .provenance import hash_input
+    from .provenance import input_record
 
     options, volume = session.scene.segmentation, session.volume
     assert volume is not None
@@ -141,7 +185,7 @@ def segment(session: Session) -> None:
         chosen = segmenter(name)
         chosen.check(volume, request)
         session.segmentation = chosen.segment(volume, request, progress)
-        session.inputs += [{"name": Path(p).name, "sha256": hash_input(Path(p))} for p in choice.values()]
+        session.inputs += [input_record("label map", label_source_files(path)) for path in choice.values()]
     assert session.segmentation is not None
     if not session.segmentation.trusted:
         session.notes.append(TRUST_LINE)

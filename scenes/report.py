@@ -68,15 +68,16 @@ def render_report(result: ResultFolder) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure, number=number_html, words=title_of, seconds=_seconds)
+    environment.filters.update(
+        figure=figure, number=number_html, words=title_of, seconds=_seconds, capitalised=_capitalised
+    )
     data = result.data
     return environment.get_template("report.html").render(
         title=result.title,
         description=data["scene"].get("description", ""),
         disclaimer=data.get("disclaimer") or NOT_A_MEDICAL_DEVICE,
         version=data.get("preop", ""),
-        converged=result.converged,
-        status=str(data.get("status", "unknown")),
+        assumptions=data.get("assumptions", []),
         numbers=data["numbers"],
         notes=data.get("notes", []),
         warnings=data.get("warnings", []),
@@ -120,6 +121,10 @@ def number_html(value: Any) -> Any:
     if value is None or isinstance(value, bool) or not isinstance(value, int | float):
         return escape(figure(value))
     return Markup('<data value="{}">{}</data>').format(repr(value), figure(value))
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _seconds(value: float) -> str:
@@ -207,10 +212,14 @@ def _mesh(mesh: Mapping[str, Any]) -> dict[str, Any]:
             histograms.append(histogram_svg(value["counts"], value["edges"], title))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             rows.append(_row(key.rsplit("/", 1)[-1], value))
-    volumes = mesh.get("region_volumes_ml") or mesh.get("region_volumes") or {}
     known = {row["name"] for row in rows}
     head = [_row(key, mesh[key]) for key in ("nodes", "tetrahedra") if key in mesh and key not in known]
-    return {"name": mesh.get("name", "mesh"), "rows": head + rows, "histograms": histograms, "volumes": volumes}
+    return {
+        "name": mesh.get("name", "mesh"),
+        "rows": head + rows,
+        "histograms": histograms,
+        "regions": mesh.get("regions", []),
+    }
 
 
 _HISTOGRAM_TITLES = {
@@ -272,8 +281,16 @@ def _agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    told = ("device", "seed", "started", "finished")
-    rows = [{"name": key.capitalize(), "value": provenance[key]} for key in told if provenance.get(key) is not None]
+    told = ("command", "device", "seed", "mesh_seed", "started", "finished")
+    rows = [
+        {"name": key.capitalize().replace("_", " "), "value": provenance[key]}
+        for key in told
+        if provenance.get(key) not in (None, "")
+    ]
+    code = provenance.get("code") or {}
+    if code.get("commit"):
+        changed = ", with changes that are not committed" if code.get("changed") else ""
+        rows.insert(0, {"name": "Commit", "value": f"{code['commit']}{changed}"})
     machine = provenance.get("machine") or {}
     if machine:
         words = ", ".join(f"{key} {value}" for key, value in machine.items())

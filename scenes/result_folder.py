@@ -25,6 +25,12 @@ SET_PREFIX = "set_"
 _ADVICE = "Give a folder that `preop run` wrote"
 
 
+LAYOUT = 1
+"""Version of the folder's layout, written into result.json."""
+CONVERGED = "converged"
+"""The one status of a result: a computation without an answer writes none."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A still with its caption; `path` is relative to the result folder."""
@@ -66,8 +72,9 @@ class ResultFolder:
             data = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SceneError(f"cannot be read ({error})", where=str(file), advice="Run the scene again") from error
-        if not isinstance(data, dict) or "numbers" not in data or "scene" not in data:
-            raise SceneError("is not a result of preop: it lacks scene or numbers", where=str(file), advice=_ADVICE)
+        problem = _not_a_result(data)
+        if problem:
+            raise SceneError(f"is not a result of preop: {problem}", where=str(file), advice=_ADVICE)
         return cls(path, data)
 
     @property
@@ -75,11 +82,6 @@ class ResultFolder:
         """The scene's title."""
         scene = self.data["scene"]
         return str(scene.get("title") or scene.get("name") or "Result")
-
-    @property
-    def converged(self) -> bool:
-        """False where the solver gave no answer."""
-        return str(self.data.get("status", "")) in ("converged", "success", "ok")
 
     @cached_property
     def surface_files(self) -> dict[str, Path]:
@@ -165,6 +167,27 @@ class ResultFolder:
             if (self.path / f"animation{suffix}").is_file():
                 return self.path / f"animation{suffix}"
         return None
+
+
+def _not_a_result(data: Any) -> str:
+    """Why this is no result.json, as far as its readers rely on it; empty where it is one."""
+    if not isinstance(data, dict):
+        return "it is no mapping"
+    if data.get("layout") != LAYOUT:
+        return f"its layout is {data.get('layout', 'not told')}, and this version reads {LAYOUT}"
+    if data.get("status") != CONVERGED:
+        return "it holds no converged computation"
+    scene = data.get("scene")
+    if not isinstance(scene, dict) or not all(isinstance(scene.get(key), str) for key in ("name", "title")):
+        return "it lacks the scene's name and title"
+    numbers = data.get("numbers")
+    if not isinstance(numbers, list) or not all(_is_number(one) for one in numbers):
+        return "its numbers are none"
+    return ""
+
+
+def _is_number(one: Any) -> bool:
+    return isinstance(one, dict) and {"name", "value", "unit"} <= one.keys() and isinstance(one["value"], int | float)
 
 
 def _read(file: Path) -> Any:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from ..imaging.progress import Progress
-from .provenance import machine, versions
+from .mesh_record import mesh_record, mesh_seed
+from .provenance import code_version, machine, versions
+from .result_folder import LAYOUT
 
 if TYPE_CHECKING:
-    from ..meshing.quality import QualityTable
     from .session import Session
 
-LAYOUT = 1
-"""Version of the folder's layout, written into result.json."""
+LABELS = "labels.nii.gz"
 
 
 def write_result(session: Session, folder: Path, *, pictures: bool = True) -> None:
@@ -52,9 +52,19 @@ def write_result(session: Session, folder: Path, *, pictures: bool = True) -> No
 
 
 def scene_text(session: Session) -> str:
-    """The scene as run, after overrides and --dicom, as YAML that runs again."""
+    """The scene as run, after overrides and --dicom, as YAML that runs again.
+
+    Paths to a person's files are left out, as names of folders are often names of people: the scan is asked for anew
+    with --dicom, and labels that were given are read from the result's own label map.
+    """
     data = session.scene.model_dump(mode="json", exclude_defaults=False)
     header = f"# The scene as run by preop {versions()['preop']}.\n# {NOT_A_MEDICAL_DEVICE}\n"
+    if data["patient"]["scan"] != "phantom":
+        data["patient"]["scan"] = None
+        sums = ", ".join(one["sha256"] for one in session.inputs if one["name"] == "scan")
+        header += f"# The path of the scan is not kept: run it again with --dicom PATH (SHA-256 {sums}).\n"
+    if data["segmentation"]["labels"] is not None:
+        data["segmentation"]["labels"] = LABELS
     return header + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -77,13 +87,14 @@ def result_dict(session: Session) -> dict[str, Any]:
         "status": outcome.solver["code"],
         "numbers": [asdict(number) for number in outcome.numbers],
         "curves": [asdict(curve) for curve in outcome.curves],
+        "assumptions": [asdict(assumption) for assumption in outcome.assumptions],
         "segmentation": {
             "trusted": segmentation.trusted,
             "phase": segmentation.phase,
             "text": segmentation.text,
             "notes": [asdict(note) for note in segmentation.notes],
         },
-        "meshes": [_mesh_dict(session)],
+        "meshes": [mesh_record(session)],
         "surfaces": [_surface_dict(name, surface) for name, surface in _all_surfaces(session).items()],
         "solver": dict(outcome.solver),
         "agreement": session.agreement,
@@ -96,11 +107,14 @@ def result_dict(session: Session) -> dict[str, Any]:
 def _provenance(session: Session) -> dict[str, Any]:
     patient = session.scene.patient
     return {
+        "command": session.command,
+        "code": code_version(),
         "inputs": session.inputs,
         "versions": versions(),
         "machine": machine(),
         "device": session.device,
         "seed": patient.phantom.seed if patient.scan == "phantom" else None,
+        "mesh_seed": mesh_seed(session),
         "started": _utc(session.started),
         "finished": _utc(time.time()),
         "stages": [asdict(stage) for stage in session.stages],
@@ -109,32 +123,6 @@ def _provenance(session: Session) -> dict[str, Any]:
 
 def _utc(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def _mesh_dict(session: Session) -> dict[str, Any]:
-    from ..meshing.quality import quality
-
-    assert session.outcome is not None
-    mesh = session.outcome.mesh
-    volumes, table = mesh.volumes, quality(mesh)
-    return {
-        "name": session.scene.name,
-        "nodes": len(mesh.points),
-        "tetrahedra": len(mesh.tetrahedra),
-        "region_volumes_ml": {
-            name: float(volumes[mesh.region == label].sum() / 1000) for label, name in mesh.region_names.items()
-        },
-        "quality": {
-            **table.summary(),
-            **{measure: _histogram(table, measure) for measure in ("radius_ratio", "minimum_dihedral")},
-        },
-        "worst": table.worst(5),
-    }
-
-
-def _histogram(table: QualityTable, measure: str) -> dict[str, list[float]]:
-    counts, edges = table.histogram(measure)
-    return {"counts": counts.tolist(), "edges": edges.tolist()}
 
 
 def _surface_dict(name: str, surface: Any) -> dict[str, Any]:
@@ -154,7 +142,7 @@ def _all_surfaces(session: Session) -> dict[str, Any]:
 def _write_labels(session: Session, folder: Path) -> None:
     from ..imaging.labelfile import write_labels
 
-    write_labels(folder / "labels.nii.gz", session.labels)
+    write_labels(folder / LABELS, session.labels)
 
 
 def _write_surfaces(session: Session, folder: Path) -> None:

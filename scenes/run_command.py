@@ -15,6 +15,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     from .leftovers import temporary_files_together
     from .pipeline import run_scene
     from .progress_bar import progress_bar
+    from .provenance import command_line
     from .scene_file import load_scene
 
     scene = load_scene(arguments.scene, arguments.overrides)
@@ -27,6 +28,7 @@ def run_command(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             overwrite=arguments.overwrite,
             pictures=not arguments.no_pictures,
+            command=command_line(arguments.given),
             progress=progress,
         )
     result = json.loads((out / "result.json").read_text(encoding="utf-8"))

@@ -36,16 +36,19 @@ class Session:
     Attributes:
         scene: what is to be done; frozen.
         scratch: a folder for intermediate files, deleted when the run ends.
+        device: the name of what computes, from the engine.
+        command: the command that asked for this run; empty where none did.
         progress: who listens.
         volume, segmentation, truth, surfaces, outcome: filled by the stages in this order.
         stages: time and peak memory of each finished stage.
-        inputs: (name, sha256) of every input file that was read.
+        inputs: name, number of files and SHA-256 of everything that was read.
         notes: what a person should know about this run.
     """
 
     scene: Scene
     scratch: Path
-    device: str = "auto"
+    device: str = ""
+    command: str = ""
     progress: Progress = silent
     volume: ImageVolume | None = None
     segmentation: Segmentation | None = None
@@ -53,7 +56,7 @@ class Session:
     surfaces: dict[str, SurfaceMesh] = field(default_factory=dict)
     outcome: Outcome | None = None
     stages: list[StageRecord] = field(default_factory=list)
-    inputs: list[dict[str, str]] = field(default_factory=list)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
     agreement: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)

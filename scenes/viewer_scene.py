@@ -75,7 +75,7 @@ class ResultScene:
         self.load = 1.0
         self.field = ""
         self.cut: tuple[str, float] | None = None
-        self._grids = [result.grid(step) for step in range(len(result.step_files))] if result.converged else []
+        self._grids = [result.grid(step) for step in range(len(result.step_files))]
         self._values: dict[str, NDArray[np.float64]] = {}
         self._scales: dict[str, ColourScale] = {}
         self.magnification = magnification_of(self._grids[-1]) if self._grids else 1.0

@@ -176,8 +176,6 @@ class ResultWindow(QMainWindow):
     def _number_box(self) -> QGroupBox:
         box = QGroupBox("Results")
         layout = QVBoxLayout(box)
-        if not self.result.converged:
-            layout.addWidget(QLabel("The computation gave no answer."))
         numbers = self.result.data["numbers"]
         table = QTableWidget(len(numbers), 2)
         table.setHorizontalHeaderLabels(["Quantity", "Value"])

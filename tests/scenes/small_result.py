@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyvista as pv
+
+from preop.imaging.anatomy import BY_LABEL
+from preop.imaging.segmentation.base import QualityNote, Segmentation
+from preop.imaging.volume import Grid, LabelMap
+from preop.meshing.mesh import SurfaceMesh, TetMesh
+from preop.meshing.tetwild import positive
+from preop.scenes.procedures.base import Curve, FieldStep, Number, Outcome
+from preop.scenes.results import result_dict, write_result
+
+if TYPE_CHECKING:
+    from preop.scenes.session import Session
 
 CENTRE = np.array([-60.0, 20.0, 40.0])
 LIFT = np.array([0.0, -6.0, 12.0])
@@ -40,51 +53,93 @@ def step_of(grid: pv.UnstructuredGrid, load: float) -> pv.UnstructuredGrid:
     return step
 
 
+def small_session(scratch: Path = Path()) -> Session:
+    """A session as it is after a run, with results that are known."""
+    from preop.scenes.assumptions import assumptions
+    from preop.scenes.scene_file import load_scene
+    from preop.scenes.session import Session, StageRecord
+
+    scene = load_scene("liver-retraction").model_copy(
+        update={"title": "Lift <of> a ball & more", "description": "A test."}
+    )
+    session = Session(scene, scratch, device="cpu", command="preop run liver-retraction --out PATH")
+    session.segmentation = _segmentation()
+    for name, radius in (("liver", 40), ("liver_tumor", 12)):
+        ball = pv.Sphere(radius=radius, center=CENTRE)
+        session.surfaces[name] = SurfaceMesh(np.asarray(ball.points), ball.faces.reshape(-1, 4)[:, 1:], name=name)
+    outcome = _outcome()
+    session.outcome = replace(outcome, assumptions=assumptions(scene, outcome))
+    session.inputs.append({"name": "scan", "files": 3, "sha256": "ab" * 32})
+    session.notes.append("One support was left out.")
+    session.stages.append(StageRecord("tissue solver", 41.5, 812.5))
+    session.agreement.append(
+        {"name": "liver", "dice": 0.9512, "hausdorff_95_mm": 3.125, "volume_ml": 268.2, "truth_volume_ml": 271.4,
+         "difference_percent": -1.18}
+    )  # fmt: skip
+    return session
+
+
+def _segmentation() -> Segmentation:
+    """The ball in voxels of 4 mm."""
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[:3, 3] = CENTRE - 4 * 14.5
+    grid = Grid((30, 30, 30), affine)
+    away = np.linalg.norm(grid.points_from_index(np.argwhere(np.ones(grid.shape, bool))) - CENTRE, axis=1)
+    voxels = np.select([away < 12, away < 40], [TUMOUR, LIVER], 0).reshape(grid.shape).astype(np.uint16)
+    notes = (
+        QualityNote("liver", 268.1, 1, 0, 0.0, False, False, "bad", "too small"),
+        QualityNote("spleen", 210.7, 1, 0, 0.0, False, True, "ok", "plausible"),
+    )
+    return Segmentation(LabelMap(voxels, grid, BY_LABEL), notes, False, "portal", "Seen in the portal phase.")
+
+
+def _outcome() -> Outcome:
+    """Numbers that differ from each other, so that each is found by its value."""
+    body = ball_of_tetrahedra()
+    steps = [step_of(body, load) for load in (0.0, 1.0)]
+    sets = {key: np.flatnonzero(steps[1].point_data[key]) for key in steps[1].point_data if key.startswith("set_")}
+    points, nodes = np.asarray(body.points), body.cells.reshape(-1, 5)[:, 1:]
+    return Outcome(
+        mesh=TetMesh(points, positive(points, nodes)[1], np.asarray(body.cell_data["region"]),
+                     {LIVER: "liver", TUMOUR: "liver_tumor"}),
+        steps=tuple(
+            FieldStep(
+                load,
+                {key: np.asarray(step.point_data[key]) for key in ("displacement", "displacement_magnitude")},
+                {key: np.asarray(step.cell_data[key]) for key in ("strain", "von_mises_kPa")},
+            )
+            for load, step in zip((0.0, 1.0), steps, strict=True)
+        ),
+        numbers=(
+            Number("shift", "Tumour displacement", 6.7082039, "mm", "its centre"),
+            Number("force", "Grasper force", 0.000123456, "N", "pull"),
+            Number("count", "Pieces", 12345, "", ""),
+        ),
+        curves=(Curve("Force", "lift", "mm", "force", "N", (0.0, 5.0, 13.4), (0.0, 0.7, 2.31)),),
+        solver={
+            "code": "converged", "advice": "", "unknowns": 1203, "seconds": {"total": 4.25},
+            "steps": [
+                {"load": 0.5, "result": "converged", "newton_iterations": 4, "residual": 2.5e-8},
+                {"load": 0.875, "result": "converged", "newton_iterations": 6, "residual": 3.5e-9},
+            ],
+        },
+        node_sets={key.removeprefix("set_"): members for key, members in sets.items()},
+        notes=("Stress is no rupture predictor by itself.",),
+    )  # fmt: skip
+
+
+@cache
+def _written() -> str:
+    return json.dumps(result_dict(small_session()), allow_nan=False)
+
+
 def numbers() -> dict[str, Any]:
-    """A result.json in which every number differs from every other, so that each is found by its value."""
-    return {
-        "preop": "0.1.0",
-        "disclaimer": "preop is research software, not a medical device. Do not use it for diagnosis or treatment.",
-        "scene": {"name": "liver-retraction", "title": "Lift <of> a ball & more", "description": "A test.",
-                  "procedure": "retraction"},
-        "status": "converged",
-        "numbers": [
-            {"key": "shift", "name": "Tumour displacement", "value": 6.7082039, "unit": "mm", "meaning": "its centre"},
-            {"key": "force", "name": "Grasper force", "value": 0.000123456, "unit": "N", "meaning": "pull"},
-            {"key": "count", "name": "Pieces", "value": 12345, "unit": "", "meaning": ""},
-        ],
-        "curves": [{"name": "Force", "x_name": "lift", "x_unit": "mm", "y_name": "force", "y_unit": "N",
-                    "x": [0.0, 5.0, 13.4], "y": [0.0, 0.7, 2.31]}],
-        "segmentation": {"trusted": False, "phase": "portal", "text": "Seen in the portal phase.", "notes": [
-            {"segment": "liver", "volume_ml": 268.1, "components": 1, "level": "bad", "text": "too small"},
-            {"segment": "spleen", "volume_ml": 210.7, "components": 1, "level": "ok", "text": "plausible"}]},
-        "surfaces": [{"name": "liver", "triangles": 364, "volume_ml": 263.9, "area_cm2": 199.25}],
-        "meshes": [{"name": "ball", "nodes": 401, "tetrahedra": 1999, "region_volumes_ml": {"liver": 255.5},
-                    "quality": {"tetrahedra": 1999, "radius_ratio_min": 0.0321, "poor": 17,
-                                "histograms": {"radius_ratio": {"counts": [3, 14, 82],
-                                                                "edges": [0.0, 0.25, 0.5, 1.0]}}}}],
-        "solver": {"code": "converged", "advice": "", "unknowns": 1203, "seconds": {"total": 4.25},
-                   "steps": [{"load_fraction": 0.5, "newton_iterations": 4, "residuals": [1.0, 2.5e-8]},
-                             {"load_fraction": 0.875, "newton_iterations": 6, "residuals": [0.9, 3.5e-9]}]},
-        "agreement": [{"name": "liver", "dice": 0.9512, "hausdorff_95_mm": 3.125, "volume_ml": 268.2,
-                       "truth_volume_ml": 271.4, "difference_percent": -1.18}],
-        "notes": ["Stress is no rupture predictor by itself."],
-        "warnings": ["One support was left out."],
-        "provenance": {"inputs": [{"name": "scan.zip", "sha256": "ab" * 32}], "versions": {"numpy": "2.4"},
-                       "device": "cpu", "seed": 5, "started": "2026-01-01T00:00:00Z",
-                       "finished": "2026-01-01T00:01:00Z",
-                       "stages": [{"name": "tissue solver", "seconds": 41.5, "peak_memory_mib": 812.5}]},
-    }  # fmt: skip
+    """The result.json of the small result, by the writer that every run uses."""
+    return json.loads(_written())
 
 
 def write_small_result(folder: Path) -> Path:
-    """Write the result; two load steps, two surfaces."""
-    (folder / "surfaces").mkdir(parents=True)
-    (folder / "fields").mkdir()
-    grid = ball_of_tetrahedra()
-    for number, load in enumerate((0.0, 1.0)):
-        step_of(grid, load).save(folder / "fields" / f"step_{number:03d}.vtu")
-    pv.Sphere(radius=40, center=CENTRE).save(folder / "surfaces" / "liver.vtp")
-    pv.Sphere(radius=12, center=CENTRE).save(folder / "surfaces" / "liver_tumor.vtp")
-    (folder / "result.json").write_text(json.dumps(numbers()), encoding="utf-8")
+    """Write the result, without pictures; two load steps, two surfaces."""
+    folder.mkdir(parents=True)
+    write_result(small_session(), folder, pictures=False)
     return folder

@@ -181,7 +181,8 @@ def test_a_link_to_a_folder_is_followed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [("/dev/null", "device"), ("nowhere", "leads nowhere"), ("nowhere/below", "leads nowhere"),
-     ("new/..", "you are in"), (".", "you are in"), ("..", "you are in"), ("letter.txt/out", "is a file"), ("/", "cannot be replaced"),
+     ("new/..", "you are in"), (".", "you are in"), ("..", "you are in"),
+     ("letter.txt/out", "is a file"), ("/", "cannot be replaced"),
      ("/dev/shm", "mount point"), ("x" * 300, "file system says"), ("/proc/preop/out", "file system says")],
 )  # fmt: skip
 def test_a_place_that_can_never_work_is_refused_at_once(tmp_path, monkeypatch, name, said):

@@ -66,12 +66,12 @@ def _told(data: dict) -> list[float]:
     found = [one["value"] for one in data["numbers"]]
     found += [note["volume_ml"] for note in data["segmentation"]["notes"]]
     found += [data["surfaces"][0][key] for key in ("triangles", "volume_ml", "area_cm2")]
-    found += [mesh["nodes"], mesh["tetrahedra"], *mesh["region_volumes_ml"].values()]
+    found += [mesh["nodes"], mesh["tetrahedra"]]
+    found += [one[key] for one in mesh["regions"] for key in ("label_volume_ml", "volume_ml", "difference_percent")]
+    found += [one["value"] for one in data["assumptions"] if not isinstance(one["value"], str)]
     found += [mesh["quality"]["radius_ratio_min"], mesh["quality"]["poor"]]
     found += [solver["unknowns"], solver["seconds"]["total"]]
-    found += [
-        v for step in solver["steps"] for v in (step["load_fraction"], step["newton_iterations"], step["residuals"][-1])
-    ]
+    found += [v for step in solver["steps"] for v in (step["load"], step["newton_iterations"], step["residual"])]
     found += [value for row in data["agreement"] for value in row.values() if not isinstance(value, str)]
     found += [v for stage in data["provenance"]["stages"] for v in (stage["seconds"], stage["peak_memory_mib"])]
     return found
@@ -148,20 +148,62 @@ def test_text_of_a_scene_is_escaped(page):
     assert "of" not in [tag for tag, _ in page.tags]
 
 
-def test_no_answer_is_told_as_one(folder):
-    data = numbers() | {"status": "newton_diverged", "numbers": []}
-    data["solver"] = {"code": "newton_diverged", "advice": "Use more load steps.", "steps": []}
-    (folder / "result.json").write_text(json.dumps(data))
-    text = Page(render_report(ResultFolder.open(folder))).text
-    assert "The computation gave no answer (newton diverged)." in text
-    assert "Use more load steps." in text
-    assert "Computation converged" not in text
+def test_what_was_assumed_stands_in_the_report_with_its_source(page):
+    from preop.engine.tissue.tissues import TISSUES
+
+    liver = TISSUES["liver"]
+    rows = {one["name"]: one for one in numbers()["assumptions"]}
+    assert rows["liver: Young's modulus"]["value"] == pytest.approx(liver.young / 1000)
+    assert rows["liver: density"]["value"] == liver.density
+    assert rows["gravity"]["unit"] == "m/s²"
+    assert "(0, 9.81, 0)" in page.text
+    assert "What was assumed" in page.text
+    assert liver.stiffness_source in page.text
+    assert liver.density_source in page.text
+    for words in ("Grasp: path", "Grasp: where", "Stretch limit"):
+        assert words in page.text
+    assert "Inferior vena cava: stiffness" not in page.text, "it found nothing to hold on to and was left out"
+
+
+def test_a_region_that_lost_volume_carries_a_remark(page):
+    """The tetrahedra of the ball's tumour are those with their middle inside: coarser than its voxels."""
+    told = {one["name"]: one for one in numbers()["meshes"][0]["regions"]}
+    voxels = 4 / 3 * 3.14159265 * 40**3 / 1000
+    assert told["liver"]["label_volume_ml"] + told["liver_tumor"]["label_volume_ml"] == pytest.approx(voxels, rel=0.02)
+    for one in told.values():
+        difference = 100 * (one["volume_ml"] / one["label_volume_ml"] - 1)
+        assert one["difference_percent"] == pytest.approx(difference)
+        assert ("lost more than 5 %" in one["remark"]) == (difference < -5)
+    assert any(one["remark"] for one in told.values())
+    assert "more than 5 %: finer than the tetrahedra" in page.text
 
 
 def test_optional_parts_may_be_missing(tmp_path):
     data = numbers()
-    (tmp_path / "result.json").write_text(json.dumps({key: data[key] for key in ("scene", "numbers", "status")}))
+    kept = ("scene", "numbers", "status", "layout")
+    (tmp_path / "result.json").write_text(json.dumps({key: data[key] for key in kept}))
     assert "12\u202f345" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.update(scene=3, numbers=4), "scene's name"),
+        (lambda d: d.update(scene={}, numbers=[]), "scene's name"),
+        (lambda d: d.update(numbers=4), "its numbers"),
+        (lambda d: d.update(numbers=[{"name": "x"}]), "its numbers"),
+        (lambda d: d.update(status="newton_diverged"), "no converged"),
+        (lambda d: d.update(status="success"), "no converged"),
+        (lambda d: d.update(layout=99), "layout is 99"),
+        (lambda d: d.pop("layout"), "layout is not told"),
+    ],
+)
+def test_what_is_no_result_is_refused(tmp_path, change, said):
+    data = numbers()
+    change(data)
+    (tmp_path / "result.json").write_text(json.dumps(data))
+    with pytest.raises(SceneError, match=said):
+        ResultFolder.open(tmp_path)
 
 
 def test_report_of_no_result(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import pyvista as pv
 from PIL import Image
-from small_result import CENTRE, LIFT, ball_of_tetrahedra, step_of, write_small_result
+from small_result import CENTRE, LIFT, ball_of_tetrahedra, numbers, step_of, write_small_result
 
 from preop.imaging.anatomy import BY_LABEL
 from preop.imaging.errors import GeometryError, SceneError
@@ -222,6 +222,6 @@ def test_reading_what_is_no_result(tmp_path, result):
     damaged = tmp_path / "fields"
     damaged.mkdir()
     (damaged / "step_000.vtu").write_text("<VTKFile")
-    (tmp_path / "result.json").write_text('{"scene": {}, "numbers": []}')
+    (tmp_path / "result.json").write_text(json.dumps(numbers()))
     with pytest.raises(SceneError, match=r"damaged or empty|cannot be read"):
         ResultFolder.open(tmp_path).grid(0)

@@ -1,0 +1,116 @@
+"""The mesh in result.json: size, quality, and how well each region keeps the volume of its labels."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .procedures import procedure
+
+if TYPE_CHECKING:
+    from ..meshing.mesh import TetMesh
+    from ..meshing.quality import QualityTable
+    from .schema import Part
+    from .session import Session
+
+LOSS_PERCENT = 5.0
+"""A region that lost or gained more than this carries a remark."""
+
+
+def mesh_record(session: Session) -> dict[str, Any]:
+    """The mesh of a session's outcome, ready for JSON.
+
+    Keys: name, nodes, tetrahedra, region_volumes_ml, regions (volume of labels against tetrahedra), quality (figures
+    and histograms), worst (the five poorest elements).
+    """
+    from ..meshing.quality import quality
+
+    assert session.outcome is not None
+    mesh = session.outcome.mesh
+    table = quality(mesh)
+    regions = region_volumes(session)
+    return {
+        "name": session.scene.name,
+        "nodes": len(mesh.points),
+        "tetrahedra": len(mesh.tetrahedra),
+        "region_volumes_ml": {one["name"]: one["volume_ml"] for one in regions},
+        "regions": regions,
+        "quality": {
+            **table.summary(),
+            **{measure: _histogram(table, measure) for measure in ("radius_ratio", "minimum_dihedral")},
+        },
+        "worst": table.worst(5),
+    }
+
+
+def region_volumes(session: Session) -> list[dict[str, Any]]:
+    """Each region's volume in the mesh beside that of its voxels; None where the labels do not show it."""
+    assert session.outcome is not None
+    mesh, volumes = session.outcome.mesh, session.outcome.mesh.volumes
+    labelled = _label_volumes_ml(session, procedure(session.scene.procedure).parse(session.scene))
+    found = []
+    for label, name in mesh.region_names.items():
+        volume, of_labels = float(volumes[mesh.region == label].sum() / 1000), labelled.get(name)
+        difference = 100 * (volume / of_labels - 1) if of_labels else None
+        found.append(
+            {
+                "name": name,
+                "label_volume_ml": of_labels,
+                "volume_ml": volume,
+                "difference_percent": difference,
+                "remark": _remark(difference),
+            }
+        )
+    return found
+
+
+def mesh_seed(session: Session) -> int | None:
+    """The seed of the mesher's shuffles; None for meshes that are made without any."""
+    from ..meshing.tetrahedra import tetrahedralize
+
+    if not _regions(procedure(session.scene.procedure).parse(session.scene)):
+        return None
+    return inspect.signature(tetrahedralize).parameters["seed"].default
+
+
+def _remark(difference: float | None) -> str:
+    if difference is None:
+        return "not in the labels: made from a thickness"
+    if abs(difference) <= LOSS_PERCENT:
+        return ""
+    what = "lost" if difference < 0 else "gained"
+    return f"{what} more than {LOSS_PERCENT:g} %: finer than the tetrahedra; smaller ones keep more"
+
+
+def _regions(options: Part) -> Mapping[str, Any]:
+    return getattr(options, "regions", {})
+
+
+def _label_volumes_ml(session: Session, options: Part) -> dict[str, float]:
+    """Volume of the voxels of each region of the mesh that is made of labels."""
+    assert session.outcome is not None
+    mesh, labels = session.outcome.mesh, session.labels
+    regions = {name: one.labels for name, one in _regions(options).items() if name in mesh.region_names.values()}
+    if regions:
+        from ..meshing.tetrahedra import fidelity
+
+        return {one.name: one.label_volume_mm3 / 1000 for one in fidelity(mesh, labels, regions)}
+    clot = getattr(options, "thrombus", ())
+    mask = labels.mask(clot) if clot else np.zeros(1, dtype=bool)
+    if "aortic_thrombus" not in mesh.region_names.values() or not mask.any():
+        return {}
+    count = _within(mesh, labels.grid.points_from_index(np.argwhere(mask)))
+    return {"aortic_thrombus": float(count * labels.grid.voxel_volume / 1000)}
+
+
+def _within(mesh: TetMesh, points: np.ndarray) -> int:
+    """How many points lie in the stretch that was computed, whose ends lie along the axes."""
+    return int(((points >= mesh.points.min(axis=0)) & (points <= mesh.points.max(axis=0))).all(axis=1).sum())
+
+
+def _histogram(table: QualityTable, measure: str) -> dict[str, list[float]]:
+    counts, edges = table.histogram(measure)
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
