@@ -47,12 +47,17 @@ def size_numbers(labels: LabelMap, options: VesselWallOptions) -> list[Number]:
 
 
 def touching(labels: LabelMap, names: tuple[str, ...]) -> tuple[list[str], float]:
-    """The two of the named segments with the largest common border, and its area in cm² (of voxel faces)."""
+    """The two of the named segments with the largest common border, and its area in cm² (of voxel faces).
+
+    A part is not compared with its whole: aorta_true_lumen lies in aorta.
+    """
     best: tuple[list[str], float] = ([], 0.0)
     masks = {name: labels.mask((name,)) for name in names}
     sides = labels.grid.spacing
     for number, first in enumerate(names):
         for second in names[number + 1 :]:
+            if second.startswith(f"{first}_") or first.startswith(f"{second}_"):
+                continue
             area = 0.0
             for axis in range(3):
                 here, there = (np.moveaxis(masks[name] & ~masks[other], axis, 0)

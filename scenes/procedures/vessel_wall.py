@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part
 from ..schema import Part, Patient, Scene, SegmentName, SolverOptions, TissueChoice, Vector
 from .base import Outcome, Procedure
@@ -107,6 +108,7 @@ class VesselWall(Procedure):
 
     def run(self, session: Session) -> Outcome:
         options: VesselWallOptions = self.parse(session.scene)
+        options = options.model_copy(update={"lumen": lumen_names(options.lumen, session.labels)})
         with session.stage("wall mesh") as progress:
             mesh = _mesh(options, session.labels, progress)
         with session.stage("tissue solver") as progress:
@@ -123,6 +125,13 @@ class VesselWall(Procedure):
                 node_sets={name: nodes for name, nodes in mesh.node_sets.items() if name.startswith("end_")},
                 notes=(NO_PREDICTOR_NOTE, wall.note, THICKNESS_NOTE, *_notes(options, mesh, session.labels)),
             )
+
+
+def lumen_names(lumen: tuple[str, ...], labels: LabelMap) -> tuple[str, ...]:
+    """The lumen's segments with those of a dissection, which label maps name as aorta_true_lumen, aorta_false_lumen."""
+    present = [s.name for label, s in labels.segments.items() if s.name not in lumen and (labels.labels == label).any()]
+    parts = [p for p in present if p.endswith("_lumen") and any(p.startswith(f"{name}_") for name in lumen)]
+    return (*lumen, *parts)
 
 
 def _mesh(options: VesselWallOptions, labels: LabelMap, progress: Progress) -> TetMesh:
@@ -154,11 +163,18 @@ def pressurised(
     def problem_at(points: NDArray[np.float64], mmhg: float) -> Problem:
         return _problem(options, replace(mesh, points=points), solver.element, mmhg)
 
-    if scan == 0:
+    def from_scan(note: str) -> Pressurised:
         problem = problem_at(mesh.points, patient.systolic_mmHg)
-        return Pressurised(problem, solve_steps(problem, solver, progress), None, LOAD_FREE_NOTE)
-    free = load_free_shape(lambda x: problem_at(x, scan), mesh.points, solver, part(progress, 0.0, 0.6),
-                           cause="blood pressure", tolerance_mm=FREE_TOLERANCE_MM)  # fmt: skip
+        return Pressurised(problem, solve_steps(problem, solver, part(progress, 0.6, 1.0)), None, note)
+
+    if scan == 0:
+        return from_scan(LOAD_FREE_NOTE)
+    try:
+        free = load_free_shape(lambda x: problem_at(x, scan), mesh.points, solver, part(progress, 0.0, 0.6),
+                               cause="blood pressure", tolerance_mm=FREE_TOLERANCE_MM)  # fmt: skip
+    except SolverError as error:
+        # a long, softly bedded vessel moves as a whole: rather an answer that says what it lacks than none
+        return from_scan(f"No load-free shape was found ({error.what}). {LOAD_FREE_NOTE}")
     problem = problem_at(mesh.points + free.gap_mm, patient.systolic_mmHg)
     share = scan / patient.systolic_mmHg
     fractions = [share, *np.linspace(share, 1.0, solver.load_steps + 1)[1:]] if share < 1 else [1.0]

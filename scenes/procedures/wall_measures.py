@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from .base import Curve, Number
 from .solving import MM_PER_M
 from .vessel_size import place, size_numbers
-from .wall_stress import laplace_kpa
+from .wall_stress import inside_places, laplace_kpa
 
 if TYPE_CHECKING:
     from ...imaging.volume import LabelMap
@@ -34,7 +34,7 @@ def wall_numbers(
     """All numbers of the report."""
     counted = away_from_ends(mesh, options.exclude_from_ends_mm)
     return (
-        *_stress_numbers(mesh, read, counted, options, labels, systolic_mmHg),
+        *_stress_numbers(mesh, read, counted, options, systolic_mmHg),
         *_motion_numbers(mesh, wall, counted & region_mask(mesh, "aortic_wall")),
         _thickness_number(mesh, options),
         *size_numbers(labels, options),
@@ -47,16 +47,13 @@ def _stress_numbers(
     read: WallFields,
     counted: NDArray[np.bool_],
     options: VesselWallOptions,
-    labels: LabelMap,
     systolic_mmHg: float,
 ) -> list[Number]:
     from ...engine.tissue.fields import weighted_percentile
 
     chosen = np.flatnonzero(counted & region_mask(mesh, "aortic_wall"))
     volumes, stress, single = mesh.volumes[chosen], read.wall[-1][chosen], read.element[-1][chosen]
-    vessel = labels.mask((*options.lumen, *options.thrombus))
-    kpa = systolic_mmHg * KPA_PER_MMHG
-    laplace = laplace_kpa(mesh, vessel, labels, kpa, options.wall_thickness_mm)[chosen]
+    laplace = laplace_kpa(mesh, systolic_mmHg * KPA_PER_MMHG, options.wall_thickness_mm)[chosen]
     peak, widest = int(np.argmax(stress)), int(np.argmax(laplace))
     centre = mesh.points[mesh.tetrahedra[chosen]].mean(axis=1)
     # where the stress is in its highest percentile, and what a tube of the same width would carry there
@@ -183,20 +180,11 @@ def _thickness_number(mesh: TetMesh, options: VesselWallOptions) -> Number:
 
 def wall_thickness(mesh: TetMesh) -> NDArray[np.float64]:
     """(n,) mm from each node of the wall's outside, the open ends' left out, to the nearest place of its inside."""
-    from ...meshing.sets import boundary_facets
-
-    facets, _ = boundary_facets(mesh.tetrahedra[region_mask(mesh, "aortic_wall")])
-    held = np.zeros(len(mesh.points), dtype=bool)
+    free = np.zeros(len(mesh.points), dtype=bool)
+    free[mesh.facet_sets["outer"]] = True
     for name, nodes in mesh.node_sets.items():
-        held[nodes] |= name.startswith("end_")
-    outside = np.zeros(len(mesh.points), dtype=bool)
-    outside[mesh.facet_sets["outer"]] = True
-    inner = mesh.points[facets[~outside[facets].any(axis=1) & ~held[facets].all(axis=1)]]
-    # places in a triangle so close together that the nearest one stands for the triangle (within 3 %)
-    count = 5
-    weight = [(i, j, count - i - j) for i in range(count + 1) for j in range(count + 1 - i)]
-    places = np.einsum("wc,fcx->fwx", np.array(weight) / count, inner).reshape(-1, 3)
-    distance, _ = cKDTree(places).query(mesh.points[outside & ~held])
+        free[nodes] &= not name.startswith("end_")
+    distance, _ = cKDTree(inside_places(mesh)).query(mesh.points[free])
     return np.asarray(distance)
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from .solving import PA_PER_KPA
 
 if TYPE_CHECKING:
     from ...engine.tissue.model import Model
     from ...engine.tissue.solution import Solution
-    from ...imaging.volume import LabelMap
     from ...meshing.mesh import TetMesh
     from .base import FieldStep
 
@@ -85,51 +84,56 @@ def largest_principal_kpa(stress: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.linalg.eigvalsh(stress)[:, -1].astype(np.float64) / PA_PER_KPA
 
 
-def laplace_kpa(
-    mesh: TetMesh, vessel: NDArray[np.bool_], labels: LabelMap, pressure_kpa: float, thickness_mm: float
-) -> NDArray[np.float64]:
+def laplace_kpa(mesh: TetMesh, pressure_kpa: float, thickness_mm: float) -> NDArray[np.float64]:
     """(E,) Laplace's p r / t of a thin tube at each wall element, 0 elsewhere.
 
-    r is the radius of the largest sphere that touches the wall there from inside, found by walking inward along the
-    normal up the distance to the border. The estimate knows no thrombus and no curvature along the vessel.
+    r is the radius of the largest sphere that touches the wall there from inside. The estimate knows no thrombus, no
+    curvature along the vessel and no flare, where the tension is higher.
 
     Args:
         mesh: of `meshing.wall.vessel_wall`.
-        vessel: (I, J, K) lumen and thrombus.
-        labels: where the voxels are.
         pressure_kpa: in the lumen.
         thickness_mm: of the wall.
     """
     corner = mesh.points[mesh.facet_sets["outer"]]
     facing = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-300)
-    radius = _radii_inward(corner.mean(axis=1), -facing, vessel, labels)
+    radius = _touching_spheres(corner.mean(axis=1) - thickness_mm * facing, -facing, inside_places(mesh))
     count = _wall_count(mesh)
     result = np.zeros(len(mesh.tetrahedra))
     result[:count] = (pressure_kpa * radius / thickness_mm)[np.arange(count) % len(radius)]
     return result
 
 
-def _radii_inward(
-    start: NDArray[np.float64], direction: NDArray[np.float64], vessel: NDArray[np.bool_], labels: LabelMap
+def inside_places(mesh: TetMesh, parts: int = 5) -> NDArray[np.float64]:
+    """(n, 3) mm: places on the wall's inside, so close together that the nearest one stands for the surface."""
+    from ...meshing.sets import boundary_facets
+
+    facets, _ = boundary_facets(mesh.tetrahedra[: _wall_count(mesh)])
+    held, outside = (np.zeros(len(mesh.points), dtype=bool) for _ in range(2))
+    for name, nodes in mesh.node_sets.items():
+        held[nodes] |= name.startswith("end_")
+    outside[mesh.facet_sets["outer"]] = True
+    inner = mesh.points[facets[~outside[facets].any(axis=1) & ~held[facets].all(axis=1)]]
+    weight = [(i, j, parts - i - j) for i in range(parts + 1) for j in range(parts + 1 - i)]
+    return np.einsum("wc,fcx->fwx", np.array(weight) / parts, inner).reshape(-1, 3)
+
+
+def _touching_spheres(
+    start: NDArray[np.float64], direction: NDArray[np.float64], places: NDArray[np.float64], step_mm: float = 0.5
 ) -> NDArray[np.float64]:
-    """(n,) mm: the distance to the border at its first ridge along each ray."""
-    box = ndimage.find_objects(vessel.astype(np.uint8))[0]
-    inside = np.pad(np.asarray(ndimage.binary_fill_holes(vessel[box])), 1)
-    spacing = labels.grid.spacing
-    distance = np.asarray(ndimage.distance_transform_edt(inside, sampling=spacing))
-    voxel = float(spacing.max())
-    reach = np.arange(0.0, distance.max() + 6.0 * voxel, 0.5 * float(spacing.min()))
-    best = np.zeros(len(start))
-    open_ray = np.ones(len(start), dtype=bool)
-    first = np.array([s.start for s in box]) - 1
-    for step in reach:
-        index = labels.grid.index_from_points(start + step * direction) - first
-        here = ndimage.map_coordinates(distance, index.T, order=1, mode="nearest")
-        best = np.where(open_ray, np.maximum(best, here), best)
-        open_ray &= here > best - voxel
-    # the distance is to the nearest outside voxel's centre; the border lies half a voxel before it
-    return np.maximum(best - 0.5 * float(spacing.mean()), 0.0)
+    """(n,) mm radius of the largest sphere that touches each start and holds no place, its centre along the direction.
+
+    As long as the start is the nearest place, the distance grows as the way does; then another one is nearer.
+    """
+    tree, best = cKDTree(places), np.zeros(len(start))
+    growing, way = np.arange(len(start)), 0.0
+    while growing.size:
+        way += step_mm
+        distance = np.asarray(tree.query(start[growing] + way * direction[growing])[0])
+        best[growing] = np.maximum(best[growing], distance)
+        growing = growing[distance > 0.8 * way - step_mm]
+    return best
 
 
 def _wall_count(mesh: TetMesh) -> int:
