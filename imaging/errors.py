@@ -44,7 +44,7 @@ class DiskError(ScanError, OSError):
 
     def __init__(self, what: str, *, where: str = "", advice: str = "", number: int | None = None) -> None:
         super().__init__(what, where=where, advice=advice)
-        self.errno, self.strerror = number, what
+        self.errno, self.strerror = number, os.strerror(number) if number else what
 
     def __str__(self) -> str:
         return self.line()
@@ -63,7 +63,7 @@ def write_error(error: BaseException, where: str) -> DiskError:
             break
         origin = origin.__cause__ or origin.__context__
     number = origin.errno if isinstance(origin, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if number in (errno.ENOSPC, errno.EDQUOT):
         what, advice = "the disk is full", "Free some space, or write to another place"
     elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
         what, advice = "no permission to write there", "Write to another place"
