@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..imaging.errors import MeshError
 from .body_centred import body_centred_lattice
 from .distance_field import DistanceField
 from .level_cut import Cut, cut_at_level, six_volumes
@@ -60,36 +61,64 @@ def carve(
         box: corners (3,) mm; at an open face its side is the end's plane.
         open_faces: (axis, 0 low or 1 high).
         cell_mm: edge of the lattice's cubes.
+
+    Raises:
+        MeshError: nothing is left.
     """
     points, cells = body_centred_lattice(box[0], box[1], cell_mm)
-    free = _free(points, box, open_faces)
     depth = outline.values(points)
     deep = depth if lumen is None else lumen.values(points)
     # outside, and so deep in the lumen that neither border comes near: not needed
     far = (depth < -cell_mm)[cells].all(axis=1) | (deep > 2 * cell_mm)[cells].all(axis=1)
-    cells = cells[~far]
-    points, depth = snapped(points, cells, depth, outline, SNAP * cell_mm, free)
-    first = cut_at_level(points, cells, depth, outline.values)
-    whole = outline.values(first.points[first.tetrahedra].mean(axis=1)) > 0
-    cells = first.tetrahedra[(first.side > 0) | ((first.side == 0) & whole)]
-    piece = joined_by_facets(cells, np.ones(len(cells), dtype=bool))
-    # an island, or a spur that hangs on by an edge only, is none of the vessel
-    cells = cells[piece == np.bincount(piece).argmax()]
-    points, free = first.points, _extended(free, first, box, open_faces)
-    on_outline = first.value == 0
+    points, cells, on_outline = _inside(points, cells[~far], depth, outline, cell_mm, _free(points, box, open_faces))
+    free = _free(points, box, open_faces)
     if lumen is None:
-        return Carved(points, cells, np.zeros(len(cells), dtype=bool), _outline(points, cells, on_outline, free),
-                      np.zeros(len(points), dtype=bool), free)  # fmt: skip
+        none = np.zeros(max(len(points), len(cells)), dtype=bool)
+        return Carved(points, cells, none[: len(cells)], _outline(cells, on_outline, free), none[: len(points)], free)
+    cut = _split(points, cells, on_outline, lumen, cell_mm, free)
+    fresh = np.abs(outline.values(cut.points[len(points) :])) < 0.1 * cell_mm
+    free = _free(cut.points, box, open_faces)
+    facets = _outline(cut.tetrahedra, np.concatenate([on_outline, fresh]), free)
+    return Carved(cut.points, cut.tetrahedra, cut.side > 0, facets, cut.value == 0, free)
+
+
+def _inside(
+    points: NDArray[np.float64],
+    cells: NDArray[np.int32],
+    depth: NDArray[np.float64],
+    outline: DistanceField,
+    cell_mm: float,
+    free: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]:
+    """Points, the tetrahedra inside the outline, and which points lie on it."""
+    points, depth = snapped(points, cells, depth, outline, SNAP * cell_mm, free)
+    cut = cut_at_level(points, cells, depth, outline.values)
+    # one with all its nodes on the outline may lie on either side
+    whole = outline.values(cut.points[cut.tetrahedra].mean(axis=1)) > 0
+    kept = cut.tetrahedra[(cut.side > 0) | ((cut.side == 0) & whole)]
+    if not len(kept):
+        raise MeshError("the vessel is thinner than the elements asked for", where="vessel wall",
+                        advice="Use a shorter edge length")  # fmt: skip
+    piece = joined_by_facets(kept, np.ones(len(kept), dtype=bool))
+    # an island, or a spur that hangs on by an edge only, is none of the vessel
+    return cut.points, kept[piece == np.bincount(piece).argmax()], cut.value == 0
+
+
+def _split(
+    points: NDArray[np.float64],
+    cells: NDArray[np.int32],
+    on_outline: NDArray[np.bool_],
+    lumen: DistanceField,
+    cell_mm: float,
+    free: NDArray[np.float64],
+) -> Cut:
+    """Cut between lumen (negative) and thrombus (positive); the outline's nodes stay where they are."""
     value = -lumen.values(points)
     # A clot thinner than a node's reach ends here: its edge is feathered over the last element
     value[on_outline & (value < SNAP * cell_mm)] = 0.0
     movable = np.where(on_outline[:, None], 0.0, free)
     points, value = snapped(points, cells, value, lumen, SNAP * cell_mm, movable)
-    second = cut_at_level(points, cells, value, lambda places: -lumen.values(places))
-    fresh = np.abs(outline.values(second.points[len(points) :])) < 0.1 * cell_mm
-    free = _extended(free, second, box, open_faces)
-    facets = _outline(second.points, second.tetrahedra, np.concatenate([on_outline, fresh]), free)
-    return Carved(second.points, second.tetrahedra, second.side > 0, facets, second.value == 0, free)
+    return cut_at_level(points, cells, value, lambda places: -lumen.values(places))
 
 
 def snapped(
@@ -146,12 +175,7 @@ def _free(points: NDArray, box: tuple[NDArray, NDArray], open_faces: Sequence[tu
     return free
 
 
-def _extended(free: NDArray, cut: Cut, box: tuple[NDArray, NDArray], open_faces: Sequence) -> NDArray[np.float64]:
-    """`free` for the cut's nodes as well: those made on edges that lie in an end lie in it too."""
-    return np.concatenate([free, _free(cut.points[len(free) :], box, open_faces)])
-
-
-def _outline(points: NDArray, cells: NDArray, on_outline: NDArray, free: NDArray) -> NDArray[np.int32]:
+def _outline(cells: NDArray, on_outline: NDArray, free: NDArray) -> NDArray[np.int32]:
     """Boundary facets with all nodes on the outline, not all in one end."""
     facets, _ = boundary_facets(cells)
     capped = (free[facets] == 0).all(axis=1).any(axis=1)

@@ -68,9 +68,9 @@ def cut_at_level(
                     parent.append(chosen)
                     side.append(np.full(len(chosen), sense))
     merged = np.concatenate([points, crossings.points])
-    cells, keep = _oriented(merged, np.concatenate(pieces))
+    cells = _oriented(merged, np.concatenate(pieces))
     levels = np.concatenate([value, np.zeros(len(crossings.points))])
-    return Cut(merged, cells, np.concatenate(parent)[keep], np.concatenate(side)[keep].astype(np.int8), levels)
+    return Cut(merged, cells, np.concatenate(parent), np.concatenate(side).astype(np.int8), levels)
 
 
 class _Crossings:
@@ -119,11 +119,8 @@ def _pieces(here: NDArray, zero: NDArray, there: NDArray, crossings: _Crossings)
     return [[a, b, c, C], [a, b, B, C], [a, A, B, C]]
 
 
-def _oriented(points: Places, cells: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    six = six_volumes(points, cells)
-    turned = np.where((six < 0)[:, None], cells[:, [0, 1, 3, 2]], cells)
-    keep = np.ones(len(cells), dtype=bool)
-    return turned.astype(np.int32)[keep], keep
+def _oriented(points: Places, cells: NDArray[np.int64]) -> NDArray[np.int32]:
+    return np.where((six_volumes(points, cells) < 0)[:, None], cells[:, [0, 1, 3, 2]], cells).astype(np.int32)
 
 
 def six_volumes(points: Places, cells: NDArray) -> NDArray[np.float64]:

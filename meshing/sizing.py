@@ -31,7 +31,7 @@ def coarse_away(lattice: RegionLattice, wanted: NDArray[np.bool_], edge_mm: floa
     """`edge_mm` in and beside the wanted cells of a lattice, growing by half a millimetre per millimetre away.
 
     fTetWild fills the box around its input, and more than half of that is thrown away
-    afterwards; there, and in a lumen to be emptied, large elements do.
+    afterwards; there large elements do.
 
     Args:
         lattice: where the cells are.

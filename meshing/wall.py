@@ -122,18 +122,29 @@ def vessel_wall(
     least_radius = edge_length_mm if least_radius_mm is None else least_radius_mm
     prepared = vessel_labels(labels, lumen, thrombus, roi_mm=roi_mm, least_radius_mm=least_radius,
                              trim_mm=trim_mm, margin_mm=margin_mm)  # fmt: skip
+    return _first_sound(prepared, thickness_mm, layers, edge_length_mm, least_radius, progress)
+
+
+def _first_sound(
+    prepared: LabelMap,
+    thickness_mm: float,
+    layers: int,
+    edge_length_mm: float,
+    least_radius_mm: float,
+    progress: Progress,
+) -> TetMesh:
+    """The wall after as little closing of clefts as it can be grown with; nearly always the first."""
     lattice = vessel_lattice(prepared, edge_length_mm)
     for number, closing in enumerate(CLOSINGS):
         progress((1 + number) / (1 + len(CLOSINGS)), "vessel wall: smoothing, carving and growing")
         fields = vessel_fields(prepared, lattice, edge_length_mm=edge_length_mm, closing_mm=closing * thickness_mm,
-                               least_radius_mm=least_radius)  # fmt: skip
+                               least_radius_mm=least_radius_mm)  # fmt: skip
         if not fields.planes:
             raise MeshError("the vessel has no open end", where="vessel wall",
                             advice="Give a region of interest that cuts it")  # fmt: skip
         try:
             return _walled(fields, thickness_mm, layers, CELL_PER_EDGE * edge_length_mm)
         except GrowthError:
-            # two parts of the wall meet, or a crease is too tight for it: close more
             if closing == CLOSINGS[-1]:
                 raise
     raise AssertionError("unreachable")
