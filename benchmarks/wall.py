@@ -12,6 +12,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from preop.imaging.phantom import PhantomParameters, make_phantom
 from preop.imaging.progress import silent
@@ -48,7 +49,7 @@ def main() -> None:
             file.write("\n".join(lines) + "\n\n")
 
 
-def rows(labels: LabelMap, name: str, edges: list[float], element: str) -> Iterator[str]:
+def rows(labels: LabelMap, name: str, edges: list[float], element: Literal["T4", "T10"]) -> Iterator[str]:
     """One line of the table per edge length."""
     from preop.meshing.wall import vessel_wall
     from preop.scenes.procedures.vessel_wall import VesselWallOptions, pressurised
