@@ -14,9 +14,14 @@ pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 pip install --quiet --upgrade pip "setuptools>=77"
 pip install --quiet --only-binary :all: --no-build-isolation --editable ".[viewer,xr,dev]"
 {
-    echo "# Versions that preop is tested with: runtime, extras viewer, xr and dev, and the build backend."
-    echo "# Made by \`make constraints\`; edit the ranges in pyproject.toml instead. The gpu extra follows jax's own pins."
+    echo "# Versions that preop is tested with: runtime, every extra, and the build backend."
+    echo "# Made by \`make constraints\`; edit the ranges in pyproject.toml instead."
     pip freeze --all --exclude-editable --exclude preop | LC_ALL=C sort -f
+    echo "# The gpu extra on top of these (Linux)."
+    pip install --quiet --only-binary :all: --no-build-isolation --dry-run --report "$work/gpu.json" --editable ".[gpu]" >&2
+    "$python" -c 'import json, sys
+found = (one["metadata"] for one in json.load(open(sys.argv[1]))["install"])
+print(*sorted("{name}=={version}".format(**one) for one in found if one["name"] != "preop"), sep="\n")' "$work/gpu.json"
 } >"$work/constraints.txt"
 if grep -nE '://| @ |^-' "$work/constraints.txt"; then
     echo "preop: constraints must be plain name==version lines; see above" >&2
