@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,7 +16,10 @@ import numpy as np
 import pytest
 
 from preop.imaging.dicom_write import write_ct_series
+from preop.imaging.errors import PreopError
 from preop.imaging.volume import Grid, ImageVolume
+from preop.scenes import pipeline
+from preop.scenes.scene_file import load_scene
 
 TINY = (24, 20, 12)
 
@@ -58,22 +62,22 @@ def run(path, tmp_path):
 
 def test_an_empty_folder(tmp_path):
     (tmp_path / "empty").mkdir()
-    assert_one_line(run(tmp_path / "empty", tmp_path), "empty")
+    assert_one_line(run(tmp_path / "empty", tmp_path), "there are no files in it", "Give a DICOM folder")
 
 
 def test_a_path_that_is_not_there(tmp_path):
-    assert_one_line(run(tmp_path / "nowhere", tmp_path), "nowhere")
+    assert_one_line(run(tmp_path / "nowhere", tmp_path), "nothing at this path", "spelling")
 
 
 def test_a_text_file(tmp_path):
     (tmp_path / "letter.txt").write_text("Dear colleague,\nthank you for the patient.\n")
-    assert_one_line(run(tmp_path / "letter.txt", tmp_path), "letter.txt")
+    assert_one_line(run(tmp_path / "letter.txt", tmp_path), "this file is no scan", "Give a DICOM folder")
 
 
 def test_a_zip_without_a_scan(tmp_path):
     with zipfile.ZipFile(tmp_path / "letters.zip", "w") as archive:
         archive.writestr("letter.txt", "Dear colleague")
-    assert_one_line(run(tmp_path / "letters.zip", tmp_path), "letters.zip")
+    assert_one_line(run(tmp_path / "letters.zip", tmp_path), "no DICOM object")
 
 
 def test_a_truncated_slice(scan, tmp_path):
@@ -104,9 +108,21 @@ def test_a_localiser_only(scan, tmp_path):
     assert_one_line(run(scan, tmp_path), "locali")
 
 
-def test_noise_holds_no_organ(scan, tmp_path):
-    """A readable series in which there is no patient must not end in numbers."""
-    assert_one_line(run(scan, tmp_path))
+def test_a_scan_that_is_too_short_is_told_before_it_is_segmented(scan, tmp_path):
+    done = run(scan, tmp_path)
+    assert_one_line(done, "24 mm", "it needs 30 mm")
+    assert "segmentation done" not in done.stderr
+
+
+def test_noise_holds_no_organ(tmp_path):
+    """A readable series, long enough, in which there is no patient: segmented, and not a number comes of it."""
+    rng = np.random.default_rng(3)
+    grid = Grid((64, 64, 60), np.diag([5.0, 5.0, 5.0, 1.0]), "2.25.9")
+    noise = ImageVolume(rng.normal(-500, 400, grid.shape).clip(-1024, 3000).astype(np.float32), grid)
+    write_ct_series(noise, tmp_path / "noise", seed=9)
+    done = run(tmp_path / "noise", tmp_path)
+    assert "read scan done" in done.stderr
+    assert_one_line(done, "body")
 
 
 def test_a_label_that_is_absent(scan, tmp_path):
@@ -134,19 +150,46 @@ def test_an_unknown_key_and_an_unknown_scene(tmp_path):
 
 
 def test_a_full_disk(tmp_path):
-    """Files may grow to 200 kB only, as on a disk that fills up while the phantom is written."""
-    done = preop(
-        "phantom", "--out", tmp_path / "p", "--shape", 128, 128, 128, cwd=tmp_path, preexec_fn=_small_files
+    """A file system of one megabyte, in a mount namespace of its own."""
+    (tmp_path / "disk").mkdir()
+    small = 'mount -t tmpfs -o size=1m none disk && "$@"; code=$?; ls -A disk; exit $code'
+    if subprocess.run(["unshare", "-rm", "sh", "-c", small, "sh", "true"], cwd=tmp_path, check=False).returncode:
+        pytest.skip("no file system can be mounted here, not even for one process")
+    command = [sys.executable, "-m", "preop.scenes.cli", "phantom", "--out", "disk/p", "--shape", "128", "128", "128"]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", small, "sh", *command],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300, check=False,
     )  # fmt: skip
-    assert_one_line(done, "file too large")
+    assert_one_line(done, "disk/p", "the disk is full", "free some space")
+    assert done.stdout == "", "the listing of the disk afterwards"
+
+
+def test_a_file_that_may_not_grow(tmp_path):
+    """Files of at most 20 kB, as a limit on a person's files has it."""
+    done = preop(
+        "phantom", "--out", tmp_path / "p", "--shape", 128, 128, 128, cwd=tmp_path, preexec_fn=_only_small_files
+    )  # fmt: skip
+    assert_one_line(done, "file too large", str(tmp_path / "p"))
     assert os.listdir(tmp_path) == []
 
 
-def _small_files():
+def _only_small_files():
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+def test_a_file_that_may_not_be_read_is_not_told_as_a_place_that_may_not_be_written(tmp_path, monkeypatch):
+    def forbidden(session):
+        raise PermissionError(errno.EACCES, "Permission denied", "/scans/0001.dcm")
+
+    monkeypatch.setattr(pipeline, "read_patient", forbidden)
+    with pytest.raises(PreopError) as caught:
+        pipeline.run_scene(load_scene("liver-retraction"), tmp_path / "out")
+    assert caught.value.line().startswith("/scans/0001.dcm: permission denied")
+    assert "write" not in caught.value.line()
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_is_not_ours(tmp_path):
@@ -157,7 +200,7 @@ def test_a_folder_that_is_not_ours(tmp_path):
     assert (tmp_path / "out" / "mine.txt").read_text(encoding="utf-8") == "x"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupting_leaves_nothing(tmp_path, sent):
     command = [sys.executable, "-m", "preop.scenes.cli", "run", "liver-retraction", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, encoding="utf-8")
