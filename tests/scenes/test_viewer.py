@@ -171,3 +171,13 @@ def test_qt_window_under_a_virtual_display(folder, tmp_path):
 
     picture = np.asarray(Image.open(shot).convert("RGB"))
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+
+
+@pytest.mark.parametrize("data", [{"scene": 3, "numbers": 4}, {"scene": {}, "numbers": []}, None])
+def test_what_holds_nothing_to_show_is_refused_and_left_as_it_is(tmp_path, data):
+    """A result.json of somebody else's, and a result without its fields."""
+    text = json.dumps(data if data is not None else {**numbers(), "curves": []})
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(SceneError, match="not a result of preop" if data is not None else "nothing to show"):
+        viewer.view_result(tmp_path, off_screen=True)
+    assert os.listdir(tmp_path) == ["result.json"]
