@@ -31,6 +31,7 @@ class Case:
         masks: segment name → (I, J, K) bool at full resolution. A stage adds its own and
             never changes another's; where two overlap, the later stage of the list wins.
         remarks: lines for a person about what could not be found, and why.
+        doubts: segment name → why its finder is not sure of it; its note then warns.
     """
 
     volume: ImageVolume
@@ -40,6 +41,7 @@ class Case:
     frame: BodyFrame
     masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    doubts: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, volume: ImageVolume, request: SegmentationRequest) -> Case:
@@ -58,6 +60,11 @@ class Case:
     def grid(self) -> Grid:
         """The full-resolution grid."""
         return self.volume.grid
+
+    def doubt(self, name: str, why: str) -> None:
+        """Say why a segment may be wrong, once."""
+        if why not in self.doubts.setdefault(name, []):
+            self.doubts[name].append(why)
 
     def wants(self, *names: str) -> bool:
         """Whether any of these segments is asked for (an empty request asks for all)."""

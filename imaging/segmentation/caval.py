@@ -105,7 +105,7 @@ def _lowest(case: Case) -> float:
 
 
 def _course(case: Case, abdomen: Abdomen) -> Course | None:
-    """Where it is plainest, below the liver, its HU and width are learnt; with them it is followed as far as it is seen."""
+    """Where it is plainest, below the liver, its HU and width are learnt; with them it is followed to where it ends."""
     place = _place(case, abdomen)
     box = box_of(place > 0.02, 9)
     if box is None:

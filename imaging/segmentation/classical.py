@@ -13,6 +13,7 @@ from ..volume import ImageVolume, LabelMap
 from .base import Needs, QualityNote, Segmentation, SegmentationRequest, Segmenter
 from .canonical import canonical
 from .case import Case
+from .doubts import doubt
 from .quality import assess_all, summary
 from .stages import STAGES, Stage
 
@@ -44,7 +45,8 @@ class ClassicalSegmenter(Segmenter):
         self._run(case, part(progress, 0.02, 0.93))
         labels = _labelled(case)
         progress(0.94, "quality")
-        notes = assess_all(labels, case.volume, wanted=request.wanted, remarks=tuple(case.remarks))
+        doubt(case)
+        notes = assess_all(labels, case.volume, wanted=request.wanted, remarks=tuple(case.remarks), doubts=case.doubts)
         on_source = LabelMap(turned.back(labels.labels), volume.grid, labels.segments)
         progress(1.0, "segmented")
         return _segmentation(on_source, notes, case)

@@ -22,7 +22,7 @@ from .continuous_cut import minimum_cut
 from .morphology import Mask, closed, distance, fill_slices, largest
 from .organ_model import Abdomen, abdomen_of, edge_capacity, opened, tissue_peaks
 from .resample import box_of
-from .seeded import allowed, seed_region
+from .seeded import agrees, allowed, claimed_by_others, lump_under, seed_region
 
 SIDES = {"kidney_right": -1.0, "kidney_left": 1.0}
 _LEAST_ML, _MOST_ML = 30.0, 500.0
@@ -36,6 +36,8 @@ _AT_WALL = 0.25
 _EVEN_MM, _UNEVEN_HU = 8.0, 30.0
 """Cortex and medulla blend over this length; a kidney with spleen, liver or bowel does not."""
 _NECKS = (0.65, 0.9)
+_LEAST_SCORE, _SURE_SCORE = 0.05, 0.12
+_SEED_REACH_MM = 90.0
 _INTO_WALL_MM = 5.0
 """Below the ribs the wall's inner face is only interpolated."""
 
@@ -46,36 +48,63 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     abdomen = abdomen_of(case)
     found: dict[str, NDArray[np.bool_]] = {}
     for number, (name, side) in enumerate(SIDES.items()):
-        coarse = _kidney(case, abdomen, name, side)
-        if coarse is None:
+        kidney = _bordered(case, abdomen, name, side, seeded=False)
+        if not agrees(case, name, kidney):
+            corrected = _bordered(case, abdomen, name, side, seeded=True)
+            kidney = corrected if corrected.any() else kidney
+        if kidney.any():
+            found[name] = kidney
+        else:
             case.remarks.append(f"no {name.replace('_', ' ')} was found beside the spine")
-            continue
-        coarse = _regrown(case, abdomen, name, coarse)
-        found[name] = refined(case, coarse, forbidden=case.masks.get("bone"))
         progress((number + 1) / 2, "kidneys")
     return found
 
 
-def _kidney(case: Case, abdomen: Abdomen, name: str, side: float) -> Mask | None:
-    place = beside_spine(case, abdomen, side) & allowed(case, name)
+def _bordered(case: Case, abdomen: Abdomen, name: str, side: float, *, seeded: bool) -> NDArray[np.bool_]:
+    """(I, J, K) full resolution; empty where none is seen."""
+    coarse = _kidney(case, abdomen, name, side, seeded=seeded)
+    if coarse is None:
+        return np.zeros(case.grid.shape, dtype=bool)
+    place = beside_spine(case, abdomen, side)
+    if seeded:
+        place = _seeded_place(case, abdomen, name, place)
+    coarse = _regrown(case, abdomen, place, coarse)
+    return refined(case, coarse, forbidden=case.masks.get("bone"))
+
+
+def _seeded_place(case: Case, abdomen: Abdomen, name: str, place: Mask) -> Mask:
+    """Where a person's seed lets the kidney be: in the box, or within a kidney's length of the point."""
     seed = seed_region(case, name)
+    assert seed is not None
+    free = abdomen.cavity | place
+    return allowed(case, name) & (place | (free & (distance(~seed, abdomen.spacing) < _SEED_REACH_MM)))
+
+
+def _kidney(case: Case, abdomen: Abdomen, name: str, side: float, *, seeded: bool) -> Mask | None:
+    place = beside_spine(case, abdomen, side)
+    seed = seed_region(case, name) if seeded else None
     if seed is not None:
-        place |= allowed(case, name) & (distance(~seed, abdomen.spacing) < 90.0)
+        place = _seeded_place(case, abdomen, name, place)
+    foreign = claimed_by_others(case, name)
     best, best_score = None, 0.0
     for threshold in _thresholds(case, abdomen, place):
         for mask in _candidates(case, abdomen, place, threshold):
-            score = _score(case, abdomen, mask, threshold) * _ends_inside(abdomen, place, mask)
+            if (mask & foreign).any():
+                continue
+            score = _score(case, abdomen, mask) * _ends_inside(abdomen, place, mask)
             if seed is not None:
-                score *= 1.0 if (mask & seed).any() else 0.01
+                score *= float((mask & seed).sum()) / float(seed.sum())
             if score > best_score:
                 best, best_score = mask, score
-    return best if best_score > 0.05 else None
+    if seed is not None and best_score <= _LEAST_SCORE:
+        return lump_under(case, abdomen, name, place)
+    if best is not None and seed is None and best_score < _SURE_SCORE:
+        case.doubt(name, "its size, place or surroundings are unlike a kidney's")
+    return best if best_score > _LEAST_SCORE else None
 
 
-def _regrown(case: Case, abdomen: Abdomen, name: str, core: Mask) -> Mask:
+def _regrown(case: Case, abdomen: Abdomen, place: Mask, core: Mask) -> Mask:
     """The kidney with its border half-way to what lies beside it there: one threshold cannot serve fat and liver."""
-    side = SIDES[name]
-    place = beside_spine(case, abdomen, side) & allowed(case, name)
     result = core
     for _ in range(2):
         box = box_of(result, 7)
@@ -191,7 +220,7 @@ def _ends_inside(abdomen: Abdomen, place: Mask, mask: Mask) -> float:
     return float(np.exp(-((cut / 0.12) ** 2)))
 
 
-def _score(case: Case, abdomen: Abdomen, mask: Mask, threshold: float) -> float:
+def _score(case: Case, abdomen: Abdomen, mask: Mask) -> float:
     """How much like a kidney: size, compactness, fat around it, distance from the spine, contrast."""
     volume = mask.sum() * abdomen.voxel_ml
     if not _least(mask) < volume < _MOST_ML:

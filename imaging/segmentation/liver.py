@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..progress import Progress
+from ..progress import Progress, part
 from .basins import Basins, basins_of
 from .boundary import refined
 from .case import Case
@@ -32,7 +32,7 @@ from .organ_model import (
     wall_cost,
 )
 from .resample import box_of
-from .seeded import allowed, seed_region
+from .seeded import agrees, allowed, claimed_by_others, lump_under, seed_region
 from .tidy import without_knobs
 from .tumours import with_enclosed
 
@@ -55,26 +55,42 @@ _EDGE_MM = 2.0
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     """Find the liver; {} and a remark where the scan shows none."""
-    progress(0.0, "liver: tissue")
-    abdomen = abdomen_of(case)
-    others = other_organs(case) | ~allowed(case, "liver")
-    best = liver_tissue(case, abdomen, others)
-    if best is None:
+    found = _liver(case, part(progress, 0.0, 0.6), None)
+    if not agrees(case, "liver", found):
+        corrected = _liver(case, part(progress, 0.6, 1.0), seed_region(case, "liver"))
+        found = corrected if corrected.any() else found
+    if not found.any():
         case.remarks.append("no liver was found: no large homogeneous tissue right of the spine")
         return {}
+    return {"liver": found}
+
+
+def _liver(case: Case, progress: Progress, seed: Mask | None) -> NDArray[np.bool_]:
+    """(I, J, K) full resolution; empty where none is seen."""
+    progress(0.0, "liver: tissue")
+    abdomen = abdomen_of(case)
+    others = other_organs(case) | claimed_by_others(case, "liver")
+    if seed is not None:
+        others |= ~allowed(case, "liver")
+    best = liver_tissue(case, abdomen, others, seed)
+    if best is None:
+        return np.zeros(case.grid.shape, dtype=bool)
     tissue, core = best
     progress(0.3, "liver: parenchyma")
-    parenchyma, rejected = parenchyma_of(case, abdomen, tissue, core, others)
+    parenchyma, rejected = parenchyma_of(case, abdomen, tissue, core, others, seed)
     progress(0.5, "liver: tumours and vessels")
-    seed = seed_region(case, "liver")
     if seed is not None and case.request.seeds["liver"].point is not None:
         parenchyma |= seed & ~others
+        lump = lump_under(case, abdomen, "liver", abdomen.cavity & ~others)
+        if lump is not None:
+            parenchyma |= lump
+            rejected &= ~lump
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
     whole = without_tails(case, abdomen, whole)
     progress(0.7, "liver: border")
     found = refined(case, whole, forbidden=not_organ(case, abdomen, tissue, _KNOWN_BEFORE))
     progress(0.9, "liver: knobs")
-    return {"liver": without_knobs(found, case.grid.spacing, radius_mm=_KNOB_MM, give_back_mm=_EDGE_MM)}
+    return without_knobs(found, case.grid.spacing, radius_mm=_KNOB_MM, give_back_mm=_EDGE_MM)
 
 
 def other_organs(case: Case) -> Mask:
@@ -87,10 +103,9 @@ def other_organs(case: Case) -> Mask:
     return taken
 
 
-def liver_tissue(case: Case, abdomen: Abdomen, others: Mask) -> tuple[Tissue, Mask] | None:
+def liver_tissue(case: Case, abdomen: Abdomen, others: Mask, seed: Mask | None = None) -> tuple[Tissue, Mask] | None:
     """The liver's tissue and the piece it forms, or None."""
     region = abdomen.cavity & ~others & right_upper(case, abdomen)
-    seed = seed_region(case, "liver")
     if seed is not None:
         region = abdomen.cavity & ~others & (distance(~seed, abdomen.spacing) < _SEED_REACH_MM)
     sample = region & (abdomen.gradient < 3.0) & (abdomen.hu > -5.0) & (abdomen.hu < 260.0)
@@ -123,10 +138,12 @@ def tissue_piece(abdomen: Abdomen, tissue: Tissue, others: Mask) -> Mask:
     return opened(like & abdomen.cavity & ~others, 4.5, abdomen.spacing)
 
 
-def parenchyma_of(case: Case, abdomen: Abdomen, tissue: Tissue, piece: Mask, others: Mask) -> tuple[Mask, Mask]:
+def parenchyma_of(
+    case: Case, abdomen: Abdomen, tissue: Tissue, piece: Mask, others: Mask, seed: Mask | None = None
+) -> tuple[Mask, Mask]:
     """Liver tissue without what only touches it, and the lumps that were turned down."""
     lumps = basins_of(piece, abdomen.spacing)
-    kept = liver_lumps(case, abdomen, lumps)
+    kept = liver_lumps(case, abdomen, lumps, seed)
     core = np.isin(lumps.labels, kept)
     rejected = (lumps.labels > 0) & ~core
     deep = distance(rejected, abdomen.spacing) > 4.0
@@ -147,7 +164,7 @@ def local_level(abdomen: Abdomen, tissue: Tissue, mask: Mask) -> NDArray[np.floa
     return ndimage.gaussian_filter(excess, sigma) / weight + np.float32(tissue.mean)
 
 
-def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
+def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins, seed: Mask | None = None) -> list[int]:
     """Numbers of the lumps that are liver: the largest right one, and what joins it broadly in a place of liver."""
     x = _means(np.broadcast_to(case.frame.x - abdomen.midline, lumps.labels.shape), lumps)
     y = _means(np.broadcast_to(case.frame.y - abdomen.front, lumps.labels.shape), lumps)
@@ -156,7 +173,6 @@ def liver_lumps(case: Case, abdomen: Abdomen, lumps: Basins) -> list[int]:
     at_wall = np.bincount(lumps.labels[near_wall], minlength=lumps.count + 1)
     at_wall = at_wall * np.prod(abdomen.spacing) / 10.0
     right = np.where(x < 0, lumps.volume, 0.0)
-    seed = seed_region(case, "liver")
     if seed is not None:
         # a click on a tumour or a lobe's tip finds a small lump: the liver is then the largest nearby
         under = np.bincount(lumps.labels[seed], minlength=lumps.count + 1) * lumps.volume

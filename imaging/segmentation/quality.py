@@ -6,7 +6,7 @@ that failed is too small or in pieces; one at the scan's edge is only part of an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,9 @@ _STEP_MM = 2.0
 """Structure is judged at this resolution, so that a note does not depend on the scan's voxel size."""
 
 
-def assess(mask: Mask, name: str, grid: Grid, *, hu: NDArray[np.float32] | None = None) -> QualityNote:
+def assess(
+    mask: Mask, name: str, grid: Grid, *, hu: NDArray[np.float32] | None = None, doubts: Sequence[str] = ()
+) -> QualityNote:
     """Judge one mask.
 
     Args:
@@ -58,6 +60,7 @@ def assess(mask: Mask, name: str, grid: Grid, *, hu: NDArray[np.float32] | None 
         name: segment name.
         grid: where the voxels are.
         hu: (I, J, K) the scan, if tissue homogeneity is to be judged too.
+        doubts: what its finder is not sure of; each is a warning.
     """
     volume = float(mask.sum()) * grid.voxel_volume / 1000.0
     if volume == 0.0:
@@ -84,6 +87,8 @@ def assess(mask: Mask, name: str, grid: Grid, *, hu: NDArray[np.float32] | None 
     if holes and name in _SOLID:
         complaints.append(("bad" if holes > 20 else "warn", f"{holes} holes"))
     complaints += _mixed(mask, name, hu)
+    for doubt in doubts:
+        complaints.append(("warn", doubt))
     level = _worst(complaints)
     return QualityNote(
         name, volume, pieces, holes, leak, bool(sides), plausible, level, _line(name, volume, level, complaints)
@@ -91,7 +96,12 @@ def assess(mask: Mask, name: str, grid: Grid, *, hu: NDArray[np.float32] | None 
 
 
 def assess_all(
-    labels: LabelMap, volume: ImageVolume, *, wanted: Sequence[str] = (), remarks: Sequence[str] = ()
+    labels: LabelMap,
+    volume: ImageVolume,
+    *,
+    wanted: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+    doubts: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[QualityNote, ...]:
     """A note for every segment present, for every wanted one that is missing, and the finders' own remarks.
 
@@ -100,10 +110,14 @@ def assess_all(
         volume: the scan on the same grid.
         wanted: segments that were asked for by name.
         remarks: lines of the finders, such as "no lung in the scan".
+        doubts: segment name → what its finder is not sure of.
     """
     volume.grid.require_same(labels.grid, tolerance_mm=0.1)
     names = list(dict.fromkeys([*labels.names, *wanted]))
-    notes = [assess(_whole(labels, name), name, labels.grid, hu=volume.voxels) for name in names]
+    notes = [
+        assess(_whole(labels, name), name, labels.grid, hu=volume.voxels, doubts=(doubts or {}).get(name, ()))
+        for name in names
+    ]
     return tuple(notes) + tuple(
         QualityNote("scan", 0.0, 0, 0, 0.0, False, True, "warn", remark) for remark in dict.fromkeys(remarks)
     )

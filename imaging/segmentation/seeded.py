@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from .basins import basins_of
 from .case import Case
-from .morphology import Mask
+from .morphology import Mask, distance
+from .organ_model import Abdomen, opened
 
 _BOX_MARGIN_MM = 3.0
 """A person draws a box about as tight as this."""
 _POINT_MM = 6.0
 _INNER_SHARE = 0.6
+_BOX_SLACK_MM = 8.0
+_LUMP_REACH_MM = 80.0
 
 
 def allowed(case: Case, name: str) -> Mask:
@@ -46,3 +50,58 @@ def seed_region(case: Case, name: str) -> Mask | None:
         middle, half = 0.5 * (seed.box[0][axis] + seed.box[1][axis]), 0.5 * (seed.box[1][axis] - seed.box[0][axis])
         inside &= np.abs(line - middle) <= max(_INNER_SHARE * half, float(np.abs(line - middle).min()))
     return inside
+
+
+def claimed_by_others(case: Case, name: str) -> Mask:
+    """(I, J, K) coarse: around the points that a person gave for other organs."""
+    taken = np.zeros(case.coarse.grid.shape, dtype=bool)
+    for other, seed in case.request.seeds.items():
+        ball = seed_region(case, other) if other != name and seed.point is not None else None
+        if ball is not None:
+            taken |= ball
+    return taken
+
+
+def agrees(case: Case, name: str, found: Mask) -> bool:
+    """Whether what was found without the seed already fits it: then there is nothing to correct.
+
+    A point must lie in it, or in a hole or a gap of a few millimetres; a box must hold it and be about as large.
+
+    Args:
+        case: with its seeds.
+        name: segment.
+        found: (I, J, K) at full resolution.
+    """
+    seed = case.seed(name)
+    if seed is None or not found.any():
+        return seed is None
+    if seed.point is not None:
+        at = np.round(case.grid.index_from_points(seed.point)).astype(int)
+        reach = np.maximum(np.round(1.5 / case.grid.spacing).astype(int), 0)
+        window = tuple(slice(max(a - r, 0), a + r + 1) for a, r in zip(at, reach, strict=True))
+        if not found[window].mean() > 0.5:
+            return False
+    if seed.box is None:
+        return True
+    hit = [np.flatnonzero(found.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in range(3)]
+    ends = case.grid.points_from_index(np.array(hit).T)
+    return bool((np.abs(ends - np.array(seed.box)) < _BOX_SLACK_MM).all())
+
+
+def lump_under(case: Case, abdomen: Abdomen, name: str, free: Mask) -> Mask | None:
+    """(I, J, K) coarse: the homogeneous lump that a seed's point lies in; None without one.
+
+    Its tissue is what the point's surroundings measure, its ends are edges and necks.
+    """
+    seed = seed_region(case, name)
+    if seed is None or not (seed & free).any():
+        return None
+    values = abdomen.hu[seed & free]
+    middle = float(np.median(values))
+    spread = float(np.clip(1.4826 * np.median(np.abs(values - middle)), 6.0, 10.0))
+    near = free & (distance(~seed, abdomen.spacing) < _LUMP_REACH_MM)
+    like = opened(near & (np.abs(abdomen.hu - middle) < 2.5 * spread), 4.0, abdomen.spacing)
+    lumps = basins_of(like, abdomen.spacing, least_depth_mm=2.0)
+    under = np.bincount(lumps.labels[seed], minlength=lumps.count + 1)
+    under[0] = 0
+    return lumps.labels == int(under.argmax()) if under.any() else None

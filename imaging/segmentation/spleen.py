@@ -19,45 +19,60 @@ from .continuous_cut import minimum_cut
 from .morphology import Mask, distance, largest
 from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, not_organ, opened, tissue_peaks, wall_cost
 from .resample import box_of
-from .seeded import allowed, seed_region
+from .seeded import agrees, allowed, seed_region
 
 _WIDTH = 2.7
 _LEAST_ML, _MOST_ML = 25.0, 1500.0
 _BELOW_MUSCLE_HU = 18.0
 """A spleen is never much darker than muscle; the stomach's contents are."""
+_SEED_FREES_MM = 12.0
 _KNOWN_BEFORE = ("liver", "kidney_left", "kidney_right", "aorta")
 
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     """Find the spleen; {} and a remark where the scan shows none."""
     progress(0.0, "spleen")
+    found = _spleen(case, None)
+    if not agrees(case, "spleen", found):
+        progress(0.5, "spleen: seed")
+        corrected = _spleen(case, seed_region(case, "spleen"))
+        found = corrected if corrected.any() else found
+    if not found.any():
+        case.remarks.append("no spleen was found at the back of the left upper abdomen (removed, or not in the scan)")
+        return {}
+    return {"spleen": found}
+
+
+def _spleen(case: Case, seed: Mask | None) -> NDArray[np.bool_]:
+    """(I, J, K) full resolution; empty where none is seen."""
     abdomen = abdomen_of(case)
     others = _others(case)
-    place = spleen_place(case, abdomen) & ~others
+    if seed is not None:
+        # what a person points at is not what an earlier stage took it for
+        others &= distance(~seed, abdomen.spacing) > _SEED_FREES_MM
+    place = spleen_place(case, abdomen, seed) & ~others
     best, best_score = None, 0.0
-    for tissue in _tissues(case, abdomen, place):
-        for core in _candidates(case, abdomen, tissue, place):
+    for tissue in _tissues(abdomen, place, seed):
+        for core in _candidates(abdomen, tissue, place, seed):
             own = tissue_of(abdomen, core)
-            score = _score(case, abdomen, core) / (1.0 + (own.sd / 15.0) ** 2)
+            score = _score(case, abdomen, core, seeded=seed is not None) / (1.0 + (own.sd / 15.0) ** 2)
             score /= 1.0 + np.exp((abdomen.muscle_hu - _BELOW_MUSCLE_HU - own.mean) / 5.0)
             if score > best_score:
                 best, best_score = (own, core), score
     if best is None:
-        case.remarks.append("no spleen was found at the back of the left upper abdomen (removed, or not in the scan)")
-        return {}
-    progress(0.5, "spleen: border")
+        return np.zeros(case.grid.shape, dtype=bool)
     tissue, core = best
     like = core & (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH)
     pure = largest(opened(like, 4.0, abdomen.spacing))
-    coarse = _cut_out(abdomen, tissue, pure if pure.any() else core, others | ~allowed(case, "spleen"))
-    forbidden = not_organ(case, abdomen, tissue, _KNOWN_BEFORE)
-    return {"spleen": refined(case, coarse, forbidden=forbidden)}
+    if seed is not None:
+        others = others | ~allowed(case, "spleen")
+    coarse = _cut_out(abdomen, tissue, pure if pure.any() else core, others)
+    return refined(case, coarse, forbidden=not_organ(case, abdomen, tissue, _KNOWN_BEFORE))
 
 
-def spleen_place(case: Case, abdomen: Abdomen) -> Mask:
+def spleen_place(case: Case, abdomen: Abdomen, seed: Mask | None = None) -> Mask:
     """(I, J, K) left of the spine, behind the trunk's front third, from the diaphragm 170 mm down."""
     frame = case.frame
-    seed = seed_region(case, "spleen")
     if seed is not None:
         return abdomen.cavity & allowed(case, "spleen") & (distance(~seed, abdomen.spacing) < 130.0)
     place = (frame.x - abdomen.midline > 20.0) & (abdomen.front - frame.y < 110.0)
@@ -76,8 +91,7 @@ def _others(case: Case) -> Mask:
     return taken
 
 
-def _tissues(case: Case, abdomen: Abdomen, place: Mask) -> list[Tissue]:
-    seed = seed_region(case, "spleen")
+def _tissues(abdomen: Abdomen, place: Mask, seed: Mask | None) -> list[Tissue]:
     if seed is not None:
         around = abdomen.hu[seed & place]
         if around.size:
@@ -96,14 +110,13 @@ def _tissues(case: Case, abdomen: Abdomen, place: Mask) -> list[Tissue]:
     return peaks
 
 
-def _candidates(case: Case, abdomen: Abdomen, tissue: Tissue, place: Mask) -> list[Mask]:
+def _candidates(abdomen: Abdomen, tissue: Tissue, place: Mask, seed: Mask | None) -> list[Mask]:
     """Groups of lumps of this tissue, each a possible spleen."""
     like = (np.abs(tissue.deviation(abdomen.hu)) < _WIDTH) & place
     like = opened(ndimage.binary_fill_holes(like) & place, 4.0, abdomen.spacing)
     if not like.any():
         return []
     lumps = basins_of(like, abdomen.spacing, least_depth_mm=1.2)
-    seed = seed_region(case, "spleen")
     found = []
     for first in np.argsort(-lumps.volume[1:])[:4] + 1:
         group = _grown(lumps, int(first))
@@ -142,7 +155,7 @@ def _grown(lumps: Basins, first: int) -> list[int]:
     return group
 
 
-def _score(case: Case, abdomen: Abdomen, core: Mask) -> float:
+def _score(case: Case, abdomen: Abdomen, core: Mask, *, seeded: bool) -> float:
     """How much like a spleen: size, contact with wall or lung, place at the back and the side."""
     volume = core.sum() * abdomen.voxel_ml
     if not 0.5 * _LEAST_ML < volume < _MOST_ML:
@@ -157,7 +170,7 @@ def _score(case: Case, abdomen: Abdomen, core: Mask) -> float:
     beside = float(point[0]) - float(abdomen.midline[0, 0, k])
     ahead = float(abdomen.front[0, 0, k]) - float(point[1])
     place = float(np.clip(beside / 70.0, 0.0, 1.0)) * float(np.exp(-0.5 * (max(ahead - 15.0, 0.0) / 30.0) ** 2))
-    if seed_region(case, "spleen") is not None:
+    if seeded:
         return size
     dome = case.frame.dome_left
     height = 1.0 if dome is None else float(np.exp(-0.5 * (max(dome - float(point[2]) - 60.0, 0.0) / 40.0) ** 2))
