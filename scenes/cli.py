@@ -241,7 +241,9 @@ def _print_json(data: object) -> int:
 
 
 def _fail(line: str) -> int:
-    print(f"preop: {line}", file=sys.stderr)
+    # The terminal may be gone: what was to be told is lost, the exit code is not.
+    with contextlib.suppress(OSError):
+        print(f"preop: {line}", file=sys.stderr)
     return 2
 
 
