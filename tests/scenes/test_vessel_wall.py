@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from analytic_solids import aneurysm, centres, grid_of
 
+from preop.engine.tissue.fields import weighted_percentile
 from preop.imaging.anatomy import BY_LABEL, SEGMENTS, Segment
 from preop.imaging.progress import silent
 from preop.imaging.volume import LabelMap
@@ -17,6 +18,7 @@ from preop.scenes.procedures.vessel_wall import (
     lumen_names,
     pressurised,
 )
+from preop.scenes.procedures.wall_measures import away_from_ends, region_mask
 from preop.scenes.procedures.wall_stress import laplace_kpa, through_thickness, wall_fields
 from preop.scenes.schema import Patient, SolverOptions
 
@@ -121,3 +123,17 @@ def test_the_lumens_of_a_dissection_are_one_and_their_contact_is_measured():
     assert set(found) == {"aorta_true_lumen", "aorta_false_lumen"}
     assert area == pytest.approx(2 * RADIUS * 55 / 100, rel=0.01)
     assert touching(aneurysm(), ("aorta",)) == ([], 0.0)
+
+
+@pytest.mark.slow
+def test_the_99th_percentile_of_wall_stress_hardly_depends_on_the_mesh():
+    labels, patient = aneurysm(), Patient()
+    found = []
+    for edge in (3.5, 2.0):
+        mesh = vessel_wall(labels, thickness_mm=1.5, edge_length_mm=edge, least_radius_mm=3.5)
+        chosen = options(wall={"tissue": "aneurysm_wall"}, wall_thickness_mm=1.5, scan_pressure_mmHg=0.0)
+        wall = pressurised(chosen, mesh, patient, SolverOptions(load_steps=1), silent)
+        counted = away_from_ends(mesh, 10.0) & region_mask(mesh, "aortic_wall")
+        stress = wall_fields(mesh, wall.problem.model, wall.solution).wall[-1]
+        found.append(weighted_percentile(stress[counted], mesh.volumes[counted], 99))
+    assert found[0] == pytest.approx(found[1], rel=0.05)
