@@ -96,8 +96,9 @@ def _kidney(case: Case, abdomen: Abdomen, name: str, side: float, *, seeded: boo
                 score *= float((mask & seed).sum()) / float(seed.sum())
             if score > best_score:
                 best, best_score = mask, score
-    if seed is not None and best_score <= _LEAST_SCORE:
-        return lump_under(case, abdomen, name, place)
+    if seed is not None:
+        # a person has said that it is here: the best that holds the seed, however unlike a kidney
+        return best if best_score > 0.1 * _LEAST_SCORE else lump_under(case, abdomen, name, place)
     if best is not None and seed is None and best_score < _SURE_SCORE:
         case.doubt(name, "its size, place or surroundings are unlike a kidney's")
     return best if best_score > _LEAST_SCORE else None

@@ -15,6 +15,7 @@ from preop.imaging.segmentation.continuous_cut import minimum_cut
 from preop.imaging.segmentation.enclosure import enclosure
 from preop.imaging.segmentation.organ_model import tissue_peaks
 from preop.imaging.segmentation.tidy import without_knobs
+from preop.imaging.volume import Grid, ImageVolume
 from shared_data import shared
 
 ORGANS = ("liver", "spleen", "kidney_left", "kidney_right")
@@ -27,7 +28,9 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
 @cache
 def segmented(seed: int, phase: str) -> tuple[Phantom, Segmentation]:
     phantom = make_phantom(PhantomParameters(shape=(128, 128, 128), seed=seed, phase=phase, variation=1.0))
-    return phantom, ClassicalSegmenter().segment(phantom.volume, SegmentationRequest(wanted=ORGANS))
+    return phantom, ClassicalSegmenter().segment(
+        phantom.volume, SegmentationRequest(wanted=(*ORGANS, "inferior_vena_cava"))
+    )
 
 
 def test_enclosure_is_full_inside_a_shell_and_half_on_a_plane() -> None:
@@ -90,21 +93,24 @@ def test_a_stalk_goes_and_a_sharp_edge_stays() -> None:
 def test_phantom_variants(seed: int, phase: str) -> None:
     phantom, result = segmented(seed, phase)
     found = {name: dice(result.labels.mask(name), phantom.labels.mask(name)) for name in ORGANS}
-    assert found["liver"] >= (0.95 if phase == "portal" else 0.88), found
-    assert min(found[name] for name in ORGANS[1:]) >= 0.88, found
+    assert found["liver"] >= 0.95, found
+    assert found["spleen"] >= 0.92, found
+    assert min(found["kidney_left"], found["kidney_right"]) >= 0.95, found
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="liver and caval vein have one HU: 0.944 at 3 mm voxels, 0.945 at 1.5 mm", strict=False)
-def test_phantom_arterial_liver_reaches_the_portal_threshold() -> None:
-    phantom, result = segmented(3, "arterial")
-    assert dice(result.labels.mask("liver"), phantom.labels.mask("liver")) >= 0.95
+@pytest.mark.parametrize(("seed", "phase"), [(2, "portal"), (3, "arterial")])
+def test_caval_vein_where_it_is_claimed(seed: int, phase: str) -> None:
+    """Bright in the portal phase, of the liver's HU in the arterial one: what is labelled is vein, and half is found."""
+    phantom, result = segmented(seed, phase)
+    found, truth = result.labels.mask("inferior_vena_cava"), phantom.labels.mask("inferior_vena_cava")
+    assert (found & truth).sum() >= 0.85 * found.sum()
+    assert (found & truth).sum() >= 0.5 * truth.sum()
 
 
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_real_portal_scan_reaches_the_thresholds() -> None:
-    """Automatic, and with one point seed in the liver."""
     from preop.imaging.labelfile import read_masks
     from preop.imaging.scan import read_scan
 
@@ -115,9 +121,35 @@ def test_real_portal_scan_reaches_the_thresholds() -> None:
     found = {name: dice(result.labels.mask(name), truth.mask(name)) for name in least}
     assert all(found[name] >= least[name] for name in least), found
 
-    liver = truth.mask("liver")
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+@pytest.mark.parametrize("kind", ["point", "box"])
+def test_real_portal_liver_with_one_seed(kind: str) -> None:
+    """In pixels of 1.1 mm, which takes a third of the time."""
+    from preop.imaging.labelfile import read_masks
+    from preop.imaging.scan import read_scan
+
+    volume = halved(read_scan(shared("ct_abdomen_portal_dicom.zip")))
+    mask = read_masks(shared("ct_abdomen_portal_truth")).mask("liver").astype(np.float32)
+    liver = in_halves(mask) >= 0.5
     inside = np.argwhere(liver)
     middle = inside[np.abs(inside - inside.mean(axis=0)).sum(axis=1).argmin()]
-    seed = Seed(point=volume.grid.points_from_index(middle))
+    corners = volume.grid.points_from_index(np.array([inside.min(axis=0), inside.max(axis=0)]))
+    seed = Seed(point=volume.grid.points_from_index(middle)) if kind == "point" else Seed(box=(corners[0], corners[1]))
     seeded = ClassicalSegmenter().segment(volume, SegmentationRequest(wanted=("liver",), seeds={"liver": seed}))
     assert dice(seeded.labels.mask("liver"), liver) >= 0.93
+
+
+def in_halves(field: np.ndarray) -> np.ndarray:
+    """The mean over two by two pixels of every slice."""
+    i, j, k = field.shape
+    return field.reshape(i // 2, 2, j // 2, 2, k).mean(axis=(1, 3), dtype=np.float32)
+
+
+def halved(volume: ImageVolume) -> ImageVolume:
+    affine = volume.affine.copy()
+    affine[:3, 3] = volume.grid.points_from_index([0.5, 0.5, 0.0])
+    affine[:3, :2] *= 2.0
+    voxels = in_halves(volume.voxels)
+    return ImageVolume(voxels, Grid(voxels.shape, affine))
