@@ -112,9 +112,11 @@ def _is_even(part: list[Slice]) -> bool:
     if len(part) < MIN_INTERLEAVED:
         return False
     try:
-        return not stack_geometry([one.frame for one in part], "").faults
+        geometry = stack_geometry([one.frame for one in part], "")
     except GeometryError:
         return False
+    # A slice that is missing makes a stack no less of one: both together would still be mixed.
+    return not geometry.faults or geometry.missing > 0
 
 
 def _most_at_one_place(group: list[Slice]) -> int:

@@ -189,6 +189,9 @@ def _stem(file: Path) -> str:
 
 def _integers(voxels: NDArray[Any], file: Path) -> NDArray[np.uint16]:
     """A label map's voxels as uint16; a scan given by mistake is refused."""
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
+        what = "is no label map: it holds values that are no numbers (NaN or infinity)"
+        raise SegmentationError(what, where=file.name, advice="Give whole numbers from 0 to 65535")
     low, high = voxels.min(), voxels.max()
     if low < 0 or high > 65535 or (voxels.dtype.kind == "f" and not np.array_equal(voxels, np.rint(voxels))):
         what = f"is no label map: values from {low:g} to {high:g}"

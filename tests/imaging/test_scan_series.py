@@ -153,6 +153,16 @@ def test_two_interleaved_acquisitions_are_two_stacks(tmp_path, element):
     assert any("5-2 (abdomen) would do as well" in note for note in read_scan(tmp_path).notes)
 
 
+def test_interleaved_acquisitions_of_which_a_slice_is_missing_are_still_two(tmp_path):
+    interleaved(tmp_path, {"AcquisitionNumber": 2})
+    (tmp_path / "21").unlink()
+    listed = {one.key: one for one in inspect_scan(tmp_path).studies[0].series}
+    assert [listed[key].slices for key in ("5-1", "5-2")] == [20, 19]
+    assert listed["5-1"].chosen
+    with pytest.raises(ScanError, match="slice 11 is missing"):
+        read_scan(tmp_path, series="5-2")
+
+
 def test_odd_and_even_slices_of_an_mr_stay_together_with_a_note(tmp_path):
     interleaved(tmp_path, {"AcquisitionNumber": 2}, Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     volume = read_scan(tmp_path)
