@@ -73,6 +73,7 @@ def mesh_seed(session: Session) -> int | None:
 
     if not _regions(procedure(session.scene.procedure).parse(session.scene)):
         return None
+    # No procedure gives one: it is the mesher's own.
     return inspect.signature(tetrahedralize).parameters["seed"].default
 
 

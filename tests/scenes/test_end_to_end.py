@@ -1,0 +1,213 @@
+"""Both built-in scenes from a scan to a report, by the command that a person types."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from preop.engine.tissue.tissues import TISSUES
+from preop.imaging.errors import NOT_A_MEDICAL_DEVICE
+
+pytestmark = pytest.mark.slow
+
+SMALL = (128, 128, 128)
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "result-folder.md"
+RUNS = {
+    "liver": ["liver-retraction", "--set", f"patient.phantom.shape={[*SMALL]}", "--set", "options.tetrahedra=3000",
+              "--set", "solver.load_steps=2"],
+    "wall": ["aneurysm-wall", "--dicom", "phantom/dicom", "--set", "segmentation.labels=phantom/labels.nii.gz",
+             "--set", "options.edge_length_mm=6", "--set", "solver.load_steps=2"],
+}  # fmt: skip
+
+
+def preop(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "preop.scenes.cli", *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", env=environment, check=False)
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("Smith_John")
+    done = preop("phantom", "--out", "phantom", "--shape", *SMALL, "--phase", "arterial", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def once(workplace):
+    """Each scene is run once, by the first test that asks for it."""
+
+    @cache
+    def run_of(name: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        done = preop("run", *RUNS[name], "--out", name, cwd=workplace)
+        assert done.returncode in (0, 1), done.stderr
+        return workplace / name, done
+
+    return run_of
+
+
+@pytest.fixture(params=RUNS)
+def run(request, once) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A run with everything it writes: its folder and what it said."""
+    return once(request.param)
+
+
+def result_of(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+def documented_keys(section: str) -> set[str]:
+    """The first column of the table under a heading of the document."""
+    text = DOCUMENT.read_text(encoding="utf-8").split(section)[1]
+    return {key for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE) for key in re.findall(r"`(.+?)`", row)}
+
+
+def test_the_exit_code_tells_whether_the_segmentation_is_to_be_trusted(run):
+    folder, done = run
+    assert done.returncode == (0 if result_of(folder)["segmentation"]["trusted"] else 1)
+    assert NOT_A_MEDICAL_DEVICE in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stderr
+    for number in result_of(folder)["numbers"]:
+        assert number["name"] in " ".join(done.stdout.split())
+
+
+def test_the_folder_holds_what_is_documented_and_the_manifest_lists_it(run):
+    folder, _ = run
+    documented = documented_keys("# The result folder")
+    for entry in folder.iterdir():
+        assert (f"{entry.name}/" if entry.is_dir() else entry.name) in documented
+    files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert set(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]) == files - {"manifest.json"}
+    names = {file.stem for file in (folder / "surfaces").iterdir()}
+    assert {f"surfaces/{name}{suffix}" for name in names for suffix in (".vtp", ".stl", ".glb")} <= files
+    assert "animation.webp" in files
+    assert not [name for name in os.listdir(folder.parent) if name.startswith(".")]
+
+
+def test_result_json_has_the_documented_layout(run):
+    data = result_of(run[0])
+    told = documented_keys("## result.json")
+    assert set(data) <= told
+    assert set(data) == {
+        key for key in told if re.match(rf".*^\| `{key}` \|", DOCUMENT.read_text(encoding="utf-8"), re.S | re.M)
+    }
+    for key in ("command", "code", "inputs", "versions", "machine", "device", "seed", "mesh_seed", "stages"):
+        assert key in data["provenance"]
+    assert data["status"] == "converged"
+    for number in data["numbers"]:
+        assert set(number) == {"key", "name", "value", "unit", "meaning"}
+        assert math.isfinite(number["value"])
+    assert len(data["numbers"]) > 4
+    for curve in data["curves"]:
+        assert len(curve["x"]) == len(curve["y"]) > 1
+    assert data["provenance"]["device"] not in ("", "auto")
+    assert data["provenance"]["inputs"][0]["files"] == SMALL[2]
+    assert "Smith" not in json.dumps(data)
+
+
+def test_the_fields_are_what_the_numbers_say(run):
+    """Read back: the mesh in the files has the counts and volumes of result.json, and it moved."""
+    import pyvista as pv
+
+    folder, _ = run
+    data = result_of(folder)
+    steps = sorted((folder / "fields").glob("step_*.vtu"))
+    grids = [pv.read(file) for file in (steps[0], steps[-1])]
+    (mesh,) = data["meshes"]
+    assert grids[1].n_cells == mesh["tetrahedra"]
+    assert grids[1].n_points == mesh["nodes"]
+    volume = np.abs(grids[1].compute_cell_sizes()["Volume"]).sum() / 1000
+    assert volume == pytest.approx(sum(one["volume_ml"] for one in mesh["regions"]), rel=1e-6)
+    moved = np.linalg.norm(grids[1].point_data["displacement"], axis=1).max()
+    assert moved > 0.1
+    keys = {one["key"]: one["value"] for one in data["numbers"]}
+    told = [
+        one["value"]
+        for one in data["numbers"]
+        if re.search("(?i)largest displacement|displacement, largest", one["name"])
+    ]
+    assert len(told) == 1, keys
+    # A wall's number leaves out the neighbourhood of its ends, the picture does not.
+    assert told[0] == pytest.approx(moved, rel=1e-3 if data["scene"]["procedure"] == "retraction" else 0.5)
+    assert told[0] <= moved * (1 + 1e-6)
+
+
+def test_the_report_shows_the_real_result(run):
+    folder, _ = run
+    data, page = result_of(folder), (folder / "report.html").read_text(encoding="utf-8")
+    for number in data["numbers"]:
+        assert f'<data value="{number["value"]!r}">' in page
+    tissue = {"liver-retraction": "liver", "aneurysm-wall": "aneurysm_wall"}[data["scene"]["name"]]
+    assert "What was assumed" in page
+    assert TISSUES[tissue].density_source in page
+    assert TISSUES[tissue].stiffness_source.split(":")[0] in page
+    assert f'<data value="{TISSUES[tissue].density!r}">' in page
+    assert data["provenance"]["command"] in html.unescape(page)
+    assert page.count(NOT_A_MEDICAL_DEVICE) >= 2
+    assert page.count('<img src="data:image/') == len(list((folder / "stills").glob("*.png"))) + 1
+    assert "Smith" not in page
+
+
+def test_the_retraction_answers_the_planner(once):
+    folder, _ = once("liver")
+    data = result_of(folder)
+    numbers = {one["key"]: one["value"] for one in data["numbers"]}
+    path = np.linalg.norm(
+        yaml.safe_load((folder / "scene.yaml").read_text(encoding="utf-8"))["options"]["grasp"]["path_mm"][-1]
+    )
+    assert 0.5 * path < numbers["lift_mm"] <= 1.05 * path
+    assert numbers["grasper_force_N"] > 0
+    agreement = {one["name"]: one["dice"] for one in data["agreement"]}
+    assert agreement["liver"] > 0.9
+    volumes = {one["name"]: one for one in data["meshes"][0]["regions"]}
+    assert abs(volumes["liver"]["difference_percent"]) < 5
+
+
+def test_view_shows_it_without_a_display(run):
+    folder, _ = run
+    done = preop("view", folder.name, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    shown = re.findall(r"(\S+\.png)", done.stdout)
+    assert sorted(Path(file).name for file in shown) == sorted(file.name for file in (folder / "stills").glob("*.png"))
+    assert "report.html" in done.stdout
+
+
+def test_the_scene_as_run_runs_again_in_the_place_of_the_first(once, workplace):
+    """With its scan given anew, from the label map in the result, over the result, to the same numbers."""
+    folder, first = once("wall")
+    shutil.copytree(folder, workplace / "again")
+    before = result_of(workplace / "again")
+    # Asked to, it replaces its own result; not asked to, and without a scan, it says so at once.
+    scene = ["run", "again/scene.yaml", "--out", "again", "--no-pictures"]
+    scan = ["--dicom", "phantom/dicom"]
+    for given, said in (([*scan], "already holds files"), (["--overwrite"], "Give it with --dicom")):
+        done = preop(*scene, *given, cwd=workplace)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert result_of(workplace / "again") == before
+    done = preop(*scene, *scan, "--overwrite", cwd=workplace)
+    assert done.returncode == first.returncode, done.stderr
+    after = result_of(workplace / "again")
+    assert not (workplace / "again" / "report.html").exists(), "nothing of the first result stays"
+    assert after["provenance"]["started"] > before["provenance"]["started"]
+    for one, other in zip(before["numbers"], after["numbers"], strict=True):
+        assert other["value"] == pytest.approx(one["value"], rel=1e-6), one["name"]
+    # A file of the person's own in it, and it is left alone.
+    (workplace / "again" / "thesis.tex").write_text("years of work")
+    done = preop(*scene, *scan, "--overwrite", cwd=workplace)
+    assert done.returncode == 2
+    assert "such as thesis.tex" in done.stderr
+    assert (workplace / "again" / "thesis.tex").exists()
