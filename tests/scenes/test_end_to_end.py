@@ -99,11 +99,7 @@ def test_the_folder_holds_what_is_documented_and_the_manifest_lists_it(run):
 
 def test_result_json_has_the_documented_layout(run):
     data = result_of(run[0])
-    told = documented_keys("## result.json")
-    assert set(data) <= told
-    assert set(data) == {
-        key for key in told if re.match(rf".*^\| `{key}` \|", DOCUMENT.read_text(encoding="utf-8"), re.S | re.M)
-    }
+    assert set(data) == documented_keys("## result.json")
     for key in ("command", "code", "inputs", "versions", "machine", "device", "seed", "mesh_seed", "stages"):
         assert key in data["provenance"]
     assert data["status"] == "converged"
@@ -165,9 +161,8 @@ def test_the_retraction_answers_the_planner(once):
     folder, _ = once("liver")
     data = result_of(folder)
     numbers = {one["key"]: one["value"] for one in data["numbers"]}
-    path = np.linalg.norm(
-        yaml.safe_load((folder / "scene.yaml").read_text(encoding="utf-8"))["options"]["grasp"]["path_mm"][-1]
-    )
+    scene = yaml.safe_load((folder / "scene.yaml").read_text(encoding="utf-8"))
+    path = np.linalg.norm(scene["options"]["grasp"]["path_mm"][-1])
     assert 0.5 * path < numbers["lift_mm"] <= 1.05 * path
     assert numbers["grasper_force_N"] > 0
     agreement = {one["name"]: one["dice"] for one in data["agreement"]}
