@@ -98,7 +98,7 @@ def laplace_kpa(mesh: TetMesh, pressure_kpa: float, thickness_mm: float) -> NDAr
     corner = mesh.points[mesh.facet_sets["outer"]]
     facing = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-300)
-    radius = _touching_spheres(corner.mean(axis=1) - thickness_mm * facing, -facing, inside_places(mesh))
+    radius = _touching_spheres(corner.mean(axis=1) - thickness_mm * facing, -facing, inside_places(mesh, parts=2))
     count = _wall_count(mesh)
     result = np.zeros(len(mesh.tetrahedra))
     result[:count] = (pressure_kpa * radius / thickness_mm)[np.arange(count) % len(radius)]
