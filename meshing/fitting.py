@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .mesh import TetMesh
+from .mesh import TetMesh, signed_volumes
 from .sets import all_facets
 from .smoothing import vertex_normals
 
@@ -70,9 +70,7 @@ def _offset(points, tetrahedra, surface, missing: float, fixed, least, limit_mm:
     step = float(np.clip(missing / moving, -limit_mm, limit_mm))
     moved = points + step * np.where(free[:, None], vertex_normals(points, surface), 0.0)
     for _ in range(30):
-        a, b, c, d = (moved[tetrahedra[:, i]] for i in range(4))
-        volume = np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
-        bad = np.unique(tetrahedra[volume < least])
+        bad = np.unique(tetrahedra[signed_volumes(moved, tetrahedra) < least])
         if not bad.size:
             return moved
         moved[bad] = points[bad]

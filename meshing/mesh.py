@@ -88,8 +88,13 @@ class TetMesh:
     @property
     def volumes(self) -> NDArray[np.float64]:
         """(E,) signed volumes in mm³."""
-        a, b, c, d = (self.points[self.tetrahedra[:, i]] for i in range(4))
-        return np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
+        return signed_volumes(self.points, self.tetrahedra)
+
+
+def signed_volumes(points: NDArray[np.float64], tetrahedra: NDArray[np.int32]) -> NDArray[np.float64]:
+    """(E,) volumes of tetrahedra (E, 4) over points (N, 3), in the points' unit cubed; negative where turned round."""
+    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
+    return np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
 
 
 @dataclass(frozen=True, eq=False)

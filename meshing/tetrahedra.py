@@ -15,7 +15,7 @@ from ..imaging.volume import LabelMap
 from .classify import facet_neighbours, largest_pieces, region_of_tetrahedra, tidy_regions
 from .fitting import fit_volumes
 from .interfaces import Interfaces, smooth_interfaces
-from .mesh import SurfaceMesh, TetMesh
+from .mesh import SurfaceMesh, TetMesh, signed_volumes
 from .regions import RegionLattice, region_lattice
 from .sets import with_region_sets
 from .sizing import coarse_away
@@ -196,9 +196,7 @@ def assemble(
     region = region_of_tetrahedra(points, tetrahedra, surface.closed(), resolution_mm=resolution_mm)
     neighbours = facet_neighbours(tetrahedra)
     region = tidy_regions(region, neighbours)
-    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
-    volumes = np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
-    kept = largest_pieces(region, neighbours, volumes, share=1e-3)
+    kept = largest_pieces(region, neighbours, signed_volumes(points, tetrahedra), share=1e-3)
     if not kept.any():
         raise MeshError("no tetrahedron lies inside the regions", advice="The edge length is too coarse")
     used, renumbered = np.unique(tetrahedra[kept], return_inverse=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..imaging.errors import MeshError
 from ..imaging.progress import Progress, silent
 from ._tetwild_worker import PARENT
+from .mesh import signed_volumes
 from .sizing import SizingField
 
 
@@ -83,11 +84,10 @@ def positive(
     points: NDArray[np.float64], tetrahedra: NDArray[np.int32]
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Turn tetrahedra of negative volume round, and drop those without volume."""
-    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
-    six = np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a))
-    turned = np.where((six < 0)[:, None], tetrahedra[:, [0, 1, 3, 2]], tetrahedra)
+    volumes = signed_volumes(points, tetrahedra)
+    turned = np.where((volumes < 0)[:, None], tetrahedra[:, [0, 1, 3, 2]], tetrahedra)
     span = np.linalg.norm(np.ptp(points, axis=0))
-    return points, turned[np.abs(six) > 1e-15 * span**3].astype(np.int32)
+    return points, turned[np.abs(volumes) > 1e-16 * span**3].astype(np.int32)
 
 
 def _run(source: Path, target: Path, folder: Path, timeout: float, progress: Progress) -> None:
