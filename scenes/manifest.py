@@ -29,7 +29,8 @@ def foreign_file(folder: Path) -> str | None:
     """A file in the folder that preop did not write, relative to it; None where there is none."""
     known = _listed(folder) or frozenset()
     names = (name for name in _entries(folder) if name not in known and name.rsplit("/", 1)[-1] not in _OF_THE_SYSTEM)
-    return min(names, default=None)
+    # The one whose name no result has says most.
+    return min(names, key=lambda name: (name in ("result.json", MANIFEST), name), default=None)
 
 
 def _listed(folder: Path) -> frozenset[str] | None:

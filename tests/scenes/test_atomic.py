@@ -94,7 +94,7 @@ def test_a_name_alone_does_not_make_a_folder_ours(tmp_path, manifest):
     """A result.json or a manifest of somebody else's."""
     for name, text in ((MARK, "{}"), ("manifest.json", manifest), ("thesis.tex", "years of work")):
         (tmp_path / name).write_text(text)
-    with pytest.raises(PreopError, match="preop did not write"):
+    with pytest.raises(PreopError, match=r"preop did not write, such as thesis\.tex"):
         require_free(tmp_path, overwrite=True)
 
 
