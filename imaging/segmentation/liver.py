@@ -39,7 +39,9 @@ from .tumours import with_enclosed
 _WIDTH = 2.5
 """Spreads from the mean within which a voxel is the tissue."""
 _LEAST_ML = 150.0
-_KNOWN_BEFORE = ("aorta", "kidney_left", "kidney_right", "inferior_vena_cava")
+_OTHERS = ("aorta", "kidney_left", "kidney_right")
+_VEIN = "inferior_vena_cava"
+"""Cut out of the finished liver only: a hole in it beforehand would part its lumps elsewhere."""
 _UNEVEN_MM = 18.0
 _LEVEL_PASSES = 2
 _SEED_REACH_MM = 140.0
@@ -86,9 +88,12 @@ def _liver(case: Case, progress: Progress, seed: Mask | None) -> NDArray[np.bool
             parenchyma |= lump
             rejected &= ~lump
     whole = with_enclosed(abdomen, tissue, parenchyma, others | rejected)
+    vein = case.coarse_mask(_VEIN)
+    if vein is not None:
+        whole = largest(whole & ~vein)
     whole = without_tails(case, abdomen, whole)
     progress(0.7, "liver: border")
-    found = refined(case, whole, forbidden=not_organ(case, abdomen, tissue, _KNOWN_BEFORE))
+    found = refined(case, whole, forbidden=not_organ(case, abdomen, tissue, (*_OTHERS, _VEIN)))
     progress(0.9, "liver: knobs")
     return without_knobs(found, case.grid.spacing, radius_mm=_KNOB_MM, give_back_mm=_EDGE_MM)
 
@@ -96,7 +101,7 @@ def _liver(case: Case, progress: Progress, seed: Mask | None) -> NDArray[np.bool
 def other_organs(case: Case) -> Mask:
     """(I, J, K) coarse: what earlier stages found that is no liver."""
     taken = np.zeros(case.coarse.grid.shape, dtype=bool)
-    for name in _KNOWN_BEFORE:
+    for name in _OTHERS:
         mask = case.coarse_mask(name)
         if mask is not None:
             taken |= mask

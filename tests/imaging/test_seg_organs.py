@@ -101,7 +101,7 @@ def test_phantom_variants(seed: int, phase: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "phase"), [(2, "portal"), (3, "arterial")])
 def test_caval_vein_where_it_is_claimed(seed: int, phase: str) -> None:
-    """Bright in the portal phase, of the liver's HU in the arterial one: what is labelled is vein, and half is found."""
+    """Bright in the portal phase, of the liver's HU in the arterial one: what is labelled is vein, half is found."""
     phantom, result = segmented(seed, phase)
     found, truth = result.labels.mask("inferior_vena_cava"), phantom.labels.mask("inferior_vena_cava")
     assert (found & truth).sum() >= 0.85 * found.sum()
