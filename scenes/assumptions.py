@@ -14,7 +14,7 @@ _KPA = 1e-3
 _REGION_OF = {"wall": "aortic_wall", "clot": "aortic_thrombus"}
 """The mesh's regions for options that name one tissue each."""
 _UNITS = {"_kPa_per_mm": "kPa/mm", "_kPa": "kPa", "_mmHg": "mmHg", "_mm": "mm", "_deg": "°"}
-_UNITS_OF = {"gravity": "m/s²", "stretch_limit": "Green–Lagrange strain"}
+_UNITS_OF = {"gravity": "m/s²", "strain_limit": "Green–Lagrange strain"}
 _OF_THE_MESH = ("tetrahedra", "lumen", "thrombus", "target")
 """Options that choose what is computed and on what, not what was assumed."""
 

@@ -60,7 +60,7 @@ class GraspOptions(Part):
 
 
 class RetractionOptions(Part):
-    """Options of the procedure `retraction`. Gravity in m/s²; the stretch limit is a Green–Lagrange strain."""
+    """Options of the procedure `retraction`. Gravity in m/s²; the strain limit is a Green–Lagrange strain."""
 
     tetrahedra: Annotated[int, Field(ge=500, le=2_000_000)] = 40_000
     gravity: Vector = (0.0, 9.81, 0.0)
@@ -68,7 +68,7 @@ class RetractionOptions(Part):
     supports: Annotated[tuple[Support, ...], Field(min_length=1)]
     grasp: GraspOptions
     target: SegmentName = "liver_tumor"
-    stretch_limit: Positive = 0.30
+    strain_limit: Positive = 0.30
 
 
 @dataclass(frozen=True, eq=False)

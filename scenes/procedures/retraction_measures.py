@@ -1,4 +1,4 @@
-"""What a planner reads off a retraction: tumour displacement, grasper force, stretch."""
+"""What a planner reads off a retraction: tumour displacement, grasper force, strain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
     force = np.linalg.norm(grasper_force(lift, final))
     strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
     weight = mesh.volumes
-    beyond = float(weight[strain > options.stretch_limit].sum() / 1000)
+    beyond = float(weight[strain > options.strain_limit].sum() / 1000)
     lifted = np.linalg.norm(moved[mesh.node_sets["grasp"]].mean(axis=0))
     return (
         Number(
@@ -46,25 +46,25 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
             "of any point of the organ",
         ),
         Number(
-            "stretch_p99",
-            "Stretch, 99th percentile",
+            "strain_p99",
+            "Tensile strain, 99th percentile",
             100 * fields.weighted_percentile(strain, weight, 99),
             "%",
             "largest principal Green–Lagrange strain; 1 % of the volume lies above",
         ),
         Number(
-            "stretch_peak",
-            "Stretch, peak",
+            "strain_peak",
+            "Tensile strain, peak",
             100 * float(strain.max()),
             "%",
             "one element, beside the grasper; depends on the mesh",
         ),
         Number(
-            "overstretched_ml",
-            f"Volume stretched beyond {100 * options.stretch_limit:.0f} %",
+            "overstrained_ml",
+            f"Volume strained beyond {100 * options.strain_limit:.0f} %",
             beyond,
             "mL",
-            "the limit is the scene's stretch_limit",
+            "the limit is the scene's strain_limit",
         ),
         Number(
             "volume_change",

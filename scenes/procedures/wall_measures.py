@@ -110,7 +110,7 @@ def _motion_numbers(mesh: TetMesh, wall: Pressurised, chosen: NDArray[np.bool_])
         Number("wall_displacement_mean_mm", "Wall displacement, mean", float(moved.mean()), "mm", start),
         Number(
             "wall_strain_p99",
-            "Wall stretch, 99th percentile",
+            "Wall strain, 99th percentile",
             100 * fields.weighted_percentile(strain[chosen], mesh.volumes[chosen], 99),
             "%",
             "largest principal Green–Lagrange strain from the load-free shape, bending included",
