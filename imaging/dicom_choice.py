@@ -23,7 +23,7 @@ from .dicom_series import Stack
 
 @dataclass(frozen=True)
 class Choice:
-    """Which stack is used and why."""
+    """Which stack is used and why (to follow "it is")."""
 
     stack: Stack | None
     why: str
@@ -48,9 +48,11 @@ def choose(stacks: list[Stack]) -> Choice:
 
 
 _RULES = (
-    "evenly spaced and complete", "its modality", "covers more", "original, not derived", "axial",
-    "slices close enough", "a soft kernel", "more slices", "thinner slices",
+    "the one that is evenly spaced and complete", "the one of the preferred modality", "the one that covers more",
+    "the original, not derived", "the axial one", "the one with slices close enough", "the one with a soft kernel",
+    "the one with more slices", "the one with thinner slices",
 )  # fmt: skip
+"""Of `_rank`, in its order; each follows "it is"."""
 
 
 def _rank(stack: Stack, longest: float) -> tuple[float, ...]:
@@ -73,7 +75,7 @@ def _reason(best: Stack, second: Stack, longest: float) -> str:
     for rule, a, b in zip(_RULES, _rank(best, longest), _rank(second, longest), strict=True):
         if a != b:
             return rule
-    return "first of equals"
+    return "the first of equals"
 
 
 def _modality(stack: Stack) -> int:

@@ -7,6 +7,7 @@ frame of reference, and where places repeat or stacks interleave, as `dicom_repe
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -98,9 +99,17 @@ def _split(members: list[Instance], key: str) -> list[Stack]:
 
 def _listed_only(members: list[Instance], key: str) -> Stack:
     empty = Frame(None, None, None, None, None, 1.0, 0.0, "", ())
-    kind = members[0].sop_class
-    why = f"no scan but a {kind}" if "Storage" not in kind else f"no scan but a {kind.replace(' Storage', '')} object"
-    return Stack(key, tuple(Slice(one, empty) for one in members), None, why)
+    return Stack(key, tuple(Slice(one, empty) for one in members), None, _no_scan(members[0].sop_class))
+
+
+def _no_scan(kind: str) -> str:
+    """What an object is instead; `kind` is the name of its SOP class, or a UID that is in no list."""
+    if kind[:1].isdigit():
+        return f"not a scan but an object of the unknown kind {kind}"
+    name = f"{kind.replace(' Storage', '')} object" if "Storage" in kind else kind
+    # "an RT Plan", "an MR Spectroscopy": letters that are spoken with a vowel in front.
+    vowel = re.match(r"[AEIOaeio]|Ultra|[FHLMNRSX](?=[A-Z\d\W])", name)
+    return f"not a scan but {'an' if vowel else 'a'} {name}"
 
 
 def _same_shape(slices: list[Slice]) -> list[list[Slice]]:
@@ -150,22 +159,23 @@ def _stack(slices: list[Slice], key: str, notes: tuple[str, ...]) -> Stack:
     except GeometryError as error:
         return Stack(key, tuple(slices), None, f"damaged: {error.what}", notes)
     ordered = tuple(slices[i] for i in geometry.order)
-    why = why or ("a single slice, no volume" if len(slices) < MIN_SLICES else "")
+    why = why or ("a single slice, not a volume" if len(slices) < MIN_SLICES else "")
     return Stack(key, ordered, geometry, why, (*notes, *geometry.notes))
 
 
 def _why_no_volume(slices: list[Slice]) -> str:
     instance = slices[0].instance
     if _is_localizer(instance):
-        return "a localiser (scout), no volume"
+        return "a localiser (scout), not a volume"
     if "MOSAIC" in instance.image_type:
-        return "pictures of many slices each (mosaics), which are not taken apart; export them as single slices"
+        return "made of pictures of many slices each (mosaics), which are not taken apart; export them as single slices"
     if instance.samples_per_pixel != 1:
-        return "colour pictures, no scan"
+        return "made of colour pictures, not a scan"
     if instance.modality in ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "DOC", "KO"):
-        return f"no scan but a {instance.sop_class.replace(' Storage', '')} object"
+        return _no_scan(instance.sop_class)
     if instance.modality not in _IMAGE_MODALITIES:
-        return f"of modality {instance.modality or 'not stated'}, no cross-sectional scan"
+        modality = f"modality {instance.modality}" if instance.modality else "no stated modality"
+        return f"of {modality}, not a cross-sectional scan"
     unknown = {one.instance.transfer_syntax for one in slices if not can_decode(one.instance.transfer_syntax_uid)}
     if unknown:
         return f"in an encoding that is not read ({', '.join(sorted(unknown))}); export it uncompressed"

@@ -40,7 +40,7 @@ class SeriesSummary:
         oddities: what a person should know, in words.
         usable: whether `read_scan(series=key)` can give a volume, if need be with `resample_uneven`.
         chosen: whether `read_scan` takes it when nothing is asked for, and reads it.
-        why: why it is chosen; or what it is that it cannot be used, to follow "it is".
+        why: why it is chosen, or why it cannot be used; to follow "it is". Empty for the others.
     """
 
     key: str
@@ -260,7 +260,7 @@ def _of_volume_files(path: str, volumes: list[Source], sources: list[Source]) ->
             # A compressed file tells only at its end whether it is whole: the one that would be read is looked through.
             grid, why = read_image_grid(source, sources, whole=len(volumes) == 1)[0], ""
         except ScanError as error:
-            grid, why, problem = None, f"no readable volume: it {error.what}", error.line()
+            grid, why, problem = None, f"not a readable volume: it {error.what}", error.line()
         series.append(_file_summary(str(number + 1), source, grid, why, alone=len(volumes) == 1))
     if len(volumes) > 1:
         problem = f"{path}: there are {len(volumes)} volume files. Give one of them"

@@ -111,6 +111,7 @@ def _add_inspect(commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    """List what is there; 0 when it can be used as it is, 1 when it cannot."""
     from ..imaging.inspect import inspect_scan
     from .leftovers import temporary_files_together
     from .progress_bar import progress_bar
@@ -118,12 +119,13 @@ def _inspect(arguments: argparse.Namespace) -> int:
     with temporary_files_together(), progress_bar("inspect", quiet=arguments.json) as progress:
         inspection = inspect_scan(arguments.path, progress=progress)
     if arguments.json:
-        return _print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, **inspection.to_dict(identify=arguments.identify)})
-    from .tables import print_inspection
+        _print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, **inspection.to_dict(identify=arguments.identify)})
+    else:
+        from .tables import print_inspection
 
-    print_inspection(inspection, identify=arguments.identify)
-    print(NOT_A_MEDICAL_DEVICE)
-    return 0
+        print_inspection(inspection, identify=arguments.identify)
+        print(NOT_A_MEDICAL_DEVICE)
+    return 0 if inspection.chosen and not inspection.problem else 1
 
 
 def _add_phantom(commands) -> None:
@@ -233,11 +235,10 @@ def _compare(arguments: argparse.Namespace) -> int:
     return compare_command(arguments)
 
 
-def _print_json(data: object) -> int:
+def _print_json(data: object) -> None:
     import json
 
     print(json.dumps(data, indent=2, ensure_ascii=False))
-    return 0
 
 
 def _fail(line: str) -> int:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .series_table import series_tables
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -20,21 +22,17 @@ def print_inspection(inspection: Inspection, *, identify: bool = False, console:
     from rich.markup import escape
 
     console = console or Console()
-    for study in inspection.studies:
-        console.print(f"[bold]{escape(_study_line(study, identify))}[/bold]")
-        console.print(series_table(study.series))
-        for series in study.series:
-            if not series.usable:
-                console.print(
-                    f"  [dim]{escape(series.key)}: not usable, it is {escape(series.why)}[/dim]", highlight=False
-                )
-            for oddity in series.oddities:
-                console.print(f"  [yellow]{escape(series.key)}[/yellow]: {escape(oddity)}", highlight=False)
+    tables = series_tables([study.series for study in inspection.studies], console.width)
+    for study, table in zip(inspection.studies, tables, strict=True):
+        console.print(f"[bold]{escape(_study_line(study, identify))}[/bold]", highlight=False)
+        console.print(table)
+        console.print(_remarks(study.series), highlight=False)
     if inspection.ignored_files:
         console.print(f"Other files (no scans, ignored): {inspection.ignored_files}")
     for note in inspection.notes:
         console.print(f"[yellow]Note:[/yellow] {escape(note)}", highlight=False)
-    console.print(_verdict(inspection), highlight=False)
+    # In a log or a pipe one line, however long; on a terminal broken between words.
+    console.print(_verdict(inspection), highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _study_line(study: StudySummary, identify: bool) -> str:
@@ -44,6 +42,22 @@ def _study_line(study: StudySummary, identify: bool) -> str:
     return ", ".join(filter(None, (who, study.date, study.description)))
 
 
+def _remarks(series: Iterable[SeriesSummary]) -> Table:
+    """Why a series cannot be used, and what is odd about it: its key and a sentence."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    remarks = Table.grid(padding=(0, 1))
+    remarks.add_column(no_wrap=True)
+    remarks.add_column(overflow="fold")
+    for one in series:
+        if not one.usable:
+            remarks.add_row(f"[dim]  {escape(one.key)}:[/dim]", f"[dim]not usable, it is {escape(one.why)}[/dim]")
+        for oddity in one.oddities:
+            remarks.add_row(f"  [yellow]{escape(one.key)}[/yellow]:", escape(oddity))
+    return remarks
+
+
 def _verdict(inspection: Inspection) -> str:
     from rich.markup import escape
 
@@ -51,47 +65,9 @@ def _verdict(inspection: Inspection) -> str:
     if inspection.problem:
         return f"[red]Not usable as it is:[/red] {escape(inspection.problem)}"
     if chosen is None:
-        return "[red]No series would be used.[/red]"
-    why = f" ({chosen.why})" if chosen.why else ""
+        return "[red]Not usable as it is:[/red] no series would be used."
+    why = f": it is {chosen.why}" if chosen.why else ""
     return f"[green]Series {escape(chosen.key)} would be used[/green]{escape(why)}."
-
-
-def series_table(series: Iterable[SeriesSummary]) -> Table:
-    """One row per series; the one that would be used is marked."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title, fixed in (("", True), ("series", True), ("what", False), ("voxels", True), ("spacing mm", True)):
-        table.add_column(title, no_wrap=fixed)
-    table.add_column("plane")
-    table.add_column("stored as")
-    for one in series:
-        mark = "[green]▶[/green]" if one.chosen else ("" if one.usable else "[dim]–[/dim]")
-        phase = f" [cyan]{one.phase}[/cyan]" if one.phase else ""
-        what = escape(f"{one.modality} {one.description or one.kind}".strip()) + phase
-        syntax = _short_syntax(one.transfer_syntax)
-        table.add_row(mark, escape(one.key), what, _size(one), _spacing(one), one.orientation, syntax)
-    return table
-
-
-def _size(one: SeriesSummary) -> str:
-    return "×".join(map(str, one.size)) if all(one.size[:2]) else ""
-
-
-def _spacing(one: SeriesSummary) -> str:
-    if not one.spacing_mm:
-        return ""
-    text = "×".join(f"{x:.3g}" for x in one.spacing_mm)
-    thick = one.thickness_mm or 0.0
-    return f"{text} ({thick:g} thick)" if thick and abs(thick - one.spacing_mm[2]) > 0.05 else text
-
-
-def _short_syntax(name: str) -> str:
-    """DICOM's names of transfer syntaxes are sentences: their first words are enough."""
-    if name.endswith("Endian"):
-        return "uncompressed"
-    return name.split(",")[0].split(" (")[0].replace(" Image Compression", "")
 
 
 def print_agreement(agreements: list[Agreement], *, console: Console | None = None) -> None:

@@ -51,7 +51,7 @@ def test_listing(export):
     assert not scout.usable
     assert "localiser" in scout.why
     assert not report.usable
-    assert "Enhanced SR" in report.why
+    assert report.why == "not a scan but an Enhanced SR object"
     assert (thick.usable, thick.chosen) == (True, False)
     assert thin.chosen
     assert thin.size == (16, 12, 21)
@@ -62,6 +62,7 @@ def test_listing(export):
     assert found.ignored_files == 1
     assert found.problem == ""
     assert found.chosen is thin
+    assert (thin.why, thick.why) == ("the one with slices close enough", "")
 
 
 def test_what_is_chosen_is_what_is_read(export):
@@ -108,7 +109,7 @@ def test_volume_files_that_cannot_be_read_are_told_in_a_sentence(tmp_path):
     (tmp_path / "text.nrrd").write_text("no volume")
     for name, words in (("flat.nii", "it has 2 dimensions (4 × 5), not 3"), ("text.nrrd", "it cannot be read")):
         found = inspect_scan(tmp_path / name)
-        assert found.studies[0].series[0].why.startswith(f"no readable volume: {words}")
+        assert found.studies[0].series[0].why.startswith(f"not a readable volume: {words}")
         assert found.chosen is None
         with pytest.raises(ScanError) as caught:
             read_scan(tmp_path / name)
