@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..imaging.errors import PreopError
+from ..imaging.errors import DiskError, PreopError
 from .leftovers import hold, sweep
 from .manifest import foreign_file, write_manifest
 from .swap import restore, swap
@@ -62,6 +62,9 @@ def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         work, made = None, []
     except OSError as error:
         raise disk_error(error, target, work) from error
+    except PreopError as error:
+        _name_target(error, target, work)
+        raise
     finally:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
@@ -76,6 +79,8 @@ def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def disk_error(error: OSError, target: Path, work: Path | None = None) -> PreopError:
     """The one line for a file that could not be written; `work` stands for the target meanwhile."""
     where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else target
+    if isinstance(error, DiskError) and error.where:
+        where = Path(error.where)
     if where.is_relative_to(target) or (work is not None and where.is_relative_to(work)):
         where = target
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -84,9 +89,24 @@ def disk_error(error: OSError, target: Path, work: Path | None = None) -> PreopE
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         place = where if where == target or work is not None else where.parent
         return PreopError("no permission to write there", where=str(place), advice=_ANOTHER)
+    if isinstance(error, DiskError) and error.errno is None:
+        # A library's words, in which the file system has no say.
+        return PreopError(error.what, where=str(where), advice="Nothing was written")
     return PreopError(
         f"the file system says: {error.strerror or error}", where=str(where), advice="Nothing was written"
     )
+
+
+def _name_target(error: PreopError, target: Path, work: Path | None) -> None:
+    """Where an error names the working folder, which is hidden and gone when it is read, let it name the target."""
+    if work is None:
+        return
+    if Path(error.where).is_relative_to(work):
+        error.where = str(target)
+    error.where, error.what, error.advice = (
+        text.replace(str(work), str(target)) for text in (error.where, error.what, error.advice)
+    )
+    error.args = (error.line(),)
 
 
 def file_error(error: OSError) -> PreopError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from preop.imaging.errors import PreopError
+from preop.imaging.errors import MeshError, PreopError, write_error
 from preop.scenes import leftovers, swap
 from preop.scenes.atomic import MARK, atomic_folder, file_error, require_free
 from preop.scenes.manifest import add_to_manifest
@@ -40,6 +40,43 @@ def test_a_full_disk_is_one_line(tmp_path):
     with pytest.raises(PreopError, match="the disk is full") as caught:
         write_and_fail(tmp_path / "out", OSError(errno.ENOSPC, "No space left on device"))
     assert str(tmp_path / "out") in caught.value.line()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("ImageIO could not write\nthe slice"), "cannot be written (ImageIO could not write the slice)."),
+        (OSError(errno.EIO, "Input/output error"), "the file system says: Input/output error."),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full."),
+    ],
+)
+def test_what_a_library_could_not_write_is_told_once_and_at_the_target(tmp_path, error, said):
+    def write():
+        with atomic_folder(tmp_path / "out") as folder:
+            raise write_error(error, str(folder / "dicom" / "CT0001.dcm")) from error
+
+    with pytest.raises(PreopError) as caught:
+        write()
+    line = caught.value.line()
+    assert line.startswith(f"{tmp_path / 'out'}: {said}")
+    assert ".partial" not in line
+    assert line.count(str(tmp_path)) == 1
+
+
+def test_an_error_in_the_working_folder_names_the_target_and_keeps_its_kind(tmp_path):
+    def fail(where, what):
+        with atomic_folder(tmp_path / "out") as folder:
+            raise MeshError(what.format(folder), where=where.format(folder), advice="Look there")
+
+    for where, what, line in (
+        ("{}/surfaces/liver.vtp", "is empty", f"{tmp_path / 'out'}: is empty. Look there"),
+        ("liver", "no file in {}/surfaces", f"liver: no file in {tmp_path / 'out'}/surfaces. Look there"),
+        ("/elsewhere/a", "is empty", "/elsewhere/a: is empty. Look there"),
+    ):
+        with pytest.raises(MeshError) as caught:
+            fail(where, what)
+        assert caught.value.line() == str(caught.value) == line
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_earlier_result_survives_a_failed_overwrite(tmp_path):
