@@ -17,9 +17,10 @@ from PIL import Image, features
 
 from ..imaging.progress import Progress, silent
 from .annotate import FOOTER, HEADER, Lettering
-from .canvas import Canvas, move
+from .canvas import Canvas
 from .field_shapes import boundary, magnification_of, main_region, regions
 from .render_style import GHOST_COLOUR, VIEWS, ColourScale, colour_map_of, colour_of, colour_scale
+from .shaded_surface import move
 
 if TYPE_CHECKING:
     import pyvista as pv

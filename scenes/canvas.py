@@ -2,21 +2,22 @@
 
 The projection is parallel, so that the scale bar holds everywhere. Shells get their
 opacity from the angle between surface and line of sight: clear face on, denser at the rim.
-Crevices of solid surfaces are darkened from the depth image (after Luft, Colditz & Deussen
-2006, doi:10.1145/1141911.1142016), which costs a software renderer next to nothing.
+Crevices of solid surfaces are darkened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from .annotate import FOOTER, HEADER
+from .crevices import crevice_shade
+from .off_screen import off_screen_plotter, read_depth_mm, read_pixels
 from .render_style import BACKGROUND, STILL_SIZE, SUPERSAMPLE, Colour, ColourScale, View, colour_map_of
+from .shaded_surface import move, with_normals
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -63,7 +64,7 @@ class Canvas:
     def add_solid(self, mesh: pv.PolyData, colour: Colour, *, frame: bool = True, gloss: float = 0.25) -> pv.PolyData:
         """An opaque, smoothly shaded surface. Returns what is shown: move its points to move it."""
         self._frame(mesh, frame)
-        shown = _with_normals(mesh)
+        shown = with_normals(mesh)
         actor = self.plotter.add_mesh(
             shown,
             color=tuple(float(value) for value in colour),
@@ -87,7 +88,7 @@ class Canvas:
 
     def add_moving_shell(self, mesh: pv.PolyData) -> pv.PolyData:
         """A translucent surface; returns what is shown, for `update_shell`."""
-        shell = _with_normals(mesh)
+        shell = with_normals(mesh)
         shell.point_data["rgba"] = np.full((mesh.n_points, 4), 255, dtype=np.uint8)
         actor = self.plotter.add_mesh(
             shell, scalars="rgba", rgba=True, ambient=0.35, diffuse=0.65, specular=0.1, show_scalar_bar=False
@@ -233,101 +234,15 @@ class Canvas:
             for actor in self._translucent:
                 actor.SetVisibility(False)
             plotter.render_window.Render()
-            shade = self._crevice_shade(crevices)
+            depth, hit = read_depth_mm(plotter, every=round(2 * self.supersample))
+            shade = crevice_shade(depth, hit, self.size, self.mm_per_pixel, crevices)
             for actor in self._translucent:
                 actor.SetVisibility(True)
         if self._translucent:
             plotter.enable_depth_peeling(self._peels)
         plotter.render_window.Render()
-        pixels = np.ascontiguousarray(self._read(depth=False)[..., :3])
+        pixels = np.ascontiguousarray(read_pixels(plotter)[..., :3])
         image = Image.fromarray(pixels).resize(self.size, Image.Resampling.LANCZOS)
         if shade is None:
             return image
         return Image.fromarray(np.round(np.asarray(image) * shade[..., None]).astype(np.uint8))
-
-    def _crevice_shade(self, strength: float) -> NDArray[np.float64] | None:
-        """(height, width) factors from the depth image: below 1 where a surface lies behind its surroundings."""
-        from scipy.ndimage import gaussian_filter, zoom
-
-        depth, hit = self._depth_mm(round(2 * self.supersample))
-        if not hit.any():
-            return None
-        factor = np.ones_like(depth)
-        for sigma_mm, weight_mm in ((6.0, 14.0), (18.0, 42.0)):
-            sigma = sigma_mm / (self.mm_per_pixel * 2)
-            weight = gaussian_filter(hit.astype(float), sigma, truncate=2.5)
-            mean = gaussian_filter(np.where(hit, depth, 0.0), sigma, truncate=2.5) / np.maximum(weight, 1e-3)
-            recess = np.clip((depth - mean) / weight_mm, 0, 1)
-            factor -= np.where(hit, strength * 0.5 * recess, 0.0)
-        scale = np.array(self.size[::-1]) / np.array(factor.shape)
-        return np.clip(zoom(factor, scale, order=1), 0, 1)
-
-    def _depth_mm(self, step: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Depth from the near plane in mm and where a surface was hit, every `step`-th rendered pixel."""
-        buffer = self._read(depth=True)[..., 0]
-        z = buffer[step // 2 :: step, step // 2 :: step].astype(float)
-        near, far = self.plotter.camera.clipping_range
-        return z * (far - near), z < 1.0
-
-    def _read(self, *, depth: bool) -> NDArray:
-        """(height, width, channels) of what was rendered last: depth in [0, 1] float32, or RGB uint8."""
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
-
-        reader = vtkWindowToImageFilter()
-        reader.SetInput(self.plotter.render_window)
-        if depth:
-            reader.SetInputBufferTypeToZBuffer()
-        else:
-            reader.SetInputBufferTypeToRGB()
-        reader.ReadFrontBufferOff()
-        reader.ShouldRerenderOff()
-        reader.Update()
-        width, height = self.plotter.window_size
-        return vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars()).reshape(height, width, -1)[::-1]
-
-
-def _with_normals(mesh: pv.PolyData) -> pv.PolyData:
-    """A copy of the bare surface with point normals; nothing shared with the original."""
-    shown = mesh.copy()
-    shown.clear_data()
-    return shown.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
-
-
-def move(shown: pv.PolyData, points: ArrayLike) -> None:
-    """Move a shown surface to points (V, 3) LPS mm and shade it anew."""
-    shown.points = np.asarray(points, dtype=float)
-    shown.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
-
-
-def off_screen_plotter(size: tuple[int, int]) -> Any:
-    """A plotter without a window, lit softly from the camera's left above.
-
-    Raises:
-        MissingLibraryError: no OpenGL renderer can be opened.
-    """
-    _prepare()
-    import pyvista as pv
-
-    plotter: Any = pv.Plotter(off_screen=True, window_size=list(size), lighting="none")
-    plotter.disable_anti_aliasing()
-    for light in soft_lights():
-        plotter.add_light(light)
-    return plotter
-
-
-def soft_lights() -> Sequence[pv.Light]:
-    """Key, fill and rim light that turn with the camera."""
-    import pyvista as pv
-
-    lights = []
-    for position, intensity in (((-0.5, 0.7, 1.0), 0.72), ((0.8, 0.1, 0.7), 0.28), ((0.0, -0.8, 0.5), 0.14)):
-        light = pv.Light(position=position, light_type="camera light", intensity=intensity)
-        lights.append(light)
-    return lights
-
-
-def _prepare() -> None:
-    from .gl import prepare_off_screen
-
-    prepare_off_screen()

@@ -135,6 +135,31 @@ def nodal(grid: pv.UnstructuredGrid, values: ArrayLike) -> NDArray[np.float64]:
     return summed / np.maximum(total, 1e-30)
 
 
+def field_values(grid: pv.UnstructuredGrid, key: str) -> NDArray[np.float64]:
+    """A field as stored: (N,) or (E,); the length of a vector field.
+
+    Raises:
+        KeyError: the grid has no such field.
+    """
+    data = grid.point_data if key in grid.point_data else grid.cell_data
+    values = np.asarray(data[key], dtype=float)
+    return np.linalg.norm(values, axis=1) if values.ndim > 1 else values
+
+
+def with_nodal(grid: pv.UnstructuredGrid, key: str) -> pv.UnstructuredGrid:
+    """The grid with `nodal_KEY` per node, regions kept apart where the field is one per cell."""
+    values = field_values(grid, key)
+    if key in grid.point_data:
+        shape = grid.copy(deep=False)
+        shape.point_data[f"nodal_{key}"] = values
+        return shape
+    parts = []
+    for part in regions(grid).values():
+        part.point_data[f"nodal_{key}"] = nodal(part, field_values(part, key))
+        parts.append(part)
+    return parts[0].merge(parts[1:], merge_points=False) if len(parts) > 1 else parts[0]
+
+
 def behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:
     """The part of a grid on the far side of a plane, cut smoothly."""
     cut = grid.clip(normal=tuple(np.asarray(normal, float)), origin=tuple(np.asarray(origin, float)), invert=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyvista as pv
 
     from ..imaging.volume import ImageVolume, LabelMap
-    from .stills import Sheet
+    from .sheet import Sheet
 
 _HIDES = ("body", "bone", "ribs", "spine", "pelvis", "lungs", "lung_left", "lung_right")
 """Left out of the surgeon's view, which they would hide."""
@@ -113,19 +113,21 @@ def main_view(grid: pv.UnstructuredGrid) -> str:
 def _jobs(
     result: ResultFolder, volume: ImageVolume | None, labels: LabelMap | None, sheet: Sheet | None
 ) -> Iterator[_Job]:
-    from . import plots, slices, stills
+    from . import plots, slices
+    from .sheet import Sheet
+    from .still_anatomy import render_anatomy
 
-    sheet = sheet or stills.Sheet(result.title)
+    sheet = sheet or Sheet(result.title)
     surfaces = {name: light(result.surface(name)) for name in result.surface_files}
     grid = result.grid(-1) if result.step_files else None
     if surfaces:
-        yield _Job("anatomy", lambda path: stills.render_anatomy(surfaces, path, sheet=sheet))
+        yield _Job("anatomy", lambda path: render_anatomy(surfaces, path, sheet=sheet))
         inner = {name: mesh for name, mesh in surfaces.items() if name not in _HIDES}
         if inner and len(inner) < len(surfaces):
             view = main_view(grid) if grid is not None else "oblique"
             yield _Job(
                 "organs",
-                lambda path: stills.render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
+                lambda path: render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
             )
     if volume is not None:
         scan, at = volume, _focus(grid, labels)
@@ -150,8 +152,9 @@ def _focus(grid: pv.UnstructuredGrid | None, labels: LabelMap | None) -> dict[st
 
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:
-    from . import stills
     from .field_shapes import main_region, regions
+    from .still_cuts import render_cut, render_mesh
+    from .still_motion import render_before_after, render_field
 
     view, sets = main_view(grid), result.node_sets(grid)
     inner = {
@@ -163,26 +166,24 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -
     }
     yield _Job(
         "before_after",
-        lambda path: stills.render_before_after(grid, path, view=view, node_sets=sets, inner=inner, sheet=sheet),
+        lambda path: render_before_after(grid, path, view=view, node_sets=sets, inner=inner, sheet=sheet),
     )
     has = {*grid.point_data.keys(), *grid.cell_data.keys()}
     if "displacement_magnitude" in has:
         yield _Job(
             "displacement",
-            lambda path: stills.render_field(
-                grid, "displacement_magnitude", path, view=view, node_sets=sets, sheet=sheet
-            ),
+            lambda path: render_field(grid, "displacement_magnitude", path, view=view, node_sets=sets, sheet=sheet),
         )
     if "strain" in has:
-        yield _Job("strain", lambda path: stills.render_field(grid, "strain", path, view=view, sheet=sheet))
+        yield _Job("strain", lambda path: render_field(grid, "strain", path, view=view, sheet=sheet))
     # A vessel wall carries tension along itself; inside an organ no direction is special.
     order = _STRESS[::-1] if "liver" in regions(grid) else _STRESS
     stress = next((key for key in order if key in has), None)
     if stress:
-        yield _Job("stress", lambda path: stills.render_field(grid, stress, path, view=view, sheet=sheet))
-        yield _Job("stress_cut", lambda path: stills.render_cut(grid, stress, path, sheet=sheet))
+        yield _Job("stress", lambda path: render_field(grid, stress, path, view=view, sheet=sheet))
+        yield _Job("stress_cut", lambda path: render_cut(grid, stress, path, sheet=sheet))
     if "region" in has:
-        yield _Job("mesh", lambda path: stills.render_mesh(grid, path, sheet=sheet))
+        yield _Job("mesh", lambda path: render_mesh(grid, path, sheet=sheet))
 
 
 def _carried_keys(

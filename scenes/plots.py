@@ -13,7 +13,7 @@ from PIL import Image
 
 from .annotate import FOOTER, HEADER, Lettering, blank
 from .render_style import colour_map_of
-from .stills import Sheet, save_png
+from .sheet import Sheet, save_png
 
 _LINE = "#0072B2"
 _MOST_PANELS = 4

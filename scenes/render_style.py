@@ -117,6 +117,11 @@ class ColourScale:
         """Title with unit."""
         return f"{self.style.title} [{self.style.unit}]" if self.style.unit else self.style.title
 
+    def beyond_sentence(self) -> str:
+        """What a caption says where some values lie beyond the bar, with a space in front; else nothing."""
+        unit = f" {self.style.unit}" if self.style.unit else ""
+        return f" The arrow on the colour bar: some values lie above {self.high:g}{unit}." if self.beyond else ""
+
 
 def colour_scale(key: str, values: ArrayLike, *, quantile: float = 0.995) -> ColourScale:
     """A rounded range for stored values of a field.

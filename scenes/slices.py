@@ -20,7 +20,7 @@ from PIL import Image
 from ..imaging.volume import Grid, ImageVolume, LabelMap
 from .annotate import FOOTER, HEADER, Lettering, blank
 from .render_style import STILL_SIZE, Colour, title_of
-from .stills import Sheet, save_png
+from .sheet import Sheet, save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

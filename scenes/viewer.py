@@ -105,8 +105,9 @@ def plain_window(result: ResultFolder, plotter: Any = None) -> None:
     """
     import pyvista as pv
 
+    from .orientation_cube import orientation_cube
     from .render_style import VIEWS
-    from .viewer_scene import ResultScene, orientation_cube
+    from .viewer_scene import ResultScene
 
     plotter = plotter or pv.Plotter(window_size=[1400, 950], title=f"{result.title} – preop", lighting="none")
     scene = ResultScene(result, plotter)

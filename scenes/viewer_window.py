@@ -34,10 +34,12 @@ from PySide6.QtWidgets import (
 from pyvistaqt import QtInteractor
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
+from .orientation_cube import orientation_cube
 from .render_style import VIEWS
 from .report import figure
 from .result_folder import ResultFolder
-from .viewer_scene import CUTS, ResultScene, orientation_cube
+from .viewer_layers import CUTS
+from .viewer_scene import ResultScene
 
 _PANEL_WIDTH = 380
 _FRAME_MILLISECONDS = 50

@@ -13,7 +13,6 @@ from small_result import CENTRE, LIFT, ball_of_tetrahedra, numbers, step_of, wri
 from preop.imaging.anatomy import BY_LABEL
 from preop.imaging.errors import GeometryError, SceneError
 from preop.imaging.volume import Grid, ImageVolume, LabelMap
-from preop.scenes import stills
 from preop.scenes.animation import animate
 from preop.scenes.canvas import Canvas
 from preop.scenes.field_shapes import magnification_of, moved, nodal, regions, tumour_centre
@@ -21,10 +20,12 @@ from preop.scenes.gl import prepare_off_screen
 from preop.scenes.pictures import stills_for_result
 from preop.scenes.render_style import VIEWS, bar_length, colour_scale, nice_ceiling
 from preop.scenes.result_folder import ResultFolder
+from preop.scenes.sheet import Sheet
 from preop.scenes.slices import AXIAL, CORONAL, SAGITTAL, focus_point, render_slices, sample_plane
+from preop.scenes.still_motion import render_field
 
 prepare_off_screen()
-SMALL = stills.Sheet("test", size=(640, 480), supersample=1)
+SMALL = Sheet("test", size=(640, 480), supersample=1)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_field_colours_are_those_of_the_values(result, tmp_path):
     """The lifted top is the yellow end of viridis, the bottom its violet end."""
     path = tmp_path / "field.png"
     grid = result.grid(-1)
-    stills.render_field(grid, "displacement_magnitude", path, view="anterior", sheet=SMALL)
+    render_field(grid, "displacement_magnitude", path, view="anterior", sheet=SMALL)
     with Canvas(VIEWS["anterior"], (640, 480), margins=(60, 128, 300, 152), supersample=1) as canvas:
         canvas.aim(np.vstack([grid.points, moved(grid).points]))
         top = np.array(canvas.pixel(CENTRE + np.array([0, 0, 33]) + LIFT)) * 0.4
