@@ -21,8 +21,9 @@ from .sets import with_region_sets
 from .sizing import coarse_away
 from .tetwild import fill
 
-TETRAHEDRA_PER_CUBE = 12.0
-"""Tetrahedra per cube of the edge length: 6√2 for regular ones, more beside curved interfaces."""
+TETRAHEDRA_PER_CUBE = 20.0
+"""Tetrahedra per cube of the edge length: 6√2 for regular ones, more beside interfaces. Measured on two livers with
+tumours and vessels at 20 to 100 thousand elements: 19 to 22; from 12 the first mesh had half as many too many."""
 LATTICE_PER_EDGE = 0.4
 """Lattice spacing over edge length: interfaces are seen finer than the elements."""
 EPSILON_PER_EDGE = 0.1
