@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -27,6 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # unknowns took 1.0 s with one and 6.7 s with two). Read when numpy is first imported; a set value wins.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _clean_up_when_ended()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A sign that the terminal lacks, or a file name that is no text, is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return arguments.command(arguments)
     except PreopError as error:
@@ -113,13 +118,15 @@ def _add_inspect(commands) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     """List what is there; 0 when it can be used as it is, 1 when it cannot."""
     from ..imaging.inspect import inspect_scan
+    from .json_output import nothing_on_stdout, print_json
     from .leftovers import temporary_files_together
     from .progress_bar import progress_bar
 
-    with temporary_files_together(), progress_bar("inspect", quiet=arguments.json) as progress:
+    as_json = arguments.json
+    with nothing_on_stdout(as_json), temporary_files_together(), progress_bar("inspect", quiet=as_json) as progress:
         inspection = inspect_scan(arguments.path, progress=progress)
-    if arguments.json:
-        _print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, **inspection.to_dict(identify=arguments.identify)})
+    if as_json:
+        print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, **inspection.to_dict(identify=arguments.identify)})
     else:
         from .tables import print_inspection
 
@@ -207,8 +214,9 @@ def _view(arguments: argparse.Namespace) -> int:
 
 def _add_scenes(commands) -> None:
     parser = _command(commands, "scenes", _scenes, "list the built-in scenes and what each needs")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--show", metavar="NAME", help="print one scene's YAML, to start your own from")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--show", metavar="NAME", help="print one scene's YAML, to start your own from")
 
 
 def _scenes(arguments: argparse.Namespace) -> int:
@@ -233,12 +241,6 @@ def _compare(arguments: argparse.Namespace) -> int:
     from .compare_command import compare_command
 
     return compare_command(arguments)
-
-
-def _print_json(data: object) -> None:
-    import json
-
-    print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def _fail(line: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 
@@ -12,14 +11,15 @@ def compare_command(arguments: argparse.Namespace) -> int:
     from ..imaging.compare import compare_labels
     from ..imaging.errors import NOT_A_MEDICAL_DEVICE
     from ..imaging.labelfile import read_masks
+    from .json_output import nothing_on_stdout, print_json
     from .progress_bar import progress_bar
 
-    with progress_bar("compare", quiet=arguments.json) as progress:
+    with nothing_on_stdout(arguments.json), progress_bar("compare", quiet=arguments.json) as progress:
         labels, truth = (read_masks(_label_path(path)) for path in (arguments.labels, arguments.truth))
         agreements = compare_labels(labels, truth, arguments.names, progress=progress)
     if arguments.json:
         rows = [agreement.to_dict() for agreement in agreements]
-        print(json.dumps({"disclaimer": NOT_A_MEDICAL_DEVICE, "segments": rows}, indent=2, ensure_ascii=False))
+        print_json({"disclaimer": NOT_A_MEDICAL_DEVICE, "segments": rows})
         return 0
     from .tables import print_agreement
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from . import system_libraries
 from .gl import GLReport, egl_initialises, gl_report
+from .json_output import nothing_on_stdout, print_json
 from .machine import graphics_card, machine_facts
 from .requirements import dependencies
 
@@ -43,9 +44,10 @@ def run_doctor(as_json: bool, xr_report: Callable[[], HeadsetReport]) -> int:
     Returns:
         0 when `preop run` has all it needs, 1 when something that it needs is missing.
     """
-    found = examine(xr_report)
+    with nothing_on_stdout(as_json):
+        found = examine(xr_report)
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
     else:
         from .doctor_tables import print_findings
 

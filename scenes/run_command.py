@@ -12,6 +12,7 @@ from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Run the scene; 0 when done, 1 when done but the segmentation is not to be trusted."""
+    from .json_output import nothing_on_stdout, print_json
     from .leftovers import temporary_files_together
     from .pipeline import run_scene
     from .progress_bar import progress_bar
@@ -20,7 +21,8 @@ def run_command(arguments: argparse.Namespace) -> int:
 
     scene = load_scene(arguments.scene, arguments.overrides)
     out = arguments.out or Path("results") / f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with temporary_files_together(), progress_bar("", quiet=arguments.json) as progress:
+    as_json = arguments.json
+    with nothing_on_stdout(as_json), temporary_files_together(), progress_bar("", quiet=as_json) as progress:
         session = run_scene(
             scene,
             out,
@@ -32,8 +34,8 @@ def run_command(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     result = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    if arguments.json:
-        print(json.dumps({"out": str(out), **result}, indent=2, ensure_ascii=False))
+    if as_json:
+        print_json({"out": str(out), **result})
     else:
         _print_summary(result, out)
     assert session.segmentation is not None

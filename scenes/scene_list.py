@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE, SceneError
+from .json_output import print_json
 
 
 def print_scenes(*, as_json: bool) -> int:
@@ -15,9 +15,7 @@ def print_scenes(*, as_json: bool) -> int:
     scenes = [load_scene(name) for name in builtin_names()]
     if as_json:
         keys = ("name", "title", "description", "needs", "procedure")
-        print(
-            json.dumps([{key: getattr(scene, key) for key in keys} for scene in scenes], indent=2, ensure_ascii=False)
-        )
+        print_json([{key: getattr(scene, key) for key in keys} for scene in scenes])
         return 0
     from rich.console import Console
 
