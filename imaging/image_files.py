@@ -83,6 +83,10 @@ def _apart(source: Source, data: list[Source]) -> Iterator[Path]:
 
     NIfTI's C library looks for the voxels by name: asked for `a.nii.gz` it reads those of an `a.nii` beside it.
     """
+    if any("\udc80" <= letter <= "\udcff" for letter in source.name):
+        # ITK would end the process without a word.
+        shown = source.name.encode("utf-8", "backslashreplace").decode()
+        raise ScanError("has a name that is not UTF-8 text", where=shown, advice="Rename the file")
     with tempfile.TemporaryDirectory(prefix="preop-") as name:
         folder = Path(name)
         file = _placed(source, folder / source.name.rsplit("/", 1)[-1])

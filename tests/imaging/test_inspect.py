@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -114,6 +115,21 @@ def test_volume_files_that_cannot_be_read_are_told_in_a_sentence(tmp_path):
         with pytest.raises(ScanError) as caught:
             read_scan(tmp_path / name)
         assert caught.value.line() == found.problem
+
+
+def test_a_file_name_that_is_no_text_is_told(tmp_path):
+    """As an archive packed on another system leaves it; ITK ends the process over it."""
+    import SimpleITK as sitk
+
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((5, 4, 3), np.int16)), str(tmp_path / "scan.nii"))
+    try:
+        (tmp_path / "scan.nii").rename(tmp_path / os.fsdecode(b"sch\xe4del.nii"))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    found = inspect_scan(tmp_path)
+    assert found.problem == r"sch\udce4del.nii: has a name that is not UTF-8 text. Rename the file"
+    with pytest.raises(ScanError, match="not UTF-8"):
+        read_scan(tmp_path)
 
 
 def test_counts_of_one_are_singular(tmp_path):
