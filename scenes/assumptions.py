@@ -25,6 +25,8 @@ def assumptions(scene: Scene, outcome: Outcome) -> tuple[Assumption, ...]:
     found = list(_of_part(options, "", outcome))
     if "lumen" in type(options).model_fields:
         found += _pressures(scene)
+        if getattr(options, "scan_pressure_mmHg", 0.0) is None:
+            found.append(_scan_pressure(scene))
     return tuple(found)
 
 
@@ -34,6 +36,14 @@ def _pressures(scene: Scene) -> list[Assumption]:
         Assumption(name, getattr(patient, key), "mmHg", _source(patient, key))
         for key, name in (("systolic_mmHg", "systolic pressure"), ("diastolic_mmHg", "diastolic pressure"))
     ]
+
+
+def _scan_pressure(scene: Scene) -> Assumption:
+    """What a vessel's scan is taken to show where the scene does not say."""
+    low, high = scene.patient.diastolic_mmHg, scene.patient.systolic_mmHg
+    return Assumption(
+        "pressure during the scan", low + (high - low) / 3, "mmHg", "mean arterial, (2 diastolic + systolic) / 3"
+    )
 
 
 def _of_part(part: Part, prefix: str, outcome: Outcome) -> Iterator[Assumption]:

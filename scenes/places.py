@@ -11,6 +11,9 @@ from ..imaging.volume import LabelMap
 from ..meshing.mesh import TetMesh
 from .schema import Place
 
+OUTERMOST_MM = 4.0
+"""Depth of the layer whose middle is the outermost place in a direction."""
+
 
 def surface_normals(mesh: TetMesh, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Nodes of a facet set and their area-weighted outward unit normals: (n,), (n, 3)."""
@@ -60,7 +63,7 @@ def _selection(place: Place, points: NDArray, normals: NDArray, labels: LabelMap
         return _within(points, np.asarray(place.point), place.radius_mm, where)
     if place.towards is not None:
         direction = np.asarray(place.towards) / np.linalg.norm(place.towards)
-        return _within(points, points[np.argmax(points @ direction)], place.radius_mm, where)
+        return _within(points, _outermost(points, direction), place.radius_mm, where)
     if place.facing is not None:
         direction = np.asarray(place.facing) / np.linalg.norm(place.facing)
         height = points @ direction
@@ -71,6 +74,13 @@ def _selection(place: Place, points: NDArray, normals: NDArray, labels: LabelMap
     if place.near is not None:
         return _near(points, labels, place.near, place.within_mm)
     return np.ones(len(points), dtype=bool)
+
+
+def _outermost(points: NDArray, direction: NDArray) -> NDArray[np.float64]:
+    """(3,) the node nearest the middle of the outermost layer: one extreme node jumps by centimetres between meshes."""
+    height = points @ direction
+    middle = points[height >= height.max() - OUTERMOST_MM].mean(axis=0)
+    return points[np.argmin(np.linalg.norm(points - middle, axis=1))]
 
 
 def _within(points: NDArray, centre: NDArray, radius_mm: float, where: str) -> NDArray[np.bool_]:

@@ -121,13 +121,15 @@ class SeedOptions(Part):
 class SegmentationOptions(Part):
     """Which segmenter, in which contrast phase, with which seeds.
 
-    `labels` names a label map file or a folder of masks to use instead of a segmenter.
+    `labels` names a label map file or a folder of masks to use instead of a segmenter. `accept_partial` computes on
+    an organ of which the scan plainly holds a part only.
     """
 
     segmenter: SegmenterName = "classical"
     phase: Literal["auto", "native", "arterial", "portal"] = "auto"
     seeds: dict[SegmentName, SeedOptions] = {}
     labels: Annotated[str, Field(min_length=1)] | None = None
+    accept_partial: bool = False
 
     @model_validator(mode="after")
     def _labels_given(self) -> SegmentationOptions:

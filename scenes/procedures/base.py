@@ -123,6 +123,10 @@ class Procedure(ABC):
     def labels_needed(self, scene: Scene) -> tuple[str, ...]:
         """Segments without which the procedure cannot run."""
 
+    def labels_whole(self, scene: Scene) -> tuple[str, ...]:
+        """Those of them that the scan must hold whole; a vessel that leaves the scan is none."""
+        return ()
+
     @abstractmethod
     def run(self, session: Session) -> Outcome:
         """Mesh, solve and measure.

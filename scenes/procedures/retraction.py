@@ -98,6 +98,9 @@ class Retraction(Procedure):
         options: RetractionOptions = self.parse(scene)
         return tuple(label for region in options.regions.values() if not region.optional for label in region.labels)
 
+    def labels_whole(self, scene: Scene) -> tuple[str, ...]:
+        return self.labels_needed(scene)
+
     def run(self, session: Session) -> Outcome:
         from ...meshing.tetrahedra import tetrahedralize
 

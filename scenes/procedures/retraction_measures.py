@@ -27,6 +27,8 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
     strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
     weight = mesh.volumes
     beyond = float(weight[strain > options.strain_limit].sum() / 1000)
+    before = np.asarray(fields.principal_strains(model, states[0])).max(axis=1)
+    hung = float(fields.element_volumes(model, states[0]).sum())
     lifted = np.linalg.norm(moved[mesh.node_sets["grasp"]].mean(axis=0))
     return (
         Number(
@@ -36,6 +38,7 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
             "mm",
             "of the patch in the jaws, on average; the tissue slips a little",
         ),
+        _patch_number(mesh),
         Number("grasper_force_N", "Grasper force", float(force), "N", "at the end of the path"),
         *_target_numbers(mesh, moved, options.target),
         Number(
@@ -50,7 +53,8 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
             "Tensile strain, 99th percentile",
             100 * fields.weighted_percentile(strain, weight, 99),
             "%",
-            "largest principal Green–Lagrange strain; 1 % of the volume lies above",
+            "largest principal Green–Lagrange strain from the load-free shape; 1 % of the volume lies above; gravity "
+            f"alone gives {100 * fields.weighted_percentile(before, weight, 99):.0f} %",
         ),
         Number(
             "strain_peak",
@@ -64,14 +68,14 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
             f"Volume strained beyond {100 * options.strain_limit:.0f} %",
             beyond,
             "mL",
-            "the limit is the scene's strain_limit",
+            "from the load-free shape; the limit is the scene's, no limit of safety",
         ),
         Number(
             "volume_change",
             "Volume change",
-            100 * fields.volume_change(model, final),
+            100 * (float(fields.element_volumes(model, final).sum()) / hung - 1),
             "%",
-            "of the whole organ; near zero for tissue",
+            "of the whole organ by the lift, from the scanned shape; near zero for tissue",
         ),
         Number(
             "sag_mm",
@@ -81,6 +85,14 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
             "largest distance of the load-free shape from the scanned one",
         ),
     )
+
+
+def _patch_number(mesh: TetMesh) -> Number:
+    corners = mesh.points[mesh.facet_sets["grasp"]]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    left, posterior, superior = (areas[:, None] * corners.mean(axis=1)).sum(axis=0) / areas.sum()
+    text = f"around LPS {left:.0f}, {posterior:.0f}, {superior:.0f} mm"
+    return Number("grasped_area_cm2", "Grasped surface", float(areas.sum() / 100), "cm²", text)
 
 
 def retraction_curves(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Curve, ...]:

@@ -23,18 +23,19 @@ def size_numbers(labels: LabelMap, options: VesselWallOptions) -> list[Number]:
     diameter, centre = largest_inscribed(vessel, labels)
     return [
         Number(
-            "max_inscribed_diameter_mm",
-            "Largest inscribed-sphere diameter",
-            diameter,
-            "mm",
-            f"of lumen and thrombus together, at LPS {place(centre)} mm",
-        ),
-        Number(
             "max_axial_diameter_mm",
             "Largest axial diameter",
             largest_axial_diameter(vessel, labels),
             "mm",
             "of lumen and thrombus, widest extent in one axial slice; oblique vessels look wider",
+        ),
+        Number(
+            "max_inscribed_diameter_mm",
+            "Largest sphere that fits in",
+            diameter,
+            "mm",
+            f"its diameter, in lumen and thrombus together, at LPS {place(centre)} mm; below the diameter where the "
+            "section is not round or the sac is short",
         ),
         Number(
             "lumen_ml",

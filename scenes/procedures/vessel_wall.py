@@ -44,8 +44,8 @@ SEPTUM_NOTE = (
 )
 NO_THROMBUS_NOTE = "The scan shows no thrombus: the pressure acts on the wall alone."
 STRETCH_NOTE = (
-    "Without thrombus, computed is the stretch of 60 mm above and below the vessel's widest place; "
-    "`box_mm` chooses another."
+    "Without thrombus, what is computed is the stretch around the vessel's widest place, {length:.0f} mm high; "
+    "the option box_mm chooses another."
 )
 
 
@@ -189,7 +189,9 @@ def pressurised(
 def _notes(options: VesselWallOptions, mesh: TetMesh, labels: LabelMap) -> list[str]:
     notes = []
     if "aortic_thrombus" not in mesh.region_names.values():
-        notes += [NO_THROMBUS_NOTE] + ([STRETCH_NOTE] if options.box_mm is None else [])
+        notes += [NO_THROMBUS_NOTE] + (
+            [STRETCH_NOTE.format(length=np.ptp(mesh.points[:, 2]))] if options.box_mm is None else []
+        )
     names, area = touching(labels, options.lumen)
     if area > SEPTUM_CM2:
         notes.append(SEPTUM_NOTE.format(names=" and ".join(names), area=area))

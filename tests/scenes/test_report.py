@@ -160,7 +160,7 @@ def test_what_was_assumed_stands_in_the_report_with_its_source(page):
     assert "What was assumed" in page.text
     assert liver.stiffness_source in page.text
     assert liver.density_source in page.text
-    for words in ("Grasp: path", "Grasp: where", "Stretch limit"):
+    for words in ("Grasp: path", "Grasp: where", "Strain limit"):
         assert words in page.text
     assert "Inferior vena cava: stiffness" not in page.text, "it found nothing to hold on to and was left out"
 
