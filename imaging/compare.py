@@ -87,13 +87,14 @@ def compare_labels(
 
     Raises:
         SegmentationError: a name that neither side has, or labels that are mere numbers to a truth with names.
-        GeometryError: other frames of reference, or no overlap.
+        GeometryError: other frames of reference, or (nearly) no overlap.
     """
     ours = masks_of(labels) if isinstance(labels, LabelMap) else labels
     theirs = masks_of(truth) if isinstance(truth, LabelMap) else truth
     wanted = list(names) if names is not None else list(theirs.names)
     _require_known(wanted, ours, theirs)
     require_one_frame(ours.grid, theirs.grid)
+    require_overlap(ours.grid, theirs.grid)
     found = []
     for number, name in enumerate(wanted):
         step = part(progress, number / len(wanted), (number + 1) / len(wanted))
@@ -124,9 +125,39 @@ def require_one_frame(a: Grid, b: Grid) -> None:
         raise GeometryError("labels and truth are in different frames of reference", advice="Register them first")
 
 
+LEAST_OVERLAP = 0.03
+"""Of the smaller grid's box: crops lie inside of each other; boxes that only graze each other belong to two scans."""
+
+
+def require_overlap(a: Grid, b: Grid) -> None:
+    """Raise GeometryError if the boxes of two grids have next to nothing in common: they are of different scans."""
+    share = max(_share_inside(a, b), _share_inside(b, a))
+    if share < LEAST_OVERLAP:
+        much = f"overlap by only {100 * share:.1f} % of the smaller" if share else "do not overlap"
+        advice = "They are of different scans or patients, or one of the files lost its position"
+        raise GeometryError(f"the boxes of labels and truth {much}", advice=advice)
+
+
+def _share_inside(inner: Grid, outer: Grid) -> float:
+    """The part of a grid's box that lies in another's, by points evenly spread in it."""
+    count = 40
+    axes = [(np.arange(count) + 0.5) / count * n - 0.5 for n in inner.shape]
+    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    across = np.linalg.inv(outer.affine) @ inner.affine
+    at = index @ across[:3, :3].T + across[:3, 3]
+    return float(((at >= -0.5) & (at <= np.array(outer.shape) - 0.5)).all(axis=1).mean())
+
+
+def only_in_labels(labels: LabelMap | MaskSet, truth: LabelMap | MaskSet) -> tuple[str, ...]:
+    """Segments of the labels that the truth lacks, wholes included: nothing to compare them with."""
+    ours = masks_of(labels) if isinstance(labels, LabelMap) else labels
+    theirs = masks_of(truth) if isinstance(truth, LabelMap) else truth
+    return tuple(name for name in ours.names if name not in theirs.names)
+
+
 def _mask(masks: MaskSet, name: str, grid: Grid, side: str) -> tuple[NDArray[np.bool_], str]:
     if name not in masks.names:
-        return np.zeros(grid.shape, bool, order="F"), f"the {side} have no {name}"
+        return np.zeros(grid.shape, bool, order="F"), f"the {side} {'has' if side == 'truth' else 'have'} no {name}"
     mask, note = regrid(masks.mask(name), masks.grid, grid, where=side)
     return mask, f"{side} {note}" if note else ""
 

@@ -63,7 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=NOT_A_MEDICAL_DEVICE,
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parser.set_defaults(command=lambda _: _help(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_doctor(commands)
     _add_inspect(commands)
     _add_phantom(commands)
@@ -72,6 +73,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_scenes(commands)
     _add_compare(commands)
     return parser
+
+
+def _help(parser: argparse.ArgumentParser) -> int:
+    """What a bare `preop` gets; not 0, as nothing was done."""
+    parser.print_help()
+    return 2
 
 
 class _Version(argparse.Action):
@@ -89,7 +96,7 @@ class _Version(argparse.Action):
 
 def _command(commands, name: str, function, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=NOT_A_MEDICAL_DEVICE
+        name, help=text, description=text[0].upper() + text[1:].replace("%%", "%") + ".", epilog=NOT_A_MEDICAL_DEVICE
     )
     parser.set_defaults(command=function)
     return parser

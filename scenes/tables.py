@@ -1,18 +1,16 @@
-"""`Inspection` and `Agreement` as tables on the terminal."""
+"""`Inspection` as tables on the terminal."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .series_table import series_tables
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
 
-    from ..imaging.compare import Agreement
     from ..imaging.inspect import Inspection, SeriesSummary, StudySummary
 
 
@@ -68,39 +66,3 @@ def _verdict(inspection: Inspection) -> str:
         return "[red]Not usable as it is:[/red] no series would be used."
     why = f": it is {chosen.why}" if chosen.why else ""
     return f"[green]Series {escape(chosen.key)} would be used[/green]{escape(why)}."
-
-
-def print_agreement(agreements: list[Agreement], *, console: Console | None = None) -> None:
-    """Print the agreement of two segmentations, a row per segment."""
-    from rich.console import Console
-
-    (console or Console()).print(agreement_table(agreements))
-
-
-def agreement_table(agreements: list[Agreement]) -> RenderableType:
-    """Dice, Jaccard, surface distances and volumes per segment; a dash where a number does not exist."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("segment")
-    for title in ("Dice", "Jaccard", "HD95 mm", "mean mm", "volume mL", "truth mL", "difference %"):
-        table.add_column(title, justify="right")
-    table.add_column("")
-    for one in agreements:
-        table.add_row(
-            one.name.replace("_", " "),
-            _number(one.dice, 3),
-            _number(one.jaccard, 3),
-            _number(one.hausdorff_95_mm, 2),
-            _number(one.mean_surface_distance_mm, 2),
-            _number(one.volume_ml, 1),
-            _number(one.truth_volume_ml, 1),
-            _number(one.difference_percent, 1, sign=True),
-            f"[yellow]{escape(one.note)}[/yellow]" if one.note else "",
-        )
-    return table
-
-
-def _number(value: float, digits: int, *, sign: bool = False) -> str:
-    return f"{value:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "–"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from preop.imaging.anatomy import SEGMENTS
-from preop.imaging.compare import agreement, compare_labels, surface_of
+from preop.imaging.compare import agreement, compare_labels, only_in_labels, surface_of
 from preop.imaging.errors import GeometryError, SegmentationError
 from preop.imaging.masks import MaskSet
 from preop.imaging.volume import Grid, LabelMap
@@ -185,6 +185,38 @@ def test_labels_that_hold_nothing_of_the_truth_have_dice_0():
         assert found["liver"].dice == found["spleen"].dice == found["liver"].volume_ml == 0.0
         assert found["liver"].truth_volume_ml == pytest.approx(0.027)
         assert found["liver"].note == "the labels have no liver"
+
+
+@pytest.mark.parametrize(("shift", "told"), [(500.0, "do not overlap"), (7.8, "overlap by only 2.5 %")])
+def test_grids_that_hardly_overlap_are_refused_before_any_work(shift, told):
+    shape = (8, 8, 8)
+    liver = labels_of(shape, {"liver": box(shape, (1, 1, 1), (4, 4, 4))})
+    affine = np.eye(4)
+    affine[0, 3] = shift
+
+    def never():
+        raise AssertionError("no mask may be read")
+
+    far = MaskSet(Grid(shape, affine), {"liver": SEGMENTS["liver"]}, {"liver": never})
+    for one, other in ((far, liver), (liver, far)):
+        with pytest.raises(GeometryError, match=told):
+            compare_labels(one, other)
+
+
+def test_a_crop_of_the_truths_grid_overlaps_enough():
+    shape = (40, 40, 40)
+    truth = labels_of(shape, {"liver": box(shape, (11, 11, 11), (13, 13, 13))})
+    affine = np.eye(4)
+    affine[:3, 3] = 10
+    crop = truth.labels[10:14, 10:14, 10:14]
+    assert compare_labels(LabelMap(crop, Grid(crop.shape, affine), truth.segments), truth)[0].dice == 1.0
+
+
+def test_what_only_the_labels_have():
+    shape = (8, 8, 8)
+    cube = box(shape, (1, 1, 1), (4, 4, 4))
+    both = labels_of(shape, {"liver": cube, "kidney_left": box(shape, (5, 5, 5), (7, 7, 7))})
+    assert only_in_labels(both, labels_of(shape, {"liver": cube})) == ("kidney_left", "kidneys")
 
 
 def test_refusals():

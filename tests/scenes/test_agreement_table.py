@@ -1,0 +1,77 @@
+"""`preop compare` on the terminal: no name wraps, what holds of all is said once, nothing is lost."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from preop.imaging.compare import Agreement
+from preop.scenes.agreement_table import nothing_agrees, print_agreement
+from preop.scenes.cli import main
+
+NOTE = "labels resampled to the nearest voxel of another grid"
+
+
+def row(name, dice, volume, truth, note=NOTE):
+    distance = 1.5 if volume and truth else math.nan
+    return Agreement(name, dice, dice / (2 - dice), distance, distance, volume, truth, note)
+
+
+def printed(*rows, width=80, alone=()):
+    console = Console(file=io.StringIO(), width=width, legacy_windows=False)
+    print_agreement(rows, only_in_labels=alone, console=console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_row_takes_one_line_of_80_columns():
+    rows = (row("liver", 0.95, 1500.1, 1510.2), row("portal_vein_intrahepatic", 0.71, 21.0, 20.0))
+    told = printed(*rows)
+    assert "portal vein intrahepatic" in told
+    assert max(map(len, told.splitlines())) <= 80
+    lines = [line for line in told.splitlines() if "liver" in line or "portal" in line]
+    assert [line.split()[-1] for line in lines] == ["-0.7", "+5.0"]
+    assert "Jaccard" not in told
+
+
+def test_a_remark_on_all_is_said_once():
+    told = " ".join(printed(row("liver", 0.9, 1.0, 1.0), row("spleen", 0.8, 1.0, 1.0)).split())
+    assert told.count("resampled") == 1
+
+
+def test_what_the_labels_lack_keeps_dice_0_and_what_the_truth_lacks_has_no_row():
+    told = printed(
+        row("liver", 0.9, 1.0, 1.0, ""), row("spleen", 0.0, 0.0, 2.0, "the labels have no spleen"),
+        row("aorta", 0.0, 3.0, 0.0, "the truth has no aorta"), alone=("stomach",), width=200,
+    )  # fmt: skip
+    lines = told.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("spleen")] == ["0.000"]
+    assert "-100" not in told
+    assert not [line for line in lines if line.startswith("aorta")]
+    assert "In the truth, but not in the labels (Dice 0): spleen." in lines
+    assert "In the labels, but not in the truth (not compared): aorta, stomach." in lines
+
+
+def test_several_segments_of_which_none_meets_its_counterpart_are_a_finding():
+    apart = [row("liver", 0.0, 1.0, 1.0), row("spleen", 0.0, 1.0, 1.0)]
+    assert nothing_agrees(apart)
+    assert "same scan?" in printed(*apart)
+    assert not nothing_agrees([*apart, row("aorta", 0.1, 1.0, 1.0)])
+    assert not nothing_agrees(apart[:1]), "one small tumour may be missed"
+
+
+def test_a_per_cent_is_one_in_the_help(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    told = capsys.readouterr().out
+    assert "95 % Hausdorff" in told
+    assert "%%" not in told
+
+
+def test_a_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str]):
+    assert main([]) == 2
+    told = capsys.readouterr().out
+    for command in ("doctor", "inspect", "phantom", "run", "view", "scenes", "compare"):
+        assert f"  {command}" in told
