@@ -215,3 +215,17 @@ def test_files_that_are_no_scenes(tmp_path):
             load_scene(str(path))
     with pytest.raises(SceneError, match="Did you mean liver-retraction"):
         load_scene("liver-retracton")
+
+
+def test_every_key_of_a_scene_is_documented():
+    """docs/scene.md names each option of both procedures and of the scene itself."""
+    from preop.scenes.procedures.retraction import GraspOptions, RetractionOptions
+    from preop.scenes.procedures.vessel_wall import VesselWallOptions
+    from preop.scenes.schema import Patient, Place, Scene, SegmentationOptions, SolverOptions, Support
+
+    text = (Path(__file__).parents[2] / "docs" / "scene.md").read_text(encoding="utf-8")
+    parts = (
+        Scene, Patient, SegmentationOptions, SolverOptions, Place, Support, GraspOptions, RetractionOptions, VesselWallOptions,
+    )  # fmt: skip
+    keys = {key for part in parts for key in part.model_fields} - {"folder"}
+    assert {key for key in keys if key not in text} == set()

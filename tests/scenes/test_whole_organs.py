@@ -23,7 +23,7 @@ def session_with(volume_ml: float, *, cut: bool, plausible: bool, accept: bool =
 
 
 def test_a_slab_of_a_liver_is_refused_and_says_how_to_insist():
-    with pytest.raises(SegmentationError, match="holds only a part.*538.*accept_partial"):
+    with pytest.raises(SegmentationError, match=r"holds only a part.*538.*accept_partial"):
         require_whole(session_with(538, cut=True, plausible=False), ("liver",))
     insisted = session_with(538, cut=True, plausible=False, accept=True)
     require_whole(insisted, ("liver",))
