@@ -130,7 +130,7 @@ def _jobs(
                 lambda path: render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
             )
     if volume is not None:
-        scan, at = volume, _focus(grid, labels)
+        scan, at = volume, _focus(grid, volume, labels)
         yield _Job("slices", lambda path: slices.render_slices(scan, labels, path, **at, sheet=sheet))
     if grid is not None:
         yield from _field_jobs(result, grid, sheet)
@@ -139,13 +139,23 @@ def _jobs(
         yield _Job("curves", lambda path: plots.render_curves(curves, path, sheet=sheet))
 
 
-def _focus(grid: pv.UnstructuredGrid | None, labels: LabelMap | None) -> dict[str, Any]:
-    """Where the slices cross: a tumour in the computed body, else a segment it holds, else its middle."""
+def _focus(grid: pv.UnstructuredGrid | None, volume: ImageVolume, labels: LabelMap | None) -> dict[str, Any]:
+    """Where the slices cross, and their window.
+
+    The widest place of a computed vessel; the largest tumour of a computed organ, else the
+    organ, else the middle of what was computed.
+    """
     if grid is None or labels is None:
         return {}
     from .field_shapes import main_region, regions
+    from .slice_focus import widest_point, window_of
 
     names = regions(grid)
+    if any(name.startswith("aort") for name in names):
+        points = np.asarray(grid.points)
+        widest = widest_point(labels, points)
+        through = points.mean(axis=0) if widest is None else widest
+        return {"through": through, "window": window_of(volume, labels, arteries=True)}
     order = [*(name for name in names if "tumor" in name), main_region(grid), *names]
     focus = next((name for name in order if labels.mask(name).any()), None)
     return {"focus": focus} if focus else {"through": np.asarray(grid.points).mean(axis=0)}

@@ -21,7 +21,10 @@ from preop.scenes.pictures import stills_for_result
 from preop.scenes.render_style import VIEWS, bar_length, colour_scale, nice_ceiling
 from preop.scenes.result_folder import ResultFolder
 from preop.scenes.sheet import Sheet
-from preop.scenes.slices import AXIAL, CORONAL, SAGITTAL, focus_point, render_slices, sample_plane
+from preop.scenes.slice_focus import focus_point, widest_point, window_of
+from preop.scenes.slice_panel import outlines
+from preop.scenes.slice_planes import AXIAL, CORONAL, SAGITTAL, sample_plane
+from preop.scenes.slices import legend_entries, render_slices
 from preop.scenes.still_motion import render_field
 
 prepare_off_screen()
@@ -204,6 +207,39 @@ def test_patients_right_is_on_the_left_and_another_grid_is_refused(tmp_path):
     elsewhere = LabelMap(labels.labels, Grid(volume.grid.shape, np.eye(4)), BY_LABEL)
     with pytest.raises(GeometryError):
         render_slices(volume, elsewhere, tmp_path / "t.png")
+
+
+def test_a_lumen_is_outlined_inside_its_thrombus():
+    sampled = np.zeros((20, 20), int)
+    sampled[3:17, 3:17] = 33
+    sampled[8:12, 8:12] = 30
+    sampled[14, 14] = 0
+    order = outlines(sampled, {30: "aorta", 33: "aortic_thrombus"})
+    assert [name for name, _ in order] == ["aortic_thrombus", "aorta"]
+    sac = order[0][1]
+    assert sac[10, 10], "the lumen is no hole of the thrombus"
+    assert not sac[14, 14], "a hole that nothing fills stays one"
+
+
+def test_the_legend_tells_only_what_shares_a_colour_as_one():
+    assert [name for name, _ in legend_entries(["kidney_left", "kidney_right", "liver"])] == ["Kidneys", "Liver"]
+    assert [name for name, _ in legend_entries(["kidney_left", "aorta"])] == ["Kidney left", "Aorta"]
+
+
+def test_the_widest_place_of_an_aorta_and_its_window():
+    """A tube of radius 6 mm with a ball of 14 mm at z = 45 mm and another of 18 mm outside of what was computed."""
+    affine = np.diag([2.0, 2.0, 3.0, 1.0])
+    grid = Grid((30, 30, 40), affine)
+    points = grid.points_from_index(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1))
+    tube = np.linalg.norm(points[..., :2] - 30, axis=-1) < 6
+    balls = [np.linalg.norm(points - (30, 30, z), axis=-1) < r for z, r in ((45, 14), (90, 18))]
+    labels = LabelMap(np.where(balls[0] | balls[1], 33, 0).astype(np.uint16), grid, BY_LABEL)
+    labels.labels[tube] = 30
+    assert np.linalg.norm(widest_point(labels) - (30, 30, 90)) < 4
+    assert np.linalg.norm(widest_point(labels, [(0, 0, 0), (60, 60, 66)]) - (30, 30, 45)) < 4
+    volume = ImageVolume(np.where(tube, 350, 40).astype(np.float32), grid, unit="HU")
+    assert window_of(volume, labels, arteries=True) == (200, 700)
+    assert window_of(volume, labels) == (40, 400)
 
 
 def test_reading_what_is_no_result(tmp_path, result):
