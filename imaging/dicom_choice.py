@@ -119,12 +119,15 @@ def patient_numbers(stacks: Iterable[Stack]) -> dict[int, str]:
 
 
 def mixed_patients(stacks: Iterable[Stack]) -> dict[str, list[Stack]]:
-    """The stacks of each patient by number if there are several patients; empty if one. Nobody is no patient."""
+    """The scans of each patient by number if they are of several patients; empty if of one. Nobody is no patient.
+
+    Plans, structure sets, screenshots and reports mix nobody: they are never taken for a scan.
+    """
     stacks = list(stacks)
     keys, numbers = _patient_keys(stacks), patient_numbers(stacks)
     people: dict[str, list[Stack]] = {}
     for one in stacks:
-        if keys[id(one)]:
+        if keys[id(one)] and one.is_scan:
             people.setdefault(numbers[id(one)], []).append(one)
     return people if len(people) > 1 else {}
 

@@ -59,6 +59,12 @@ class Stack:
         """axial, coronal, sagittal, oblique (…), unknown."""
         return orientation_word(self.slices[0].frame.orientation)
 
+    @property
+    def is_scan(self) -> bool:
+        """Whether it is (part of) a cross-sectional scan, usable or not: no plan, screenshot or other object."""
+        modality = self.first.modality
+        return modality in ("CT", "MR", "PT") or (self.geometry is not None and modality in _IMAGE_MODALITIES)
+
     def label(self) -> str:
         """How to name it to a person."""
         first = self.first

@@ -208,7 +208,8 @@ def _storage_oddities(stack: Stack) -> tuple[str, ...]:
         found.append(f"{len(short)} truncated: {', '.join(short[:3])}{' …' if len(short) > 3 else ''}")
     syntaxes = {one.instance.transfer_syntax for one in stack.slices}
     if len(syntaxes) > 1:
-        found.append(f"stored in {len(syntaxes)} ways: {', '.join(sorted(syntaxes))}")
+        names = list(dict.fromkeys(map(short_syntax, sorted(syntaxes))))
+        found.append(f"stored in {len(syntaxes)} ways: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}")
     scales = {(one.frame.slope, one.frame.intercept) for one in stack.slices}
     if len(scales) > 1:
         found.append(f"{len(scales)} different rescale slopes or intercepts")
@@ -216,6 +217,13 @@ def _storage_oddities(stack: Stack) -> tuple[str, ...]:
     if len(thicknesses) > 1:
         found.append(f"slice thickness from {thicknesses[0]:g} to {thicknesses[-1]:g} mm")
     return tuple(found)
+
+
+def short_syntax(name: str) -> str:
+    """DICOM's names of transfer syntaxes are sentences: their first words are enough."""
+    if name.endswith("Endian"):
+        return "uncompressed"
+    return name.split(",")[0].split(" (")[0].replace(" Image Compression", "")
 
 
 _PHASES = (

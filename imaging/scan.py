@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .archive import Source, open_sources
-from .dicom_choice import choose, find, mixed_patients
+from .dicom_choice import choose, find, mixed_patients, patient_numbers
 from .dicom_header import Instance, read_instance
 from .dicom_read import read_stack
 from .dicom_series import Stack, stacks_of
@@ -112,7 +112,7 @@ def nothing_found(path: Path, sources: list[Source], headers: Headers) -> ScanEr
     """The error for a path at which there is no scan at all."""
     advice = "Give a DICOM folder, a zip of one, or a NIfTI, NRRD or MHA volume"
     if headers.broken:
-        names = ", ".join(headers.broken[:3])
+        names = ", ".join(headers.broken[:3]) + (", …" if len(headers.broken) > 3 else "")
         return ScanError(f"nothing but damaged or empty files ({names})", where=str(path), advice="Export them again")
     if not sources:
         return ScanError("there are no files in it", where=str(path), advice=advice)
@@ -133,8 +133,8 @@ def _from_volume_files(
             raise ScanError(f"there is no volume {series!r}", where=where, advice=f"There are: {names}")
         volumes = wanted
     if len(volumes) > 1:
-        names = ", ".join(one.name for one in volumes[:4])
-        raise ScanError(f"there are {len(volumes)} volume files ({names} …)", where=where, advice="Give one of them")
+        names = ", ".join(one.name for one in volumes[:4]) + (", …" if len(volumes) > 4 else "")
+        raise ScanError(f"there are {len(volumes)} volume files ({names})", where=where, advice="Give one of them")
     chosen = volumes[0]
     volume = _from_image_file(chosen, sources, progress)
     files = (path,) if chosen.path is None else volume_file_parts(chosen.path)
@@ -190,7 +190,20 @@ def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Sour
     choice = choose(stacks)
     if choice.stack is None:
         raise _no_volume(stacks, path, sources)
-    return choice.stack, choice.notes
+    return choice.stack, (*choice.notes, *_objects_of_others(stacks))
+
+
+def _objects_of_others(stacks: list[Stack]) -> tuple[str, ...]:
+    """A note where a plan, a structure set or the like is of another patient than the scans."""
+    people = patient_numbers(stacks)
+    scanned = {people[id(one)] for one in stacks if one.is_scan}
+    # An object that names nobody is of nobody else.
+    named = [one for one in stacks if one.first.patient_id or one.first.patient_name]
+    other = [one.key for one in named if people[id(one)] not in scanned]
+    if not other or not scanned:
+        return ()
+    names = ", ".join(other[:6]) + (", …" if len(other) > 6 else "")
+    return (f"beside the scan lie objects of another patient, which are left alone: series {names}",)
 
 
 def _whose(people: dict[str, list[Stack]]) -> str:
@@ -215,7 +228,7 @@ def _no_volume(stacks: list[Stack], path: Path, sources: list[Source]) -> ScanEr
 def _asked_for(stacks: list[Stack], series: str, where: str) -> tuple[Stack, tuple[str, ...]]:
     hits = find(stacks, series)
     if not hits:
-        known = ", ".join(one.key for one in stacks[:12])
+        known = ", ".join(one.key for one in stacks[:12]) + (", …" if len(stacks) > 12 else "")
         raise ScanError(f"there is no series {series!r}", where=where, advice=f"There are: {known}")
     usable = [one for one in hits if not one.why_not]
     if not usable:

@@ -138,6 +138,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         from .tables import print_inspection
 
         print_inspection(inspection, identify=arguments.identify)
+        print()
         print(NOT_A_MEDICAL_DEVICE)
     return 0 if inspection.chosen and not inspection.problem else 1
 
@@ -175,6 +176,7 @@ def _phantom(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     print(summary)
+    print()
     print(NOT_A_MEDICAL_DEVICE)
     return 0
 

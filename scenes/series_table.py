@@ -41,7 +41,7 @@ class _Row:
 
 
 def series_tables(studies: Sequence[Sequence[SeriesSummary]], width: int) -> list[Table]:
-    """A table per study, one line per series, the columns of all of them below each other.
+    """A table per study of usable series, one line each, the columns of all of them below each other.
 
     Where not all fits into `width` characters, how the voxels are stored is left out, then the plane (one that is not
     axial is named beside the description then), and at last descriptions are cut short.
@@ -81,7 +81,7 @@ def _table(rows: list[_Row], columns: list[str], widths: dict[str, int]) -> Tabl
         table.add_column(_TITLES[word], width=widths[word], no_wrap=True, overflow="ellipsis")
     for row in rows:
         cells = {word: Text(getattr(row, word)) for word in columns}
-        cells["mark"].stylize("green" if row.mark == "▶" else "dim")
+        cells["mark"].stylize("green")
         cells["what"] = _what(row, widths["what"])
         table.add_row(*cells.values())
     return table
@@ -99,22 +99,24 @@ def _what(row: _Row, width: int) -> Text:
 
 
 def _row(one: SeriesSummary, *, brief: bool = False) -> _Row:
+    from ..imaging.inspect import short_syntax
+
     plane = one.orientation if one.orientation != "unknown" else ""
     phase = re.split("[,:]", one.phase)[0] if brief else one.phase
     asides = (plane if brief and plane != "axial" else "", phase)
     return _Row(
-        mark="▶" if one.chosen else ("" if one.usable else "–"),
+        mark="▶" if one.chosen else "",
         key=one.key,
-        name=_name(one),
+        name=series_name(one),
         aside=", ".join(filter(None, asides)),
         voxels="×".join(map(str, one.size)) if all(one.size[:2]) else "",
         spacing=_spacing(one),
         plane=plane,
-        stored=_short_syntax(one.transfer_syntax) if all(one.size[:2]) else "",
+        stored=short_syntax(one.transfer_syntax) if all(one.size[:2]) else "",
     )
 
 
-def _name(one: SeriesSummary) -> str:
+def series_name(one: SeriesSummary) -> str:
     """Modality and description (without one the kind of object) on one line; the modality is not said twice."""
     name = " ".join(one.description.split()) or one.kind
     told = name.upper().startswith(one.modality[:2] if one.modality.startswith("RT") else one.modality)
@@ -129,10 +131,3 @@ def _spacing(one: SeriesSummary) -> str:
     text = "×".join(f"{x:.3g}" for x in shown)
     thick = one.thickness_mm or 0.0
     return f"{text} ({thick:g} thick)" if thick and abs(thick - one.spacing_mm[2]) > 0.05 else text
-
-
-def _short_syntax(name: str) -> str:
-    """DICOM's names of transfer syntaxes are sentences: their first words are enough."""
-    if name.endswith("Endian"):
-        return "uncompressed"
-    return name.split(",")[0].split(" (")[0].replace(" Image Compression", "")

@@ -48,6 +48,17 @@ def test_two_patients_stop_and_are_numbered_not_named(tmp_path):
     assert listing.chosen is None
 
 
+def test_a_screenshot_of_another_patient_mixes_nobody_and_is_told(tmp_path):
+    """Only scans can be taken for each other; what else lies there is left alone."""
+    write_series(tmp_path / "a", even(5))
+    elsewhere = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "Modality": "OT"}
+    write_series(tmp_path / "b", even(1), PatientID="P2", SeriesInstanceUID="1.9", SeriesNumber="6", **elsewhere)
+    volume = read_scan(tmp_path)
+    assert volume.voxels.shape[2] == 5
+    assert any("another patient" in note and "series 6" in note for note in volume.notes)
+    assert inspect_scan(tmp_path).problem == ""
+
+
 def test_two_patients_in_one_series_are_still_two(tmp_path):
     """An anonymiser that gave two patients one series UID must not make one body of them."""
     write_series(tmp_path / "a", even(5))

@@ -116,7 +116,7 @@ REFUSED = {
     "gantry_tilt_ge/": ("uneven: gaps of 1 × 1.08 mm, 13 × 4.00 mm, 13 × 7.00 mm",),
     "rtstruct/": ("no volume here", "a single slice", "RT Structure Set", "RT Plan"),
     "seg/liver.dcm": ("Segmentation object",),
-    "pydicom_charset/": ("patients are mixed",),
+    "pydicom_charset/": ("no volume here",),
     "codecs_wg04/": ("2 patients are mixed", "patient 1: series S1, S2; patient 2: series S3, S4"),
     "codecs_wg04/CT1_J": ("two different slices are at the same place",),
     FILES + "CT_small.dcm": ("a single slice",),

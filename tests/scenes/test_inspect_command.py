@@ -38,7 +38,7 @@ def printed(width: int, *series: SeriesSummary) -> list[str]:
 @pytest.mark.parametrize("width", [70, 80, 100, 200])
 def test_a_series_takes_one_line(width):
     lines = printed(width, summary(), summary("S16-2", "頭部単純" * 8, chosen=True, why="the axial one"))
-    assert len(lines) == 2 * 3 + 1, "per study its name, the header and one line; and the verdict"
+    assert len(lines) == 2 * 3 + 2, "per study its name, the header and one line; the legend and the verdict"
     assert max(map(len, lines)) <= width
     for line, key in ((lines[2], "3"), (lines[5], "S16-2")):
         assert key in line.split()[:2]
@@ -75,6 +75,26 @@ def test_the_modality_is_said_once_and_a_description_as_it_is(modality, descript
 def test_the_columns_of_all_studies_lie_below_each_other():
     lines = printed(120, summary("3", "short"), summary("S16-2", "a longer description"))
     assert len({line.index("512×512") for line in lines if "512×512" in line}) == 1
+
+
+def test_usable_series_come_first_and_the_others_take_a_line_each():
+    bad = [
+        summary(f"S{n}", "", modality="RTPLAN", kind="RT Plan", size=(0, 0, 1), usable=False, phase="",
+                why="not a scan but an RT Plan object", oddities=("odd",))
+        for n in range(30)
+    ]  # fmt: skip
+    lines = printed(80, *bad, summary("7", "abdomen"))
+    assert "7" in lines[2].split()[0]
+    assert lines[3] == "–  S0   RT Plan: not a scan (patient 1)"
+    assert len([line for line in lines if line.startswith("–  S")]) == 30
+    assert len(lines) == 3 + 30 + 2
+    assert lines[-2] == "Signs: – cannot be used"
+
+
+def test_an_only_series_that_is_not_usable_keeps_its_study():
+    lines = printed(80, summary(usable=False, why="a single slice, not a volume"))
+    assert lines[0] == "patient 1, 2024-02-29"
+    assert lines[1].endswith("512×512×1204: a single slice, not a volume")
 
 
 def test_a_scan_that_can_be_used(tmp_path, capsys):
