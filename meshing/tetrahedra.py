@@ -136,7 +136,7 @@ def _to_count(labels, regions, target: int, tolerance: float, attempt: Callable,
     edge = (TETRAHEDRA_PER_CUBE * volume / target) ** (1 / 3)
     tries: list[tuple[float, int, TetMesh]] = []
     for number in range(5):
-        mesh = attempt(edge, part(progress, number / 5, (number + 1) / 5))
+        mesh = attempt(edge, _of_try(number + 1, part(progress, number / 5, (number + 1) / 5)))
         count = len(mesh.tetrahedra)
         if abs(count / target - 1) <= tolerance:
             return mesh
@@ -153,8 +153,17 @@ def _to_count(labels, regions, target: int, tolerance: float, attempt: Callable,
     )
 
 
+def _of_try(number: int, progress: Progress) -> Progress:
+    """Say which try it is from the second on, whose seconds count from 0 again."""
+
+    def say(fraction: float | None, message: str) -> None:
+        progress(fraction, f"try {number}, {message}")
+
+    return say if number > 1 else progress
+
+
 def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: Callable, progress: Progress) -> TetMesh:
-    progress(0.0, f"interfaces for an edge of {edge:.3g} mm")
+    progress(0.0, f"surfaces between the parts, edge length {edge:.3g} mm")
     lattice = region_lattice(labels, regions, LATTICE_PER_EDGE * edge)
     missing = [name for i, name in lattice.names.items() if not (lattice.labels == i).any()]
     if missing:
@@ -171,7 +180,7 @@ def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: C
         keep_outside=True,
         sizing=coarse_away(lattice, lattice.labels > 0, edge),
     )
-    progress(0.95, "regions of the tetrahedra")
+    progress(0.95, "which part each one belongs to")
     mesh = assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge / 12)
     return fit_volumes(mesh, _targets(mesh, surface, lattice), limit_mm=0.5 * epsilon)
 

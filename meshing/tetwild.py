@@ -101,7 +101,7 @@ def _run(source: Path, target: Path, folder: Path, timeout: float, progress: Pro
         try:
             while child.poll() is None:
                 passed = time.monotonic() - began
-                progress(None, f"tetrahedra: {passed:.0f} s elapsed")
+                progress(None, f"{passed:.0f} s elapsed")
                 if passed > timeout:
                     raise MeshError(
                         f"fTetWild did not finish within {timeout:.0f} s",

@@ -74,8 +74,8 @@ class _Lines:
             self.finished.add(stage)
             self._print(f"{stage} done in {now - self.started[stage]:.1f} s", now)
         elif now - self.last > 15 and stage not in self.finished:
-            percent = f"{100 * fraction:.0f} % " if fraction is not None else ""
-            self._print(f"{stage} {percent}{detail}", now)
+            percent = f"{100 * fraction:.0f} %" if fraction is not None else ""
+            self._print(f"{stage}: {', '.join(filter(None, (percent, detail)))}", now)
 
     def _print(self, text: str, now: float) -> None:
         self.last = now

@@ -54,9 +54,14 @@ def _print_summary(result: dict, out: Path) -> None:
     for number in result["numbers"]:
         table.add_row(number["name"], f"{number['value']:.4g}", number["unit"])
     console.print(table)
-    for note in [*result["warnings"], *result["notes"]]:
+    notes = [*result["warnings"], *result["notes"]]
+    if notes:
+        console.print()
+    for note in notes:
         console.print(f"Note: {note}", markup=False, highlight=False)
+    console.print()
     console.print(f"Result: {out}", markup=False, highlight=False, soft_wrap=True)
     if (out / "report.html").is_file():
         console.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
     console.print(NOT_A_MEDICAL_DEVICE, markup=False)

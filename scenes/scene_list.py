@@ -24,7 +24,7 @@ def print_scenes(*, as_json: bool) -> int:
         console.print(f"[bold]{scene.name}[/bold]  {scene.title}")
         console.print(f"  {scene.description}", markup=False)
         console.print(f"  Needs: {scene.needs}\n", markup=False)
-    console.print("Run one with: preop run NAME [--dicom PATH]. Print one with: preop scenes --show NAME")
+    console.print("Run one with: preop run NAME [--dicom PATH]. Print one with: preop scenes --show NAME\n")
     console.print(NOT_A_MEDICAL_DEVICE)
     return 0
 

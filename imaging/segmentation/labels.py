@@ -36,7 +36,7 @@ class LabelFileSegmenter(Segmenter):
             )
         progress(0.0, "label map")
         labels = read_labels(Path(path), like=volume.grid)
-        progress(0.5, "quality")
+        progress(0.5, "checking the labels")
         turned = canonical(volume)
         judged = LabelMap(turned.forward(labels.labels), turned.volume.grid, labels.segments)
         notes = assess_all(judged, turned.volume, wanted=request.wanted)

@@ -69,7 +69,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
 
 def _liver(case: Case, progress: Progress, seed: Mask | None) -> NDArray[np.bool_]:
     """(I, J, K) full resolution; empty where none is seen."""
-    progress(0.0, "liver: tissue")
+    progress(0.0, "liver: looking for its tissue")
     abdomen = abdomen_of(case)
     others = other_organs(case) | claimed_by_others(case, "liver")
     if seed is not None:
@@ -94,7 +94,7 @@ def _liver(case: Case, progress: Progress, seed: Mask | None) -> NDArray[np.bool
     whole = without_tails(case, abdomen, whole)
     progress(0.7, "liver: border")
     found = refined(case, whole, forbidden=not_organ(case, abdomen, tissue, (*_OTHERS, _VEIN)))
-    progress(0.9, "liver: knobs")
+    progress(0.9, "liver: taking off what merely touches it")
     return without_knobs(found, case.grid.spacing, radius_mm=_KNOB_MM, give_back_mm=_EDGE_MM)
 
 

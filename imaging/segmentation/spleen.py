@@ -34,7 +34,7 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     progress(0.0, "spleen")
     found = _spleen(case, None)
     if not agrees(case, "spleen", found):
-        progress(0.5, "spleen: seed")
+        progress(0.5, "spleen: again, from the given seed")
         corrected = _spleen(case, seed_region(case, "spleen"))
         found = corrected if corrected.any() else found
     if not found.any():
