@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
-from .render_style import title_of
+from .report_patient import check_text, phase_of, segmentation_pill, used_segments, who
+from .report_words import STEP_COLUMNS, british, capitalised, figure, flat, number_html, row, unit_of, words_of
 from .result_folder import ResultFolder
+
+__all__ = ["figure", "render_report", "write_report"]
 
 _PICTURE_WIDTH = 1400
 _FIRST = ("before_after", "displacement", "slices")
@@ -69,12 +72,17 @@ def render_report(result: ResultFolder) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        figure=figure, number=number_html, words=title_of, seconds=_seconds, capitalised=_capitalised
+        number=number_html, words=words_of, british=british, unit=unit_of, capitalised=capitalised, check=check_text
     )
     data = result.data
     return environment.get_template("report.html").render(
         title=result.title,
         description=data["scene"].get("description", ""),
+        who=who(data),
+        patient=data.get("patient", {}),
+        phase=phase_of(data),
+        pill=segmentation_pill(data, result.carried),
+        used=used_segments(data, result.carried) if data.get("segmentation") else set(),
         disclaimer=data.get("disclaimer") or NOT_A_MEDICAL_DEVICE,
         version=data.get("preop", ""),
         assumptions=data.get("assumptions", []),
@@ -92,45 +100,6 @@ def render_report(result: ResultFolder) -> str:
     )
 
 
-def figure(value: Any, digits: int = 4) -> str:
-    """A number as people read it: four significant digits, no exponent between 0.001 and a million."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
-    if not isinstance(value, float):
-        return str(value)
-    if value == 0:
-        return "0"
-    if not 1e-3 <= abs(value) < 1e6:
-        mantissa, exponent = f"{value:.{digits - 2}e}".split("e")
-        return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
-    text = f"{value:.{digits}g}"
-    return f"{float(text):,.0f}".replace(",", "\u202f") if abs(float(text)) >= 1000 else text.replace("-", "−")
-
-
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def number_html(value: Any) -> Any:
-    """A number in a `<data>` element that carries its full value; anything else as text."""
-    from markupsafe import Markup, escape
-
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return escape(figure(value))
-    return Markup('<data value="{}">{}</data>').format(repr(value), figure(value))
-
-
-def _capitalised(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _seconds(value: float) -> str:
-    return f"{value / 60:.1f} min" if value >= 120 else f"{value:.1f} s"
-
-
 def embedded_pictures(result: ResultFolder) -> list[Embedded]:
     """The stills, made smaller, the ones that tell most first."""
     listed = list(result.pictures)
@@ -139,8 +108,8 @@ def embedded_pictures(result: ResultFolder) -> list[Embedded]:
     return [
         Embedded(
             _picture_uri(result.path / picture.path),
-            picture.caption,
-            picture.caption.split(". ")[0],
+            british(picture.caption),
+            british(picture.caption).split(". ")[0],
             wide=picture.key in _WIDE,
         )
         for picture in listed
@@ -173,52 +142,26 @@ def _picture_uri(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(memory.getvalue()).decode()}"
 
 
-_UNITS = {"_mm3": "mm³", "_mm": "mm", "_deg": "°", "_ml": "ml", "_mib": "MiB", "_seconds": "s"}
-_WORDS = {
-    "radius_ratio_min": "radius ratio, smallest",
-    "radius_ratio_p01": "radius ratio, 1st percentile",
-    "radius_ratio_mean": "radius ratio, mean",
-    "dihedral_min_deg": "dihedral angle, smallest",
-    "dihedral_p01_deg": "smallest dihedral angle, 1st percentile",
-    "dihedral_min_mean_deg": "smallest dihedral angle, mean",
-    "dihedral_max_deg": "dihedral angle, largest",
-    "edge_min_mm": "edge, shortest",
-    "edge_mean_mm": "edge, mean",
-    "edge_max_mm": "edge, longest",
-    "volume_min_mm3": "volume of the smallest tetrahedron",
-    "volume_mm3": "volume in all",
-    "poor": "poor tetrahedra",
-}
-
-
-def _row(key: str, value: Any) -> dict[str, Any]:
-    """A key of result.json as a table row: its words, its value, its unit."""
-    name, unit = _WORDS.get(key, ""), ""
-    for ending, symbol in _UNITS.items():
-        if key.endswith(ending):
-            name, unit = name or key[: -len(ending)], symbol
-            break
-    return {"name": (name or key).replace("_", " "), "value": value, "unit": unit}
-
-
 def _mesh(mesh: Mapping[str, Any]) -> dict[str, Any]:
     """Rows and histograms of one mesh; histograms are dicts of counts and edges, wherever they stand."""
     from .plots import histogram_svg
 
     rows, histograms = [], []
-    for key, value in _flat(mesh.get("quality", {})):
+    for key, value in flat(mesh.get("quality", {})):
         if isinstance(value, Mapping):
             title = _HISTOGRAM_TITLES.get(key.rsplit("/", 1)[-1], key.rsplit("/", 1)[-1].replace("_", " "))
             histograms.append(histogram_svg(value["counts"], value["edges"], title))
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            rows.append(_row(key.rsplit("/", 1)[-1], value))
-    known = {row["name"] for row in rows}
-    head = [_row(key, mesh[key]) for key in ("nodes", "tetrahedra") if key in mesh and key not in known]
+            rows.append(row(key.rsplit("/", 1)[-1], value))
+    known = {one["name"] for one in rows}
+    head = [row(key, mesh[key]) for key in ("nodes", "tetrahedra") if key in mesh and key not in known]
     return {
         "name": mesh.get("name", "mesh"),
         "rows": head + rows,
         "histograms": histograms,
         "regions": mesh.get("regions", []),
+        "nodes": mesh.get("nodes"),
+        "tetrahedra": mesh.get("tetrahedra"),
     }
 
 
@@ -231,17 +174,6 @@ _HISTOGRAM_TITLES = {
 }
 
 
-def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """(path, value) of every leaf; a dict of counts and edges is a leaf."""
-    found: list[tuple[str, Any]] = []
-    for key, value in data.items():
-        if isinstance(value, Mapping) and not {"counts", "edges"} <= set(value):
-            found += _flat(value, f"{prefix}{key}/")
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found
-
-
 def _solver(solver: Mapping[str, Any]) -> dict[str, Any]:
     """Code, advice, scalar statistics, and the load steps as a table."""
     steps = [dict(step) for step in solver.get("steps", [])]
@@ -250,10 +182,12 @@ def _solver(solver: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in list(step.items()):
             if isinstance(value, Sequence) and not isinstance(value, str):
                 step[key] = value[-1] if value else None
-    columns = list(dict.fromkeys(key for step in steps for key in step))
+    columns = {
+        key: STEP_COLUMNS.get(key, words_of(key)) for key in dict.fromkeys(key for step in steps for key in step)
+    }
     rows = [
-        _row(key.replace("/", " "), value)
-        for key, value in _flat({k: v for k, v in solver.items() if k != "steps"})
+        row(key, value)
+        for key, value in flat({k: v for k, v in solver.items() if k != "steps"})
         if not isinstance(value, list | tuple | Mapping) and key not in ("code", "advice") and value not in ("", None)
     ]
     return {
@@ -262,15 +196,17 @@ def _solver(solver: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "steps": steps,
         "columns": columns,
+        # No iteration: the first state was known, so it is the scanned one that the load-free shape was solved for.
+        "from_scan": bool(steps) and steps[0].get("newton_iterations") == 0,
     }
 
 
 _AGREEMENT = (
-    ("dice", "Dice", ""),
+    ("dice", "Dice", "Dice"),
     ("hausdorff_95_mm", "95 % Hausdorff distance", "mm"),
     ("mean_surface_distance_mm", "Mean surface distance", "mm"),
-    ("volume_ml", "Volume", "ml"),
-    ("truth_volume_ml", "True volume", "ml"),
+    ("volume_ml", "Volume", "mL"),
+    ("truth_volume_ml", "True volume", "mL"),
     ("difference_percent", "Difference", "%"),
 )
 

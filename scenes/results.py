@@ -84,6 +84,7 @@ def result_dict(session: Session) -> dict[str, Any]:
         "layout": LAYOUT,
         "disclaimer": NOT_A_MEDICAL_DEVICE,
         "scene": {key: getattr(scene, key) for key in ("name", "title", "description", "procedure")},
+        "patient": _patient(session),
         "status": outcome.solver["code"],
         "numbers": [asdict(number) for number in outcome.numbers],
         "curves": [asdict(curve) for curve in outcome.curves],
@@ -92,6 +93,7 @@ def result_dict(session: Session) -> dict[str, Any]:
             "trusted": segmentation.trusted,
             "phase": segmentation.phase,
             "text": segmentation.text,
+            "used": _used(session),
             "notes": [asdict(note) for note in segmentation.notes],
         },
         "meshes": [mesh_record(session)],
@@ -102,6 +104,32 @@ def result_dict(session: Session) -> dict[str, Any]:
         "warnings": session.notes,
         "provenance": _provenance(session),
     }
+
+
+def _patient(session: Session) -> dict[str, Any]:
+    """What was scanned and how finely: nothing that tells who it was."""
+    volume = session.volume
+    grid = session.labels.grid if volume is None else volume.grid
+    return {
+        "source": "phantom" if session.scene.patient.scan == "phantom" else "scan",
+        "modality": None if volume is None else volume.modality,
+        "voxels": list(grid.shape),
+        "spacing_mm": [float(one) for one in grid.spacing],
+    }
+
+
+def _used(session: Session) -> list[str]:
+    """The segments judged that the model was made of, parts of a whole included."""
+    from ..imaging.anatomy import SEGMENTS
+    from .procedures import procedure
+
+    outcome, segmentation = session.outcome, session.segmentation
+    assert outcome is not None
+    assert segmentation is not None
+    needed = procedure(session.scene.procedure).labels_needed(session.scene)
+    used = {*needed, *outcome.mesh.region_names.values(), *outcome.deforming}
+    judged = dict.fromkeys(note.segment for note in segmentation.notes)
+    return [name for name in judged if name in used or (name in SEGMENTS and used & set(SEGMENTS[name].part_of))]
 
 
 def _provenance(session: Session) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from small_result import numbers
 
 from preop.imaging.errors import NOT_A_MEDICAL_DEVICE, SceneError
 from preop.scenes.plots import histogram_svg
-from preop.scenes.report import figure, render_report, write_report
+from preop.scenes.report import render_report, write_report
+from preop.scenes.report_patient import segmentation_pill
+from preop.scenes.report_words import figure, number_html
 from preop.scenes.result_folder import ResultFolder
 
 
@@ -214,11 +216,101 @@ def test_report_of_no_result(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(3, "3"), (12345, "12\u202f345"), (0.0, "0"), (23.71828, "23.72"), (-1.5, "−1.5"), (0.000123456, "1.23·10⁻⁴"),
-     (2.5e7, "2.50·10⁷"), (1712.3, "1\u202f712"), (None, "–"), (True, "yes"), ("a", "a")],
+    [(3, "3"), (12345, "12\u202f345"), (0.0, "0"), (23.71828, "23.7"), (23.0, "23.0"), (-1.5, "−1.50"),
+     (0.000123456, "1.23·10⁻⁴"), (2.5e7, "2.50·10⁷"), (1712.3, "1\u202f710"),
+     (999.7, "1\u202f000"), (100.04, "100"), (None, "–"), (True, "yes"), ("a", "a")],
 )  # fmt: skip
 def test_figure(value, text):
     assert figure(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "given", "text"),
+    [(23.04, "%", False, "23.0"), (-0.0000135, "%", False, "0.00"), (-1.0484, "%", False, "−1.05"),
+     (0.99869, "Dice", False, "0.999"), (1044.0, "kPa", True, "1\u202f044"), (5.5, "kPa", True, "5.5")],
+)  # fmt: skip
+def test_percentages_dice_and_what_was_put_in_have_their_own_digits(value, unit, given, text):
+    assert number_html(value, unit, given=given) == f'<data value="{value!r}">{text}</data>'
+
+
+def _judged(**levels: str) -> dict:
+    """The small result with other judgements; the model used the liver and its tumour."""
+    data = numbers()
+    data["segmentation"]["notes"] = [
+        {"segment": name, "level": level, "text": level, "volume_ml": 1.0} for name, level in levels.items()
+    ]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("levels", "level", "said"),
+    [
+        ({"spleen": "ok", "liver": "ok"}, "ok", "no doubt found (automatic check)"),
+        ({"spleen": "warn", "liver": "warn", "bone": "ok"}, "warn", "2 of 3 structures need a look: liver, spleen"),
+        ({"spleen": "bad", "liver": "ok"}, "warn", "1 of 2 structures needs a look: spleen"),
+        ({"spleen": "warn", "liver": "bad"}, "bad", "not to be trusted: liver"),
+        ({"liver": "ok", "scan": "warn"}, "warn", "the scan as a whole needs a look"),
+        ({}, "bad", "not to be trusted"),
+    ],
+)
+def test_the_pill_never_says_more_than_the_table(levels, level, said):
+    data = _judged(**levels)
+    data["segmentation"]["used"] = ["liver", "liver_tumor"]
+    pill = segmentation_pill(data)
+    assert pill is not None
+    assert pill.level == level
+    assert said in pill.text
+
+
+def test_a_bad_part_of_what_the_model_used_is_red_also_in_a_result_without_a_list():
+    data = _judged(liver_tumor="bad", spleen="warn")
+    del data["segmentation"]["used"]
+    pill = segmentation_pill(data, carried=["liver"])
+    assert pill is not None
+    assert (pill.level, pill.text) == ("bad", "Segmentation not to be trusted: liver tumour")
+
+
+def test_the_first_line_tells_whose_scan_it_is(folder, page):
+    assert numbers()["patient"] == {
+        "source": "phantom", "modality": None, "voxels": [30, 30, 30], "spacing_mm": [4.0, 4.0, 4.0]
+    }  # fmt: skip
+    assert numbers()["segmentation"]["used"] == ["liver"]
+    grid = "30 × 30 × 30 voxels of 4.00 × 4.00 × 4.00 mm · portal phase"
+    assert f"Embedded phantom, not a patient · {grid}" in page.text
+    assert page.text.index("Embedded phantom") < page.text.index("Computation converged")
+    data = numbers()
+    data["patient"].update(source="scan", modality="CT")
+    for command, said in (("preop run x --dicom PATH", "given with --dicom"), ("preop run PATH", "named in the scene")):
+        data["provenance"]["command"] = command
+        (folder / "result.json").write_text(json.dumps(data))
+        assert f"Scan {said} · CT · {grid}" in Page(render_report(ResultFolder.open(folder))).text
+
+
+def test_the_words_are_a_surgeons_not_a_programmers(folder):
+    data = numbers()
+    data["solver"].update(linear_solver="HostSystem", cg_iterations=217)
+    data["solver"]["seconds"]["krylov"] = 7.5
+    data["solver"]["steps"][0].update(newton_iterations=0, energy_J=0.5, min_jacobian=0.9)
+    data["numbers"][0].update(name="Liver tumor 1: displacement")
+    (folder / "result.json").write_text(json.dumps(data))
+    page = Page(render_report(ResultFolder.open(folder)))
+    for told in (
+        "assembled matrix, multigrid (CPU)", "Conjugate-gradient iterations", "Linear solver, s",
+        "Energy [J]", "Smallest det F", "Liver tumour 1", "the body as it was scanned", "Automatic check",
+    ):  # fmt: skip
+        assert told in page.text
+    for foreign in ("HostSystem", "krylov", "jacobian", "tumor", " ml ", "[ml]"):
+        assert foreign not in page.text
+
+
+def test_sections_stand_in_the_order_of_interest_and_the_machinery_is_folded(page):
+    ids = [attributes.get("id") for tag, attributes in page.tags if tag == "section"]
+    assert ids == ["results", "pictures", "segmentation", "agreement", "assumptions", "mesh", "solver", "provenance"]
+    tags = [(tag, attributes.get("id")) for tag, attributes in page.tags]
+    for section, inside in (("mesh", "mesh-1"), ("solver", "solver-steps")):
+        between = tags[tags.index(("section", section)) : tags.index(("table", inside))]
+        assert ("details", None) in between
+    assert not [1 for tag, attributes in page.tags if tag == "details" and "open" in attributes]
 
 
 def test_histogram_is_in_proportion():
