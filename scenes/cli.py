@@ -104,7 +104,9 @@ def _command(commands, name: str, function, text: str) -> argparse.ArgumentParse
 
 def _add_doctor(commands) -> None:
     parser = _command(commands, "doctor", _doctor, "show what this machine offers and what is missing")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--all", action="store_true", help="also list every package with its version")
+    form.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -112,7 +114,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from ..xr.probe import runtime_report
     from .doctor import run_doctor
 
-    return run_doctor(as_json=arguments.json, xr_report=runtime_report)
+    return run_doctor(as_json=arguments.json, every_package=arguments.all, xr_report=runtime_report)
 
 
 def _add_inspect(commands) -> None:

@@ -34,12 +34,13 @@ class HeadsetReport(Protocol):
         ...
 
 
-def run_doctor(as_json: bool, xr_report: Callable[[], HeadsetReport]) -> int:
+def run_doctor(as_json: bool, xr_report: Callable[[], HeadsetReport], *, every_package: bool = False) -> int:
     """Look at the machine and print what was found.
 
     Args:
         as_json: print one JSON object instead of tables.
         xr_report: asks for the OpenXR runtime.
+        every_package: also list the packages with their versions.
 
     Returns:
         0 when `preop run` has all it needs, 1 when something that it needs is missing.
@@ -51,7 +52,7 @@ def run_doctor(as_json: bool, xr_report: Callable[[], HeadsetReport]) -> int:
     else:
         from .doctor_tables import print_findings
 
-        print_findings(found)
+        print_findings(found, every_package=every_package)
     return 1 if found["problems"] else 0
 
 
@@ -125,8 +126,11 @@ def _notes(found: dict[str, Any], lacking: list[system_libraries.SystemLibrary])
         purposes = "; ".join(dict.fromkeys(library.purpose for library in lacking))
         names = ", ".join(library.name for library in lacking)
         notes.append(f"shared libraries: {names} (for {purposes}). {system_libraries.advice(lacking)}")
+    plug_in_missing = any(p["extra"] == "gpu" and not p["installed"] for p in found["packages"])
     if graphics_card() and found["jax"].get("backend") == "cpu":
         notes.append(f"GPU: a graphics card is here but JAX computes on the CPU. {_SET_UP} EXTRAS=viewer,xr,dev,gpu")
+    elif plug_in_missing:
+        notes.append("no GPU plug-in: pip install 'preop[gpu]'")
     if found["openxr"].get("reason"):
         notes.append(f"headset: {found['openxr']['reason']}. {found['openxr'].get('advice', '')}".rstrip(". ") + ".")
     for extra in ("viewer", "xr"):

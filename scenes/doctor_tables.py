@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _PLATFORM_NAMES = {"gpu": "GPU", "cuda": "GPU", "rocm": "GPU", "cpu": "CPU", "tpu": "TPU"}
 
 
-def print_findings(found: dict[str, Any]) -> None:
-    """Print the findings of `doctor.examine`."""
+def print_findings(found: dict[str, Any], *, every_package: bool = False) -> None:
+    """Print the findings of `doctor.examine`: the verdicts first, then the machine, on demand the packages."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table(title=f"preop {found['preop']}", title_justify="left", show_header=False)
+    console.print(f"[bold]preop {found['preop']}[/bold]")
+    if not found["problems"]:
+        console.print("[green]ok[/green]        `preop run` has all it needs.")
+    for problem in found["problems"]:
+        console.print(f"[bold red]needed[/bold red]    {escape(problem)}", soft_wrap=True)
+    for note in found["notes"]:
+        console.print(f"[yellow]optional[/yellow]  {escape(note)}", soft_wrap=True)
+
+    console.print()
+    table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(found):
         table.add_row(name, escape(value))
     console.print(table)
-
-    packages = Table(title="Packages", title_justify="left")
-    for heading in ("package", "installed", "wanted", "for"):
-        packages.add_column(heading)
-    for package in found["packages"]:
-        installed = (
-            escape(package["installed"]) if package["fits"] else f"[red]{package['installed'] or 'missing'}[/red]"
-        )
-        packages.add_row(package["name"], installed, escape(package["wanted"]), package["extra"] or "preop run")
-    console.print(packages)
-
-    for problem in found["problems"]:
-        console.print(f"[bold red]needed[/bold red]  {escape(problem)}", soft_wrap=True)
-    for note in found["notes"]:
-        console.print(f"[yellow]optional[/yellow]  {escape(note)}", soft_wrap=True)
-    if not found["problems"]:
-        console.print("[green]`preop run` has all it needs.[/green]")
+    if every_package:
+        console.print()
+        console.print(_packages(found["packages"]))
+    else:
+        console.print("The packages and their versions: preop doctor --all", style="dim")
+    console.print()
     console.print(found["not_a_medical_device"], soft_wrap=True)
+
+
+def _packages(packages: list[dict[str, Any]]) -> Table:
+    """Each package once, for what `preop run` or the first of the extras needs it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("package", "installed", "wanted", "for"):
+        table.add_column(heading)
+    listed: set[str] = set()
+    for package in packages:
+        if package["name"] in listed:
+            continue
+        listed.add(package["name"])
+        # What is optional and absent is no fault.
+        colour = "yellow" if package["extra"] else "red"
+        installed = escape(package["installed"] or "missing")
+        shown = installed if package["fits"] else f"[{colour}]{installed}[/{colour}]"
+        table.add_row(package["name"], shown, escape(package["wanted"]), package["extra"] or "preop run")
+    return table
 
 
 def _rows(found: dict[str, Any]) -> Iterable[tuple[str, str]]:

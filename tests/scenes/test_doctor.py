@@ -50,6 +50,23 @@ def test_healthy_machine(healthy: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert NOT_A_MEDICAL_DEVICE in told
 
 
+def test_verdicts_come_first_and_packages_only_on_demand(
+    healthy: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = [requirements.Dependency("jax", ">=0.6", "0.10.2", extra, True) for extra in ("", "gpu")]
+    plug_in = requirements.Dependency("jax-cuda13-plugin", ">=0.10", "", "gpu", False)
+    healthy.setattr(doctor, "dependencies", lambda: [*twice, plug_in])
+    assert doctor.run_doctor(False, Headset) == 0
+    told = capsys.readouterr().out
+    lines = told.splitlines()
+    assert "has all it needs" in lines[1]
+    assert lines[2] == "optional  no GPU plug-in: pip install 'preop[gpu]'"
+    assert "jax-cuda13-plugin" not in told
+    assert doctor.run_doctor(False, Headset, every_package=True) == 0
+    words = capsys.readouterr().out.split()
+    assert words.count("jax") == words.count("jax-cuda13-plugin") == 1
+
+
 def test_json_holds_the_same(healthy: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.run_doctor(True, Headset) == 0
     found = json.loads(capsys.readouterr().out)
