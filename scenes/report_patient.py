@@ -56,7 +56,8 @@ def segmentation_pill(data: Mapping[str, Any], carried: Sequence[str] = ()) -> P
     if not notes:
         trusted = segmentation.get("trusted")
         return Pill("", "Segmentation not checked") if trusted else Pill("bad", "Segmentation not to be trusted")
-    used = used_segments(data, carried)
+    # Where nothing tells what the model used, it may have used anything.
+    used = used_segments(data, carried) or {note["segment"] for note in notes}
     bad = [note["segment"] for note in notes if note["level"] == "bad" and note["segment"] in used]
     if bad:
         return Pill("bad", f"Segmentation not to be trusted: {_listed(bad)}")

@@ -81,8 +81,9 @@ def british(text: Any) -> str:
 
 
 def words_of(name: str) -> str:
-    """A segment's or key's name for people: `liver_tumor` → `Liver tumour`."""
-    return british(title_of(name))
+    """A segment's or key's name for people: `liver_tumor` → `Liver tumour`, `lung_left` → `Left lung`."""
+    stem, _, side = name.rpartition("_")
+    return british(title_of(f"{side}_{stem}" if stem and side in ("left", "right") else name))
 
 
 def unit_of(unit: str) -> str:

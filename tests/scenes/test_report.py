@@ -14,7 +14,7 @@ from preop.imaging.errors import NOT_A_MEDICAL_DEVICE, SceneError
 from preop.scenes.plots import histogram_svg
 from preop.scenes.report import render_report, write_report
 from preop.scenes.report_patient import segmentation_pill
-from preop.scenes.report_words import figure, number_html
+from preop.scenes.report_words import figure, number_html, words_of
 from preop.scenes.result_folder import ResultFolder
 
 
@@ -268,6 +268,19 @@ def test_a_bad_part_of_what_the_model_used_is_red_also_in_a_result_without_a_lis
     pill = segmentation_pill(data, carried=["liver"])
     assert pill is not None
     assert (pill.level, pill.text) == ("bad", "Segmentation not to be trusted: liver tumour")
+
+
+def test_where_nothing_tells_what_was_used_a_bad_segment_is_red():
+    data = _judged(aorta="bad", spleen="ok")
+    del data["segmentation"]["used"], data["meshes"]
+    pill = segmentation_pill(data)
+    assert pill is not None
+    assert pill.level == "bad"
+
+
+def test_names_are_written_as_they_are_spoken():
+    names = {"lung_left": "Left lung", "liver_tumor": "Liver tumour", "aorta": "Aorta", "left": "Left"}
+    assert {name: words_of(name) for name in names} == names
 
 
 def test_the_first_line_tells_whose_scan_it_is(folder, page):
