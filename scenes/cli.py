@@ -127,10 +127,12 @@ def _add_inspect(commands) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     """List what is there; 0 when it can be used as it is, 1 when it cannot."""
     from ..imaging.inspect import inspect_scan
+    from .folder_kind import require_no_result
     from .json_output import nothing_on_stdout, print_json
     from .leftovers import temporary_files_together
     from .progress_bar import progress_bar
 
+    require_no_result(arguments.path)
     as_json = arguments.json
     with nothing_on_stdout(as_json), temporary_files_together(), progress_bar("inspect", quiet=as_json) as progress:
         inspection = inspect_scan(arguments.path, progress=progress)

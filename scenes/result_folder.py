@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..imaging.errors import SceneError
+from .folder_kind import kind_of
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -72,6 +73,9 @@ class ResultFolder:
             data = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SceneError(f"cannot be read ({error})", where=str(file), advice="Run the scene again") from error
+        if kind_of(data) == "phantom":
+            advice = f"Use it as the patient: preop run SCENE --dicom {path}"
+            raise SceneError("this is a phantom, not a result", where=str(path), advice=advice)
         problem = _not_a_result(data)
         if problem:
             raise SceneError(f"is not a result of preop: {problem}", where=str(file), advice=_ADVICE)

@@ -12,6 +12,7 @@ from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Run the scene; 0 when done, 1 when done but the segmentation is not to be trusted."""
+    from .folder_kind import require_no_result
     from .json_output import nothing_on_stdout, print_json
     from .leftovers import temporary_files_together
     from .pipeline import run_scene
@@ -20,6 +21,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     from .scene_file import load_scene
 
     scene = load_scene(arguments.scene, arguments.overrides)
+    require_no_result(arguments.dicom)
     out = arguments.out or Path("results") / f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     as_json = arguments.json
     with nothing_on_stdout(as_json), temporary_files_together(), progress_bar("", quiet=as_json) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -43,6 +44,7 @@ def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
         _override(data, override)
     if "folder" in data:
         raise SceneError("unknown key folder", where=where, advice="Relative paths start at the scene file's folder")
+    _refuse_misplaced(data, where)
     scene = validated(Scene, {**data, "folder": folder}, where)
     # The procedure checks its own options now, so that a misspelt one stops before any work.
     from .procedures import procedure
@@ -57,6 +59,26 @@ def validated(model: type[ModelT], data: Mapping[str, Any], where: str, prefix: 
         return model.model_validate(data)
     except ValidationError as error:
         raise SceneError(*_first_problem(error, model, prefix), where=where) from None
+
+
+def _refuse_misplaced(data: Mapping[str, Any], where: str) -> None:
+    """A key at the top that belongs one floor deeper, such as `tetrahedra`, is told with its place."""
+    for key in data:
+        if key in Scene.model_fields:
+            continue
+        places = [place for place in _places(data) if place.endswith(f".{key}")]
+        if places:
+            raise SceneError(f"unknown key {key}; did you mean {' or '.join(places)}?", where=where)
+
+
+def _places(data: Mapping[str, Any]) -> list[str]:
+    """Dotted keys one floor deep: of the scene's parts, and of the options of its procedure."""
+    from .procedures import procedure
+
+    parts = {name: field.annotation for name, field in Scene.model_fields.items()}
+    if isinstance(data.get("procedure"), str):
+        parts["options"] = procedure(data["procedure"]).options
+    return [f"{name}.{key}" for name, kind in parts.items() for key in getattr(kind, "model_fields", {})]
 
 
 def _source(name_or_path: str) -> tuple[str, str, Path]:
@@ -137,7 +159,18 @@ def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) 
     if first["type"] == "missing":
         return (f"the key {key} is missing{more}",)
     message = first["msg"].removeprefix("Value error, ")
-    return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}, not {_short(first['input'])}{more}",)
+    hint = _meant(first.get("ctx", {}).get("expected", ""), first["input"]) if first["type"] == "literal_error" else ""
+    return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}, not {_short(first['input'])}{hint}{more}",)
+
+
+def _meant(expected: str, given: Any) -> str:
+    """The word of a short list that was meant: by its letters, or by another name of a contrast phase."""
+    from ..imaging.inspect import phase_hint
+
+    words = re.findall(r"'([^']+)'", expected)
+    phase = phase_hint(str(given), "").split(" ")[0]
+    close = [phase] if phase in words else difflib.get_close_matches(str(given).lower(), words, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _keys_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:

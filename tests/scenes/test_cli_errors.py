@@ -149,6 +149,32 @@ def test_an_unknown_key_and_an_unknown_scene(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_key_without_its_part_is_told_with_it(tmp_path):
+    with pytest.raises(PreopError, match=r"unknown key tetrahedra; did you mean options\.tetrahedra\?"):
+        load_scene("liver-retraction", ["tetrahedra=5"])
+    with pytest.raises(PreopError, match=r"did you mean segmentation\.phase\?"):
+        load_scene("liver-retraction", ["phase=portal"])
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("venous", "portal"), ("plain", "native"), ("late arterial", "arterial"), ("portl", "portal")]
+)
+def test_another_name_of_a_phase_is_understood_well_enough_to_help(said, meant):
+    with pytest.raises(PreopError, match=rf"not '{said}'; did you mean {meant}\?"):
+        load_scene("liver-retraction", [f"segmentation.phase={said}"])
+
+
+def test_a_result_is_no_scan_and_a_phantom_no_result(tmp_path):
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "result.json").write_text('{"layout": 1, "scene": {"name": "x"}, "numbers": []}')
+    assert_one_line(run(tmp_path / "result", tmp_path), "result folder", "a scan is wanted", "preop view")
+    assert_one_line(preop("inspect", tmp_path / "result", cwd=tmp_path), "result folder", "a scan is wanted")
+    done = preop("phantom", "--out", tmp_path / "p", "--shape", 32, 32, 32, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_one_line(preop("view", tmp_path / "p", cwd=tmp_path), "this is a phantom", "--dicom")
+    assert preop("inspect", tmp_path / "p", cwd=tmp_path).returncode == 0
+
+
 def test_a_full_disk(tmp_path):
     """A file system of one megabyte, in a mount namespace of its own."""
     (tmp_path / "disk").mkdir()
