@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from small_result import numbers
+from small_result import numbers, small_session
 
 from preop.imaging.errors import NOT_A_MEDICAL_DEVICE, SceneError
+from preop.imaging.segmentation.base import QualityNote
 from preop.scenes.plots import histogram_svg
 from preop.scenes.report import render_report, write_report
 from preop.scenes.report_patient import segmentation_pill
 from preop.scenes.report_words import figure, number_html, words_of
 from preop.scenes.result_folder import ResultFolder
+from preop.scenes.results import result_dict
+from preop.scenes.scene_file import load_scene
 
 
 class Page(HTMLParser):
@@ -268,6 +272,16 @@ def test_a_bad_part_of_what_the_model_used_is_red_also_in_a_result_without_a_lis
     pill = segmentation_pill(data, carried=["liver"])
     assert pill is not None
     assert (pill.level, pill.text) == ("bad", "Segmentation not to be trusted: liver tumour")
+
+
+def test_the_lumen_that_a_wall_was_made_around_counts_as_used():
+    """No lumen is meshed, but the wall's place is nothing else than its outline."""
+    session = small_session()
+    session.scene = load_scene("aneurysm-wall")
+    assert session.segmentation is not None
+    seen = tuple(QualityNote(name, 40.0, 1, 0, 0.0, True, True, "warn", "") for name in ("bone", "aorta"))
+    session.segmentation = replace(session.segmentation, notes=seen)
+    assert result_dict(session)["segmentation"]["used"] == ["aorta"]
 
 
 def test_where_nothing_tells_what_was_used_a_bad_segment_is_red():

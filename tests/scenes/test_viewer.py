@@ -144,7 +144,7 @@ window.cut_box.setCurrentIndex(2)
 assert window.scene.cut[0] == "coronal" and window.cut_slider.isEnabled()
 window.layer_checks["liver_tumor"].setChecked(False)
 assert not window.scene.layers["liver_tumor"].actor.GetVisibility()
-assert window.number_table.item(0, 1).text() == "6.708 mm", window.number_table.item(0, 1).text()
+assert window.number_table.item(0, 1).text() == "6.71 mm", window.number_table.item(0, 1).text()
 window._advance()
 assert window.load_slider.value() == 43
 application.processEvents()
