@@ -207,8 +207,8 @@ def surface_distances(
     # Where the surfaces coincide the distance is 0: most voxels of a good segmentation need no search.
     apart_a, apart_b = ~surface_b[surface_a], ~surface_a[surface_b]
     to_b, to_a = np.zeros(len(points_a)), np.zeros(len(points_b))
-    to_b[apart_a] = KDTree(points_b).query(points_a[apart_a])[0]
-    to_a[apart_b] = KDTree(points_a).query(points_b[apart_b])[0]
+    to_b[apart_a] = KDTree(points_b).query(points_a[apart_a], workers=-1)[0]
+    to_a[apart_b] = KDTree(points_a).query(points_b[apart_b], workers=-1)[0]
     return to_b, to_a
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def compare_command(arguments: argparse.Namespace) -> int:
-    """Print Dice, 95 % Hausdorff distance and volumes per label; 1 where several were compared and none overlaps."""
+    """Print Dice, 95 % Hausdorff distance and volumes per label; 1 where most of several segments miss each other."""
     from ..imaging.compare import compare_labels, only_in_labels
     from ..imaging.errors import NOT_A_MEDICAL_DEVICE
     from ..imaging.labelfile import read_masks
-    from .agreement_table import nothing_agrees, print_agreement
+    from .agreement_table import most_miss, print_agreement
     from .json_output import nothing_on_stdout, print_json
     from .progress_bar import progress_bar
 
@@ -26,7 +26,7 @@ def compare_command(arguments: argparse.Namespace) -> int:
         print_agreement(agreements, only_in_labels=alone)
         print()
         print(NOT_A_MEDICAL_DEVICE)
-    return 1 if nothing_agrees(agreements) else 0
+    return 1 if most_miss(agreements) else 0
 
 
 def _label_path(path: Path) -> Path:
