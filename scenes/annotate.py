@@ -166,20 +166,45 @@ class Lettering:
         self._bar_title(scale, x, y - (66 if scale.beyond else 40))
 
     def _bar_title(self, scale: ColourScale, x: float, bottom: float) -> None:
-        unit = f"[{scale.style.unit}]" if scale.style.unit else ""
-        lines = wrapped(f"{scale.style.title} {unit}".strip(), 17)
+        style = scale.style
+        lines = wrapped(style.short or style.title, 17) + ([f"[{style.unit}]"] if style.unit else [])
+        # By baselines: by their boxes, lines with and without descenders stand unevenly.
         for number, line in enumerate(reversed(lines)):
-            self.text((x - 8, bottom - 27 * number), line, 22, bold=True, anchor="lb")
+            self.text((x - 8, bottom - 5 - 28 * number), line, 22, bold=True, anchor="ls")
 
     def legend(self, entries: Sequence[tuple[str, Colour]], *, at: tuple[float, float]) -> None:
-        """Names beside their colours, downwards from `at`."""
+        """Names beside their colours, downwards from `at`, on the background's colour."""
         x, y = at
+        if entries:
+            right = x + 50 + max(self.width(name, 23) for name, _ in entries)
+            box = [self.px(value) for value in (x - 10, y - 10, right, y + 36 * len(entries) - 4)]
+            self.draw.rounded_rectangle(box, radius=self.px(6), fill=BACKGROUND)
         for name, colour in entries:
             fill = tuple(round(255 * value) for value in colour)
             box = [self.px(value) for value in (x, y, x + 26, y + 20)]
             self.draw.rounded_rectangle(box, radius=self.px(4), fill=fill, outline=INK, width=1)
             self.text((x + 38, y + 10), name, 23, anchor="lm")
             y += 36
+
+    def badge(self, at: tuple[float, float], text: str) -> None:
+        """A number in a disc around a place in design pixels."""
+        box = [self.px(value) for value in (at[0] - 19, at[1] - 19, at[0] + 19, at[1] + 19)]
+        self.draw.ellipse(box, fill=(255, 255, 255), outline=INK, width=max(1, self.px(3)))
+        self.text(at, text, 25, bold=True, anchor="mm")
+
+    def outline(self, triangles: np.ndarray, colour: Colour, *, width: float = 3.0) -> None:
+        """The outer border of what triangles (T, 3, 2) in design pixels cover together."""
+        from scipy.ndimage import binary_dilation, binary_erosion
+
+        twice = 2 * self.unit
+        cover = Image.new("1", (2 * self.image.width, 2 * self.image.height))
+        draw = ImageDraw.Draw(cover)
+        for triangle in np.asarray(triangles, dtype=float) * twice:
+            draw.polygon([tuple(corner) for corner in triangle], fill=1)
+        covered = binary_dilation(np.asarray(cover))
+        rim = covered & ~binary_erosion(covered, iterations=max(1, round(width * twice)))
+        mask = Image.fromarray((255 * rim).astype(np.uint8)).resize(self.image.size, Image.Resampling.BOX)
+        self.image.paste(tuple(round(255 * value) for value in colour), (0, 0), mask)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -197,8 +222,10 @@ def blank(size: tuple[int, int]) -> Image.Image:
 def _round_ticks(low: float, high: float) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
-    within = [float(value) for value in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
-    return [value for value in within if low - 1e-9 * (high - low) <= value <= high + 1e-9 * (high - low)]
+    within = [float(value) for value in MaxNLocator(5, steps=[1, 2, 2.5, 3, 4, 5, 10]).tick_values(low, high)]
+    ticks = [value for value in within if low - 1e-9 * (high - low) <= value <= high + 1e-9 * (high - low)]
+    # Where the bar ends is told too, as long as the numbers do not touch.
+    return ticks if high - ticks[-1] < 0.06 * (high - low) else [*ticks, high]
 
 
 def _colour_map(name: str, count: int) -> np.ndarray:

@@ -136,8 +136,8 @@ class Canvas:
             smooth_shading=True,
             split_sharp_edges=sharp,
             feature_angle=50,
-            ambient=0.42,
-            diffuse=0.62,
+            ambient=0.55,
+            diffuse=0.48,
             specular=0.0,
             show_scalar_bar=False,
             interpolate_before_map=True,
@@ -220,11 +220,15 @@ class Canvas:
 
     def pixel(self, point: ArrayLike) -> tuple[float, float]:
         """Where a point (3,) LPS mm lies, in pixels of a 1600 px wide picture."""
+        x, y = self.pixels(np.asarray(point, dtype=float)[None])[0]
+        return float(x), float(y)
+
+    def pixels(self, points: ArrayLike) -> NDArray[np.float64]:
+        """(n, 2) where points (n, 3) LPS mm lie, in pixels of a 1600 px wide picture."""
         right, up, _ = self.view.axes()
-        offset = np.asarray(point, dtype=float) - self._centre
-        x = self.size[0] / 2 + float(offset @ right) / self.mm_per_pixel
-        y = self.size[1] / 2 - float(offset @ up) / self.mm_per_pixel
-        return x * 1600 / self.size[0], y * 1600 / self.size[0]
+        offset = (np.asarray(points, dtype=float) - self._centre) / self.mm_per_pixel
+        place = np.stack([self.size[0] / 2 + offset @ right, self.size[1] / 2 - offset @ up], axis=-1)
+        return place * 1600 / self.size[0]
 
     def image(self, *, crevices: float = 0.55) -> Image.Image:
         """Render. `crevices` is how far recesses of solid surfaces are darkened, 0 for not at all."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..meshing.mesh import SurfaceMesh, TetMesh
 
 _VTK_TETRA = 10
+SMALLEST_TUMOUR = 100.0
+"""mm³; smaller pieces carry no number in a report."""
 
 
 def polydata(surface: SurfaceMesh | pv.PolyData) -> pv.PolyData:
@@ -99,13 +101,22 @@ def main_region(grid: pv.UnstructuredGrid) -> str:
     return region_name(int(labels[np.argmax(counts)]))
 
 
+def tumour_pieces(grid: pv.UnstructuredGrid, smallest: float = SMALLEST_TUMOUR) -> list[pv.UnstructuredGrid]:
+    """Connected tumours in the grid, largest volume first, as the report numbers them; none under `smallest` mm³."""
+    pieces = []
+    for name, part in regions(grid).items():
+        if "tumor" in name:
+            joined = part.connectivity("all")
+            ids = np.asarray(joined.cell_data["RegionId"])
+            pieces += [joined.extract_cells(np.flatnonzero(ids == number)) for number in np.unique(ids)]
+    sized = [(float(cell_volumes(piece).sum()), piece) for piece in pieces]
+    return [piece for volume, piece in sorted(sized, key=lambda one: -one[0]) if volume >= smallest]
+
+
 def tumour_centre(grid: pv.UnstructuredGrid) -> NDArray[np.float64] | None:
     """(3,) LPS mm, volume centroid of the largest connected tumour in the grid; None without one."""
-    tumours = [part for name, part in regions(grid).items() if "tumor" in name]
-    if not tumours:
-        return None
-    largest = tumours[0].connectivity("largest")
-    return _centroid(largest)
+    pieces = tumour_pieces(grid, smallest=0.0)
+    return _centroid(pieces[0]) if pieces else None
 
 
 def _centroid(grid: pv.UnstructuredGrid) -> NDArray[np.float64]:
@@ -158,6 +169,11 @@ def with_nodal(grid: pv.UnstructuredGrid, key: str) -> pv.UnstructuredGrid:
         part.point_data[f"nodal_{key}"] = nodal(part, field_values(part, key))
         parts.append(part)
     return parts[0].merge(parts[1:], merge_points=False) if len(parts) > 1 else parts[0]
+
+
+def shown_values(grid: pv.UnstructuredGrid, key: str) -> NDArray[np.float64]:
+    """(n,) a field as surfaces and cuts show it, at the nodes of each region: what a colour scale has to span."""
+    return np.asarray(with_nodal(grid, key).point_data[f"nodal_{key}"], dtype=float)
 
 
 def behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:

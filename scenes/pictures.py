@@ -124,10 +124,10 @@ def _jobs(
         yield _Job("anatomy", lambda path: render_anatomy(surfaces, path, sheet=sheet))
         inner = {name: mesh for name, mesh in surfaces.items() if name not in _HIDES}
         if inner and len(inner) < len(surfaces):
-            view = main_view(grid) if grid is not None else "oblique"
+            about = _about(grid)
             yield _Job(
                 "organs",
-                lambda path: render_anatomy(inner, path, view=view, sheet=sheet, title="Organs and vessels"),
+                lambda path: render_anatomy(inner, path, sheet=sheet, title="Organs and vessels", **about),
             )
     if volume is not None:
         scan, at = volume, _focus(grid, volume, labels)
@@ -137,6 +137,16 @@ def _jobs(
     curves = [curve for curve in result.data.get("curves", []) if len(curve.get("x", [])) > 1]
     if curves:
         yield _Job("curves", lambda path: plots.render_curves(curves, path, sheet=sheet))
+
+
+def _about(grid: pv.UnstructuredGrid | None) -> dict[str, Any]:
+    """From where the organs are seen, around what they are framed, and the tumours to number."""
+    if grid is None:
+        return {"view": "oblique"}
+    from .field_shapes import tumour_pieces
+
+    tumours = [np.asarray(piece.points) for piece in tumour_pieces(grid)]
+    return {"view": main_view(grid), "around": np.asarray(grid.points), "tumours": tumours}
 
 
 def _focus(grid: pv.UnstructuredGrid | None, volume: ImageVolume, labels: LabelMap | None) -> dict[str, Any]:

@@ -22,8 +22,11 @@ BACKGROUND = (246, 248, 250)
 INK = (28, 36, 44)
 QUIET_INK = (92, 104, 116)
 TOOL_COLOUR = (0.00, 0.45, 0.70)
-SUPPORT_COLOUR = (0.84, 0.37, 0.00)
 GHOST_COLOUR = (0.55, 0.60, 0.66)
+OUTLINE_COLOUR = (0.20, 0.25, 0.31)
+HELD_COLOURS = ((0.00, 0.62, 0.45), (0.80, 0.40, 0.70), (0.34, 0.71, 0.91), (0.84, 0.37, 0.00), (0.55, 0.45, 0.10))
+"""Okabe & Ito's, without the tool's blue and the yellow of tumours, for held patches of different supports.
+Those near a liver's colour come last."""
 
 Colour = tuple[float, float, float]
 
@@ -72,23 +75,30 @@ VIEWS: dict[str, View] = {
 
 @dataclass(frozen=True)
 class FieldStyle:
-    """How one result field is shown: title, unit and factor from the stored to the shown value."""
+    """How one result field is shown: title, unit and factor from the stored to the shown value.
+
+    `short` stands above a colour bar, where the whole title has no room. `quantile` of the
+    values is the bar's top: one element at a clamped edge must not wash out the rest, while
+    a displacement, which has no such peaks, is shown up to its largest.
+    """
 
     key: str
     title: str
     unit: str
     colour_map: str
     factor: float = 1.0
+    short: str = ""
+    quantile: float = 0.99
 
 
 FIELDS: dict[str, FieldStyle] = {
     style.key: style
     for style in (
-        FieldStyle("displacement_magnitude", "Displacement", "mm", "viridis"),
-        FieldStyle("strain", "Largest tensile strain (Green–Lagrange)", "%", "plasma", 100.0),
+        FieldStyle("displacement_magnitude", "Displacement", "mm", "viridis", quantile=1.0),
+        FieldStyle("strain", "Largest tensile strain (Green–Lagrange)", "%", "plasma", 100.0, "Tensile strain"),
         FieldStyle("von_mises_kPa", "von Mises stress", "kPa", "inferno"),
         FieldStyle("wall_stress_kPa", "Wall stress", "kPa", "inferno"),
-        FieldStyle("max_principal_stress_kPa", "Largest principal stress", "kPa", "inferno"),
+        FieldStyle("max_principal_stress_kPa", "Largest principal stress", "kPa", "inferno", short="Principal stress"),
     )
 }
 
@@ -123,19 +133,19 @@ class ColourScale:
         return f" The arrow on the colour bar: some values lie above {self.high:g}{unit}." if self.beyond else ""
 
 
-def colour_scale(key: str, values: ArrayLike, *, quantile: float = 0.995) -> ColourScale:
+def colour_scale(key: str, values: ArrayLike) -> ColourScale:
     """A rounded range for stored values of a field.
 
-    The top is a quantile, not the maximum: one element at a clamped edge must not wash out
-    the rest. The picture's colour bar says so (`beyond`), and the maximum stands in the numbers.
+    The top is the style's quantile. Where values lie above it the picture's colour bar says
+    so (`beyond`), and the maximum stands in the numbers.
     """
     style = field_style(key)
     shown = np.asarray(values, dtype=float).ravel() * style.factor
     shown = shown[np.isfinite(shown)]
     if not shown.size:
         return ColourScale(style, 0.0, 1.0)
-    top = float(np.quantile(shown, quantile))
-    bottom = float(np.quantile(shown, 1 - quantile))
+    top = float(np.quantile(shown, style.quantile))
+    bottom = float(np.quantile(shown, 1 - style.quantile))
     high = nice_ceiling(top) if top > 0 else 0.0
     low = -nice_ceiling(-bottom) if bottom < -0.02 * max(high, -bottom) else 0.0
     if high <= low:
@@ -146,7 +156,7 @@ def colour_scale(key: str, values: ArrayLike, *, quantile: float = 0.995) -> Col
 def nice_ceiling(value: float) -> float:
     """The next number above a positive value that reads well on an axis."""
     magnitude = 10.0 ** np.floor(np.log10(value))
-    for step in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10):
+    for step in (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10):
         if step * magnitude >= value * (1 - 1e-12):
             return float(step * magnitude)
     return float(10 * magnitude)

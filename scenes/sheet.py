@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ LEGEND_MARGINS = (330, HEADER + 36, 60, FOOTER + 100)
 """Left, top, right, bottom in pixels of a 1600 px wide picture, with a legend on the left."""
 BAR_MARGINS = (60, HEADER + 36, 300, FOOTER + 100)
 """The same with a colour bar on the right."""
+CUT_MARGINS = (330, HEADER + 36, 330, FOOTER + 100)
+"""With room for either, so that two pictures of one cut are framed alike."""
 _LEGEND_AT = (36, HEADER + 30)
 _BAR_AT = (1330, HEADER + 180)
 
@@ -40,9 +42,19 @@ class Sheet:
         """An empty picture."""
         return Canvas(view, self.size, margins=margins, supersample=self.supersample)
 
-    def lettered(self, canvas: Canvas, title: str, view_note: str = "", *, crevices: float = 0.55) -> Lettering:
+    def lettered(
+        self,
+        canvas: Canvas,
+        title: str,
+        view_note: str = "",
+        *,
+        crevices: float = 0.55,
+        marks: Callable[[Lettering], None] | None = None,
+    ) -> Lettering:
         """The rendered picture with caption, scale bar and orientation cube on it."""
         letters = Lettering(canvas.image(crevices=crevices))
+        if marks is not None:
+            marks(letters)
         note = f"{canvas.view.title}{', ' + view_note if view_note else ''}"
         letters.caption(title, self.scene, note)
         letters.scale_bar(canvas.mm_per_pixel)
@@ -58,9 +70,14 @@ class Sheet:
         view_note: str = "",
         *,
         crevices: float = 0.55,
+        marks: Callable[[Lettering], None] | None = None,
     ) -> None:
-        """Write the lettered picture with what its colours stand for on the left."""
-        letters = self.lettered(canvas, title, view_note, crevices=crevices)
+        """Write the lettered picture with what its colours stand for on the left.
+
+        Args:
+            marks: draws on the picture before the lettering around it.
+        """
+        letters = self.lettered(canvas, title, view_note, crevices=crevices, marks=marks)
         letters.legend(entries, at=_LEGEND_AT)
         save_png(letters.image, path)
 

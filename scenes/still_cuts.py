@@ -15,15 +15,15 @@ from .canvas import Canvas
 from .field_shapes import (
     behind,
     boundary,
-    field_values,
     moved,
     regions,
+    shown_values,
     tumour_centre,
     whole_cells_behind,
     with_nodal,
 )
 from .render_style import VIEWS, ColourScale, colour_of, colour_scale, title_of
-from .sheet import BAR_MARGINS, LEGEND_MARGINS, Sheet
+from .sheet import CUT_MARGINS, Sheet
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -48,15 +48,15 @@ def render_cut(
     after = moved(grid)
     back = VIEWS[view].axes()[2]
     origin, what = _cut_origin(after, through)
-    scale = scale or colour_scale(key, field_values(grid, key))
-    with sheet.canvas(VIEWS[view], BAR_MARGINS) as canvas:
+    scale = scale or colour_scale(key, shown_values(grid, key))
+    with sheet.canvas(VIEWS[view], CUT_MARGINS) as canvas:
         for name, part in regions(with_nodal(after, key)).items():
             half = behind(part, origin, back)
             if half.n_cells:
                 surface = boundary(half)
                 canvas.add_field(surface, surface.point_data[f"nodal_{key}"], scale, sharp=True)
                 _outline_section(canvas, part, origin, back, name)
-        canvas.aim(np.asarray(after.points))
+        canvas.aim(_framed(grid, through, back))
         sheet.save_with_bar(canvas, path, f"{scale.style.title}, cut through {what}", scale)
     return (
         f"{scale.label()} inside, cut through {what}; black lines are the borders of the tissues in the plane."
@@ -77,13 +77,13 @@ def render_mesh(
     back = VIEWS[view].axes()[2]
     origin, what = _cut_origin(grid, through)
     entries = []
-    with sheet.canvas(VIEWS[view], LEGEND_MARGINS) as canvas:
+    with sheet.canvas(VIEWS[view], CUT_MARGINS) as canvas:
         for name, part in regions(grid).items():
             half = whole_cells_behind(part, origin, back)
             if half.n_cells:
                 canvas.add_cells(boundary(half), colour_of(name))
             entries.append((f"{title_of(name)} ({part.n_cells:,})".replace(",", " "), colour_of(name)))
-        canvas.aim(np.asarray(grid.points))
+        canvas.aim(_framed(grid, through, back))
         sheet.save_with_legend(canvas, path, f"Tetrahedra, cut through {what}", entries, crevices=0.35)
     return f"The {grid.n_cells} tetrahedra that were solved on, coloured by tissue, undeformed; cut through {what}."
 
@@ -95,6 +95,16 @@ def _cut_origin(grid: pv.UnstructuredGrid, through: ArrayLike | None) -> tuple[N
     if centre is not None:
         return centre, "the largest tumour"
     return np.asarray(grid.center, dtype=float), "the middle"
+
+
+def _framed(grid: pv.UnstructuredGrid, through: ArrayLike | None, back: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) what lies behind the cut before and after the motion, so that both cuts are framed alike."""
+    halves = []
+    for shape in (grid, moved(grid)):
+        points = np.asarray(shape.points, dtype=float)
+        half = points[(points - _cut_origin(shape, through)[0]) @ back <= 0]
+        halves.append(half if len(half) else points)
+    return np.vstack(halves)
 
 
 def _outline_section(canvas: Canvas, part: pv.UnstructuredGrid, origin, normal, name: str) -> None:

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .annotate import Lettering
 from .canvas import Canvas
-from .field_shapes import boundary, field_values, magnification_of, moved, nodal, regions
+from .field_shapes import boundary, field_values, magnification_of, moved, nodal, regions, shown_values, tumour_pieces
+from .held_patches import TOOL_SET, add_patches, without_patches
 from .render_style import (
     GHOST_COLOUR,
-    SUPPORT_COLOUR,
+    OUTLINE_COLOUR,
     TOOL_COLOUR,
     VIEWS,
-    Colour,
     ColourScale,
     colour_of,
     colour_scale,
     title_of,
 )
 from .sheet import BAR_MARGINS, LEGEND_MARGINS, Sheet
+from .tumour_numbers import draw_numbers
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -40,7 +42,7 @@ def render_before_after(
     inner: Mapping[str, tuple[pv.PolyData, pv.PolyData]] | None = None,
     sheet: Sheet | None = None,
 ) -> str:
-    """The organ before (grey) and after (in its colour), what it carries inside, tool and supports.
+    """The organ before (its outline) and after (in its colour), what it carries inside, tool and supports.
 
     Args:
         grid: undeformed tetrahedra with `displacement` mm.
@@ -56,19 +58,30 @@ def render_before_after(
     for name in rest_parts:
         if name != main and name not in parts:
             parts[name] = (boundary(rest_parts[name]), boundary(after_parts[name]))
+    rest, surface = boundary(grid), boundary(after)
     with sheet.canvas(VIEWS[view], LEGEND_MARGINS) as canvas:
-        canvas.add_shell(boundary(grid), GHOST_COLOUR, opacity=0.05, rim=0.55)
-        canvas.add_shell(boundary(after), colour_of(main), opacity=0.20, rim=0.85)
+        canvas.add_shell(rest, GHOST_COLOUR, opacity=0.08, rim=0.5)
+        held = add_patches(canvas, surface, node_sets or {})
+        canvas.add_shell(without_patches(surface, node_sets or {}), colour_of(main), opacity=0.20, rim=0.85)
         for name, (before, now) in parts.items():
             canvas.add_shell(before, GHOST_COLOUR, opacity=0.30, rim=0.7)
             canvas.add_solid(now, colour_of(name))
-        entries = [(f"{title_of(main)} after", colour_of(main)), ("Before", GHOST_COLOUR)]
+        entries = [(f"{title_of(main)} after", colour_of(main)), ("Before: outline", OUTLINE_COLOUR)]
+        entries += [("Before, inside", GHOST_COLOUR)] if parts else []
         entries += [(f"{title_of(name)} after", colour_of(name)) for name in parts]
-        entries += _add_tool_and_supports(canvas, grid, after, node_sets or {})
+        _add_way(canvas, grid, after, node_sets or {})
         canvas.aim()
+        tumours = [np.asarray(piece.points) for piece in tumour_pieces(after)]
+
+        def marks(letters: Lettering) -> None:
+            corners = canvas.pixels(rest.points)[rest.regular_faces]
+            letters.outline(corners, OUTLINE_COLOUR)
+            draw_numbers(letters, canvas, tumours)
+
         title = f"{title_of(main)}: before and after"
-        sheet.save_with_legend(canvas, path, title, entries, _magnified(factor))
-    return f"{title_of(main)} before (grey) and after.{_magnified_sentence(factor)}"
+        sheet.save_with_legend(canvas, path, title, entries + held, _magnified(factor), marks=marks)
+    numbered = " The tumours' numbers are those of the report, largest first." if tumours else ""
+    return f"{title_of(main)} before (outline) and after.{numbered}{_magnified_sentence(factor)}"
 
 
 def render_field(
@@ -85,51 +98,38 @@ def render_field(
 
     Args:
         key: point or cell data of the grid; cell fields are averaged to the nodes.
+        node_sets: with `grasp…` among them the way of the tool is drawn as an arrow.
         scale: the colour range; from the field's own values without it.
     """
     sheet = sheet or Sheet()
     factor = magnification_of(grid)
     after = moved(grid, factor)
-    scale = scale or colour_scale(key, field_values(grid, key))
+    scale = scale or colour_scale(key, shown_values(grid, key))
     with sheet.canvas(VIEWS[view], BAR_MARGINS) as canvas:
         surface = boundary(after)
         values = field_values(after, key)
         at_nodes = values if key in after.point_data else nodal(after, values)
         canvas.add_field(surface, at_nodes[np.asarray(surface.point_data["vtkOriginalPointIds"])], scale)
         canvas.add_shell(boundary(grid), GHOST_COLOUR, opacity=0.0, rim=0.45)
-        _add_tool_and_supports(canvas, grid, after, node_sets or {}, arrow=key == "displacement_magnitude")
+        arrow = _add_way(canvas, grid, after, node_sets or {})
         canvas.aim()
-        sheet.save_with_bar(canvas, path, scale.style.title, scale, _magnified(factor))
-    return f"{scale.label()} on the surface.{scale.beyond_sentence()}{_magnified_sentence(factor)}"
+        notes = [_magnified(factor), "blue arrow: the grasper's way" if arrow else ""]
+        sheet.save_with_bar(canvas, path, scale.style.title, scale, ", ".join(note for note in notes if note))
+    way = " The blue arrow is the grasper's way." if arrow else ""
+    return f"{scale.label()} on the surface.{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
 
 
-def _add_tool_and_supports(
-    canvas: Canvas,
-    grid: pv.UnstructuredGrid,
-    after: pv.UnstructuredGrid,
-    node_sets: Mapping[str, NDArray],
-    *,
-    arrow: bool = True,
-) -> list[tuple[str, Colour]]:
-    """Dots on the grasped patch and the supports, and the tool's way; returns legend entries."""
+def _add_way(
+    canvas: Canvas, grid: pv.UnstructuredGrid, after: pv.UnstructuredGrid, node_sets: Mapping[str, NDArray]
+) -> bool:
+    """An arrow for the tool's way; True where there is a tool."""
     extent = float(np.linalg.norm(np.ptp(np.asarray(grid.points), axis=0)))
-    entries: dict[str, Colour] = {}
-    # Inner nodes of a set cannot be seen and only cost time.
-    outer = np.unique(np.asarray(boundary(grid).point_data["vtkOriginalPointIds"]))
-    for name, nodes in node_sets.items():
-        tool = name.startswith("grasp")
-        colour = TOOL_COLOUR if tool else SUPPORT_COLOUR
-        shown = np.intersect1d(nodes, outer)
-        if not shown.size:
-            continue
-        shown = shown[:: max(1, len(shown) // 300)]
-        canvas.add_dots(np.asarray(after.points)[shown], colour, radius_mm=extent * (0.005 if tool else 0.003))
-        entries["Grasped patch and its way" if tool else "Supports"] = colour
-        if tool and arrow:
-            start = np.asarray(grid.points, dtype=float)[nodes].mean(axis=0)
-            stop = np.asarray(after.points, dtype=float)[nodes].mean(axis=0)
-            canvas.add_arrow(start, stop, colour, width_mm=extent * 0.018)
-    return list(entries.items())
+    tools = [nodes for name, nodes in node_sets.items() if name.startswith(TOOL_SET) and len(nodes)]
+    for nodes in tools:
+        start = np.asarray(grid.points, dtype=float)[nodes].mean(axis=0)
+        stop = np.asarray(after.points, dtype=float)[nodes].mean(axis=0)
+        canvas.add_arrow(start, stop, TOOL_COLOUR, width_mm=extent * 0.018)
+    return bool(tools)
 
 
 def _magnified(factor: float) -> str:

@@ -14,9 +14,11 @@ from preop.imaging.anatomy import BY_LABEL
 from preop.imaging.errors import GeometryError, SceneError
 from preop.imaging.volume import Grid, ImageVolume, LabelMap
 from preop.scenes.animation import animate
+from preop.scenes.annotate import Lettering, blank
 from preop.scenes.canvas import Canvas
-from preop.scenes.field_shapes import magnification_of, moved, nodal, regions, tumour_centre
+from preop.scenes.field_shapes import boundary, magnification_of, moved, nodal, regions, tumour_centre, tumour_pieces
 from preop.scenes.gl import prepare_off_screen
+from preop.scenes.held_patches import patches
 from preop.scenes.pictures import stills_for_result
 from preop.scenes.render_style import VIEWS, bar_length, colour_scale, nice_ceiling
 from preop.scenes.result_folder import ResultFolder
@@ -110,7 +112,10 @@ def test_colour_scale_is_round_and_tells_what_lies_beyond():
     assert (scale.low, scale.high, scale.beyond) == (0, 10, True)
     assert colour_scale("strain", [0.0, 0.2]).high == 20  # shown in percent
     assert colour_scale("strain", np.zeros(4)).high > 0
-    assert nice_ceiling(0.0301) == pytest.approx(0.04)
+    assert nice_ceiling(0.0301) == pytest.approx(0.035)
+    # A displacement has no peaks to cut off: its largest is on the bar.
+    scale = colour_scale("displacement_magnitude", np.concatenate([np.zeros(10_000), [26.8]]))
+    assert (scale.high, scale.beyond) == (30, False)
     assert bar_length(400) == 100
 
 
@@ -207,6 +212,45 @@ def test_patients_right_is_on_the_left_and_another_grid_is_refused(tmp_path):
     elsewhere = LabelMap(labels.labels, Grid(volume.grid.shape, np.eye(4)), BY_LABEL)
     with pytest.raises(GeometryError):
         render_slices(volume, elsewhere, tmp_path / "t.png")
+
+
+def test_held_patches_are_disjoint_and_numbered_sets_are_one():
+    grid = ball_of_tetrahedra()
+    surface = boundary(grid)
+    height = np.asarray(grid.points)[:, 2] - CENTRE[2]
+    sets = {"end_0": np.flatnonzero(height < -20), "end_1": np.flatnonzero(height > 20),
+            "grasp": np.flatnonzero(height > 30)}  # fmt: skip
+    found = patches(surface, sets)
+    assert set(found) == {"grasp", "end"}
+    assert not np.intersect1d(found["grasp"], found["end"]).size
+    heights = surface.cell_centers().points[:, 2] - CENTRE[2]
+    assert heights[found["grasp"]].min() > 30
+    assert (np.abs(heights[found["end"]]) > 20).all()
+    assert (heights[found["end"]] > 20).any()
+    assert (heights[found["end"]] < -20).any()
+
+
+def test_tumours_are_counted_from_the_largest():
+    """Three separate tumours, one too small for the report, in the order of their volumes."""
+    grid = pv.UnstructuredGrid(pv.ImageData(dimensions=(31, 11, 11)).to_tetrahedra())
+    x, y, z = np.asarray(grid.cell_centers().points).T
+    tumour = ((x < 6) & (y < 6)) | (x > 20) | ((x > 10) & (x < 12) & (y < 2) & (z < 2))
+    grid.cell_data["region"] = np.where(tumour, 11, 10)
+    volumes = [piece.compute_cell_sizes().cell_data["Volume"].sum() for piece in tumour_pieces(grid)]
+    np.testing.assert_allclose(np.abs(volumes), [1000, 360], rtol=1e-6)
+
+
+def test_the_outline_is_the_border_of_what_is_covered():
+    letters = Lettering(blank((800, 600)))
+    square = np.array([[(400, 400), (800, 400), (800, 800)], [(400, 400), (800, 800), (400, 800)]], float)
+    letters.outline(square, (1, 0, 0), width=4)
+    red = np.asarray(letters.image).astype(int)
+    red = red[..., 0] - red[..., 1] > 100
+    rows, columns = np.nonzero(red)
+    for places in (rows, columns):
+        assert abs(places.min() - 200) <= 2
+        assert abs(places.max() - 400) <= 2
+    assert not red[210:390, 210:390].any(), "the diagonal that both triangles share is no border"
 
 
 def test_a_lumen_is_outlined_inside_its_thrombus():
