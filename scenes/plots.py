@@ -15,12 +15,14 @@ from .annotate import FOOTER, HEADER, Lettering, blank
 from .render_style import colour_map_of
 from .sheet import Sheet, save_png
 
-_LINE = "#0072B2"
+_LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#B8860B")
+_MARKERS = "osD^vP"
+"""Lines are told apart by their marks too."""
 _MOST_PANELS = 4
 
 
 def render_curves(curves: Sequence[Mapping[str, Any]], path: Path, *, sheet: Sheet | None = None) -> str:
-    """Up to four curves side by side.
+    """Up to four plots side by side; curves of the same quantities share one, with a legend.
 
     Args:
         curves: each with name, x_name, x_unit, y_name, y_unit, x and y, as in result.json.
@@ -32,9 +34,9 @@ def render_curves(curves: Sequence[Mapping[str, Any]], path: Path, *, sheet: She
     from matplotlib.figure import Figure
 
     sheet = sheet or Sheet()
-    shown = list(curves)[:_MOST_PANELS]
+    shown = together(curves)[:_MOST_PANELS]
     letters = Lettering(blank(sheet.size))
-    title = shown[0]["name"] if len(shown) == 1 else "Curves"
+    title = panel_title(shown[0]) if len(shown) == 1 else "Curves"
     letters.caption(title, sheet.scene)
     box = (40, HEADER + 20, 1560, letters.height - FOOTER - 20)
     pixels = letters.px(box[2] - box[0]), letters.px(box[3] - box[1])
@@ -43,31 +45,73 @@ def render_curves(curves: Sequence[Mapping[str, Any]], path: Path, *, sheet: She
     FigureCanvasAgg(figure)
     columns = 1 if len(shown) == 1 else 2
     rows = -(-len(shown) // columns)
-    for number, curve in enumerate(shown):
+    for number, panel in enumerate(shown):
         axes = figure.add_subplot(rows, columns, number + 1)
-        _plot(axes, curve, single=len(shown) == 1)
+        _plot(axes, panel, single=len(shown) == 1)
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=dpi, transparent=True)
     memory.seek(0)
     plot = Image.open(memory).convert("RGBA").resize(pixels)
     letters.image.paste(plot, (letters.px(box[0]), letters.px(box[1])), plot)
     save_png(letters.image, path)
-    return "; ".join(f"{curve['name']}: {curve['y_name']} over {curve['x_name']}" for curve in shown) + "."
+    sentences = [_described(panel) for panel in shown]
+    return "; ".join([sentences[0], *(text[:1].lower() + text[1:] for text in sentences[1:])]) + "."
 
 
-def _plot(axes: Any, curve: Mapping[str, Any], *, single: bool) -> None:
-    x, y = np.asarray(curve["x"], dtype=float), np.asarray(curve["y"], dtype=float)
+Panel = list[Mapping[str, Any]]
+
+
+def together(curves: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """Curves that show the same quantity over the same, in one plot."""
+    panels: dict[tuple[str, ...], Panel] = {}
+    for curve in curves:
+        key = tuple(str(curve.get(part, "")) for part in ("x_name", "x_unit", "y_name", "y_unit"))
+        panels.setdefault(key, []).append(curve)
+    return list(panels.values())
+
+
+def panel_title(panel: Panel) -> str:
+    """The curve's name, or the quantity of several."""
+    name = panel[0]["name"] if len(panel) == 1 else panel[0]["y_name"]
+    return name[:1].upper() + name[1:]
+
+
+def line_names(panel: Panel) -> list[str]:
+    """What tells the lines of one plot apart: their names without the quantity that the axis tells."""
+    quantity = f"{panel[0]['y_name']} of "
+    names = [str(curve["name"]) for curve in panel]
+    if all(name.lower().startswith(quantity.lower()) and len(name) > len(quantity) for name in names):
+        names = [name[len(quantity) :] for name in names]
+    return [name[:1].upper() + name[1:] for name in names]
+
+
+def _described(panel: Panel) -> str:
+    """A caption's part, which says nothing twice."""
+    what = panel_title(panel)
+    if len(panel) > 1:
+        return f"{what} over {panel[0]['x_name']}: {', '.join(name.lower() for name in line_names(panel))}"
+    return what if " over " in what else f"{what} over {panel[0]['x_name']}"
+
+
+def _plot(axes: Any, panel: Panel, *, single: bool) -> None:
     axes.set_facecolor("white")
-    axes.plot(x, y, color=_LINE, linewidth=2.4, marker="o", markersize=5.5, markeredgecolor="white")
-    axes.set_xlabel(_with_unit(curve["x_name"], curve.get("x_unit", "")))
-    axes.set_ylabel(_with_unit(curve["y_name"], curve.get("y_unit", "")))
+    lowest = 0.0
+    for number, (curve, name) in enumerate(zip(panel, line_names(panel), strict=True)):
+        x, y = np.asarray(curve["x"], dtype=float), np.asarray(curve["y"], dtype=float)
+        style = {"color": _LINES[number % len(_LINES)], "marker": _MARKERS[number % len(_MARKERS)], "label": name}
+        axes.plot(x, y, linewidth=2.4, markersize=5.5, markeredgecolor="white", **style)
+        lowest = min(lowest, float(y.min(initial=0.0)))
+    axes.set_xlabel(_with_unit(panel[0]["x_name"], panel[0].get("x_unit", "")))
+    axes.set_ylabel(_with_unit(panel[0]["y_name"], panel[0].get("y_unit", "")))
     if not single:
-        axes.set_title(curve["name"], fontsize=11, fontweight="bold", loc="left")
+        axes.set_title(panel_title(panel), fontsize=11, fontweight="bold", loc="left")
+    if len(panel) > 1:
+        axes.legend(frameon=False)
     axes.grid(True, color="#d9dfe5", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    if y.size and y.min() >= 0:
+    if lowest >= 0:
         axes.set_ylim(bottom=0)
     axes.margins(x=0.02)
 

@@ -20,6 +20,7 @@ from preop.scenes.field_shapes import boundary, magnification_of, moved, nodal, 
 from preop.scenes.gl import prepare_off_screen
 from preop.scenes.held_patches import patches
 from preop.scenes.pictures import stills_for_result
+from preop.scenes.plots import line_names, render_curves, together
 from preop.scenes.render_style import VIEWS, bar_length, colour_scale, nice_ceiling
 from preop.scenes.result_folder import ResultFolder
 from preop.scenes.sheet import Sheet
@@ -251,6 +252,24 @@ def test_the_outline_is_the_border_of_what_is_covered():
         assert abs(places.min() - 200) <= 2
         assert abs(places.max() - 400) <= 2
     assert not red[210:390, 210:390].any(), "the diagonal that both triangles share is no border"
+
+
+def _curve(name, y_name, unit, x_name="travel of the grasper"):
+    return {"name": name, "x_name": x_name, "x_unit": "mm", "y_name": y_name, "y_unit": unit,
+            "x": [0.0, 1.0, 2.0], "y": [0.0, 2.0, 3.0]}  # fmt: skip
+
+
+def test_curves_of_one_quantity_share_a_plot_and_captions_say_nothing_twice(tmp_path):
+    curves = [_curve("Grasper force over its travel", "force", "N")]
+    curves += [_curve(f"Displacement of liver tumor {n}", "displacement", "mm") for n in (1, 2)]
+    panels = together(curves)
+    assert [len(panel) for panel in panels] == [1, 2]
+    assert line_names(panels[1]) == ["Liver tumor 1", "Liver tumor 2"]
+    assert render_curves(curves, tmp_path / "c.png", sheet=SMALL) == (
+        "Grasper force over its travel; displacement over travel of the grasper: liver tumor 1, liver tumor 2."
+    )
+    pressure = _curve("Wall stress over pressure", "99th percentile of wall stress", "kPa", "pressure")
+    assert render_curves([pressure], tmp_path / "p.png", sheet=SMALL) == "Wall stress over pressure."
 
 
 def test_a_lumen_is_outlined_inside_its_thrombus():
