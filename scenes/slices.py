@@ -75,7 +75,8 @@ def legend_entries(names: Sequence[str]) -> list[tuple[str, Colour]]:
     for name in names:
         wholes = SEGMENTS[name].part_of if name in SEGMENTS else ()
         # Alone, a part keeps its own name.
-        shared = [w for w in wholes if any(_pair(name, other, w) for other in names if other != name)]
+        groups = [whole for whole in wholes if whole not in SEGMENTS]
+        shared = [w for w in groups if any(_pair(name, other, w) for other in names if other != name)]
         entries.setdefault((shared[0] if shared else name, colour_of(name)), []).append(name)
     return [(title_of(name), colour) for name, colour in entries]
 

@@ -287,6 +287,8 @@ def test_a_lumen_is_outlined_inside_its_thrombus():
 def test_the_legend_tells_only_what_shares_a_colour_as_one():
     assert [name for name, _ in legend_entries(["kidney_left", "kidney_right", "liver"])] == ["Kidneys", "Liver"]
     assert [name for name, _ in legend_entries(["kidney_left", "aorta"])] == ["Kidney left", "Aorta"]
+    arteries = ["aorta", "iliac_artery_left", "iliac_artery_right"]
+    assert len({name for name, _ in legend_entries(arteries)}) == 3
 
 
 def test_the_widest_place_of_an_aorta_and_its_window():
