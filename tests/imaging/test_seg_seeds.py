@@ -10,7 +10,7 @@ from preop.imaging.errors import PreopError, SegmentationError
 from preop.imaging.labelfile import write_labels
 from preop.imaging.segmentation.base import Seed, SegmentationRequest
 from preop.imaging.segmentation.case import Case
-from preop.imaging.segmentation.doubts import doubt
+from preop.imaging.segmentation.doubts import doubt, extents_mm
 from preop.imaging.segmentation.labels import LabelFileSegmenter
 from preop.imaging.segmentation.quality import assess, assess_all
 from preop.imaging.segmentation.seeded import agrees, allowed, claimed_by_others, seed_region
@@ -63,12 +63,31 @@ def test_points_of_other_organs_are_taken() -> None:
     assert not taken[48, 48, 48]
 
 
-def _kidneys(left_hu: float, right_hu: float, left_radius: float = 28.0) -> Case:
-    left, right = ball((140.0, 100.0, 100.0), left_radius), ball((60.0, 100.0, 100.0), 28.0)
-    case = case_with({}, np.where(left, left_hu, np.where(right, right_hu, -100.0)))
-    case.masks |= {"kidney_left": left, "kidney_right": right, "spleen": ball((150.0, 150.0, 170.0), 20.0)}
-    case.frame.muscle_hu = (-110.0, 10.0)
+def bean(centre: tuple[float, float, float], half_mm: tuple[float, float, float] = (25.0, 30.0, 55.0)) -> np.ndarray:
+    points = GRID.points_from_index(np.indices(GRID.shape).reshape(3, -1).T)
+    return (np.linalg.norm((points - centre) / half_mm, axis=1) < 1.0).reshape(GRID.shape)
+
+
+LEFT, RIGHT = (140.0, 100.0, 100.0), (60.0, 100.0, 100.0)
+
+
+def _kidneys(left_hu: float, right_hu: float, left: np.ndarray | None = None, liver_hu: float | None = None) -> Case:
+    left, right = bean(LEFT) if left is None else left, bean(RIGHT)
+    liver = ball((60.0, 40.0, 160.0), 35.0) & ~left & ~right
+    hu = np.where(left, left_hu, np.where(right, right_hu, np.where(liver, liver_hu or -100.0, -100.0)))
+    case = case_with({}, hu)
+    case.masks |= {"kidney_left": left, "kidney_right": right, "spleen": ball((150.0, 150.0, 160.0), 28.0)}
+    if liver_hu is not None:
+        case.masks["liver"] = liver
+        case.frame.phase = "portal"
+    case.frame.muscle_hu = (-130.0, 10.0)
     return case
+
+
+def test_sound_kidneys_are_not_doubted() -> None:
+    alike = _kidneys(200.0, 205.0, liver_hu=110.0)
+    doubt(alike)
+    assert not {"kidney_left", "kidney_right"} & set(alike.doubts)
 
 
 def test_kidneys_that_differ_are_doubted_and_equal_ones_are_not() -> None:
@@ -78,16 +97,69 @@ def test_kidneys_that_differ_are_doubted_and_equal_ones_are_not() -> None:
     brighter = _kidneys(120.0, 205.0)
     doubt(brighter)
     assert any("differ in HU" in line for line in brighter.doubts["kidney_left"])
-    smaller = _kidneys(200.0, 205.0, left_radius=18.0)
+    smaller = _kidneys(200.0, 205.0, bean(LEFT, (16.0, 21.0, 42.0)))
     doubt(smaller)
     assert any("twice as large" in line for line in smaller.doubts["kidney_right"])
 
 
-def test_a_left_kidney_without_a_spleen_is_doubted() -> None:
-    case = _kidneys(200.0, 205.0)
+def test_of_two_unlike_kidneys_the_one_brighter_than_the_liver_is_kept() -> None:
+    case = _kidneys(115.0, 205.0, liver_hu=110.0)
+    doubt(case)
+    assert any("differ in HU" in line for line in case.doubts["kidney_left"])
+    assert any("no brighter than the liver" in line for line in case.doubts["kidney_left"])
+    assert "kidney_right" not in case.doubts
+
+
+@pytest.mark.parametrize("phase", ["native", "arterial"])
+def test_a_kidney_as_dark_as_the_liver_is_sound_without_portal_contrast(phase: str) -> None:
+    case = _kidneys(35.0, 35.0, liver_hu=60.0)
+    case.frame.phase = phase
+    doubt(case)
+    assert not {"kidney_left", "kidney_right"} & set(case.doubts)
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (bean(LEFT, (15.0, 18.0, 30.0)), "mm long"),
+        (bean(LEFT, (25.0, 30.0, 90.0)), "mm long"),
+        (bean(LEFT, (30.0, 50.0, 52.0)), "as broad as long"),
+        (bean((115.0, 100.0, 75.0), (25.0, 15.0, 45.0)) | bean((150.0, 100.0, 130.0), (45.0, 30.0, 15.0)), "joined"),
+    ],
+)
+def test_what_is_no_kidney_by_its_shape_is_doubted(left: np.ndarray, words: str) -> None:
+    case = _kidneys(200.0, 205.0, left, liver_hu=110.0)
+    doubt(case)
+    assert any(words in line for line in case.doubts["kidney_left"]), case.doubts
+
+
+def test_what_the_scan_cuts_may_be_short() -> None:
+    case = _kidneys(200.0, 205.0, bean((140.0, 100.0, 0.0)), liver_hu=110.0)
+    doubt(case)
+    assert not any("mm long" in line for line in case.doubts.get("kidney_left", []))
+
+
+def test_extents_of_a_turned_bean() -> None:
+    turned = extents_mm(bean(LEFT, (20.0, 30.0, 50.0)).transpose(2, 0, 1), GRID.spacing)
+    assert turned == pytest.approx([100.0, 60.0, 40.0], abs=4.0)
+
+
+def test_a_left_kidney_without_a_sound_spleen_is_doubted() -> None:
+    missing = _kidneys(200.0, 205.0)
+    del missing.masks["spleen"]
+    doubt(missing)
+    assert any("no spleen" in line for line in missing.doubts["kidney_left"])
+    speck = _kidneys(200.0, 205.0)
+    speck.masks["spleen"] = ball((150.0, 150.0, 160.0), 12.0)
+    doubt(speck)
+    assert any("may have been taken for the kidney" in line for line in speck.doubts["kidney_left"])
+
+
+def test_without_a_spleen_a_kidney_that_enhances_as_one_is_not_doubted() -> None:
+    case = _kidneys(200.0, 205.0, liver_hu=110.0)
     del case.masks["spleen"]
     doubt(case)
-    assert any("no spleen" in line for line in case.doubts["kidney_left"])
+    assert "kidney_left" not in case.doubts
 
 
 def test_a_doubt_makes_a_note_warn() -> None:
