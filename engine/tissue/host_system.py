@@ -104,6 +104,7 @@ class Assembly:
                 nodes = block.nodes[chunks.start * block.chunks.size : chunks.stop * block.chunks.size]
                 batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
             self.batches.append(batches)
+        self._held: tuple[NDArray, NDArray] | None = None
         self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
@@ -124,11 +125,22 @@ class Assembly:
             if skew is not None and not term.symmetric:
                 scatter.add(skew, blocks)
         data = half.reshape(-1, 3, 3)
-        data = data + data[self.pattern.transposed].transpose(0, 2, 1)
+        self.pattern.add_transposed(data)
         if skew is not None:
             part = skew.reshape(-1, 3, 3)
-            data += part - part[self.pattern.transposed].transpose(0, 2, 1)
+            self.pattern.add_transposed(part, sign=-1.0)
+            data += part
         return data
+
+    def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
+        """The matrix with unit rows and columns for held components."""
+        if self._held is None:
+            self._held = self.pattern.held(free)
+        slots, mask = self._held
+        data = np.array(matrix.data)
+        data[slots] *= mask
+        data[self.pattern.diagonal] += (1.0 - free)[:, :, None] * np.eye(3)
+        return self.pattern.matrix(data)
 
 
 @dataclass
@@ -149,10 +161,5 @@ class HostTangent:
         """Solve for the free components; held ones are zero."""
         with self.system.timer.part("assembly"):
             free = self.system.free
-            pattern = self.assembly.pattern
-            rows = np.repeat(np.arange(pattern.count), np.diff(pattern.indptr))
-            data = np.asarray(self.matrix.data) * free[rows][:, :, None]
-            data *= free[pattern.indices][:, None, :]
-            data[pattern.diagonal] += (1.0 - free)[:, :, None] * np.eye(3)
-            matrix = pattern.matrix(data)
+            matrix = self.assembly.constrained(self.matrix, free)
         return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)

@@ -18,7 +18,8 @@ from .system import Evaluation, NodalField, System, Tangent
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
 FORCING_MOVING = 0.01
-"""While prescribed nodes still move, a sloppy solve leaves the layer beside them crushed: 6 iterations become 16."""
+"""While prescribed nodes still move, a sloppy solve leaves the layer beside them crushed: 6 iterations become 16.
+What remains once they rest is another residual, from which Eisenstat and Walker's rule starts afresh."""
 JACOBIAN_SHARE = 0.2
 """A trial step may not take det F below this share of what it was."""
 MAX_TRIALS = 12
@@ -102,8 +103,8 @@ def newton(
         noise = tangent.round_off
         drag = tangent.product(gap) * free if moving else 0.0 * gap
         rhs = -(now.residual * free + drag)
-        share = forcing.next(norm(rhs), 0.0 if moving else 0.3 * tolerance * scale / size)
-        linear = tangent.solve(rhs, min(share, FORCING_MOVING) if moving else share)
+        share = FORCING_MOVING if moving else forcing.next(norm(rhs), 0.3 * tolerance * scale / size)
+        linear = tangent.solve(rhs, share)
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
         trial = search(system, displacement, fraction, linear.solution * free + gap, now, drag, record)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 BATCH = 32768
-"""Elements per scatter: bounds the memory of element tangents."""
+"""Elements per scatter, block pairs per pass: bounds the memory of what is in between."""
 
 
 class VectorScatter:
@@ -49,7 +49,6 @@ class Pattern:
 
     Attributes:
         indptr, indices: block CSR structure.
-        transposed: (nnz,) slot of the transposed block.
         diagonal: (nodes,) slot of each node's own block.
     """
 
@@ -67,8 +66,6 @@ class Pattern:
         self._lower[off] = slot[len(unique) :]
         self.indices = cols[order].astype(np.int32)
         self.indptr = np.searchsorted(rows[order], np.arange(count + 1)).astype(np.int32)
-        self.transposed = np.empty(len(order), np.int64)
-        self.transposed[self._upper], self.transposed[self._lower] = self._lower, self._upper
         self.diagonal = self._upper[~off]
 
     @staticmethod
@@ -82,6 +79,20 @@ class Pattern:
         a, b = a.astype(np.int64), b.astype(np.int64)
         index = np.searchsorted(self.unique, np.minimum(a, b) * self.count + np.maximum(a, b))
         return np.where(a <= b, self._upper[index], self._lower[index])
+
+    def add_transposed(self, data: NDArray, sign: float = 1.0) -> None:
+        """A + sign Aᵀ in place of the blocks (nnz, 3, 3) of A, a pass of block pairs at a time."""
+        for start in range(0, len(self._upper), BATCH):
+            upper, lower = self._upper[start : start + BATCH], self._lower[start : start + BATCH]
+            total = data[upper] + sign * data[lower].transpose(0, 2, 1)
+            data[upper], data[lower] = total, sign * total.transpose(0, 2, 1)
+
+    def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:
+        """Slots of blocks that touch a held component, and what to multiply them with (…, 3, 3)."""
+        rows = np.repeat(np.arange(self.count), np.diff(self.indptr))
+        touched = np.any(free < 1.0, axis=1)
+        slots = np.flatnonzero(touched[rows] | touched[self.indices])
+        return slots, free[rows[slots]][:, :, None] * free[self.indices[slots]][:, None, :]
 
     def matrix(self, data: NDArray) -> sparse.bsr_matrix:
         """The block matrix (3·nodes, 3·nodes) of data (nnz, 3, 3)."""
