@@ -90,8 +90,8 @@ class Pattern:
     def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:
         """Slots of blocks that touch a held component, and what to multiply them with (…, 3, 3)."""
         rows = np.repeat(np.arange(self.count), np.diff(self.indptr))
-        touched = np.any(free < 1.0, axis=1)
-        slots = np.flatnonzero(touched[rows] | touched[self.indices])
+        touched: NDArray[np.bool_] = np.any(free < 1.0, axis=1)
+        slots = np.flatnonzero(np.logical_or(touched[rows], touched[self.indices]))
         return slots, free[rows[slots]][:, :, None] * free[self.indices[slots]][:, None, :]
 
     def matrix(self, data: NDArray) -> sparse.bsr_matrix:
