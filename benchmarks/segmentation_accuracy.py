@@ -26,7 +26,7 @@ from preop.imaging.segmentation.base import SegmentationRequest
 from preop.imaging.segmentation.classical import ClassicalSegmenter
 from preop.imaging.volume import ImageVolume, LabelMap
 
-ORGANS = ("liver", "spleen", "kidney_left", "kidney_right")
+ORGANS = ("liver", "spleen", "kidney_left", "kidney_right", "bone")
 PHANTOMS: tuple[tuple[int, str, float], ...] = (
     (1, "portal", 0.0),
     (3, "arterial", 1.0),

@@ -22,7 +22,7 @@ from .continuous_cut import minimum_cut
 from .morphology import Mask, closed, distance, fill_slices, largest
 from .organ_model import Abdomen, abdomen_of, edge_capacity, opened, tissue_peaks
 from .resample import box_of
-from .seeded import agrees, allowed, claimed_by_others, lump_under, seed_region
+from .seeded import agrees, allowed, claimed_by_others, corrected, lump_under, seed_region
 
 SIDES = {"kidney_right": -1.0, "kidney_left": 1.0}
 _LEAST_ML, _MOST_ML = 30.0, 500.0
@@ -38,6 +38,8 @@ _EVEN_MM, _UNEVEN_HU = 8.0, 30.0
 _NECKS = (0.65, 0.9)
 _LEAST_SCORE, _SURE_SCORE = 0.05, 0.12
 _SEED_REACH_MM = 90.0
+_PASSES, _PASSES_IN_BOX = 2, 6
+"""Of regrowth, each a few millimetres: a box holds it where the HU of a neighbour does not."""
 _INTO_WALL_MM = 5.0
 """Below the ribs the wall's inner face is only interpolated."""
 
@@ -50,8 +52,8 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     for number, (name, side) in enumerate(SIDES.items()):
         kidney = _bordered(case, abdomen, name, side, seeded=False)
         if not agrees(case, name, kidney):
-            corrected = _bordered(case, abdomen, name, side, seeded=True)
-            kidney = corrected if corrected.any() else kidney
+            again = _bordered(case, abdomen, name, side, seeded=True)
+            kidney = corrected(case, name, kidney, again)
         if kidney.any():
             found[name] = kidney
         else:
@@ -68,7 +70,8 @@ def _bordered(case: Case, abdomen: Abdomen, name: str, side: float, *, seeded: b
     place = beside_spine(case, abdomen, side)
     if seeded:
         place = _seeded_place(case, abdomen, name, place)
-    coarse = _regrown(case, abdomen, place, coarse)
+    bounded = seeded and case.request.seeds[name].box is not None
+    coarse = _regrown(case, abdomen, place, coarse, passes=_PASSES_IN_BOX if bounded else _PASSES)
     return refined(case, coarse, forbidden=case.masks.get("bone"))
 
 
@@ -104,10 +107,10 @@ def _kidney(case: Case, abdomen: Abdomen, name: str, side: float, *, seeded: boo
     return best if best_score > _LEAST_SCORE else None
 
 
-def _regrown(case: Case, abdomen: Abdomen, place: Mask, core: Mask) -> Mask:
+def _regrown(case: Case, abdomen: Abdomen, place: Mask, core: Mask, *, passes: int) -> Mask:
     """The kidney with its border half-way to what lies beside it there: one threshold cannot serve fat and liver."""
     result = core
-    for _ in range(2):
+    for _ in range(passes):
         box = box_of(result, 7)
         assert box is not None
         outer = local_means(case, result)[1][box]

@@ -32,7 +32,7 @@ from .organ_model import (
     wall_cost,
 )
 from .resample import box_of
-from .seeded import agrees, allowed, claimed_by_others, lump_under, seed_region
+from .seeded import agrees, allowed, claimed_by_others, corrected, lump_under, seed_region
 from .tidy import without_knobs
 from .tumours import with_enclosed
 
@@ -59,8 +59,8 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     """Find the liver; {} and a remark where the scan shows none."""
     found = _liver(case, part(progress, 0.0, 0.6), None)
     if not agrees(case, "liver", found):
-        corrected = _liver(case, part(progress, 0.6, 1.0), seed_region(case, "liver"))
-        found = corrected if corrected.any() else found
+        again = _liver(case, part(progress, 0.6, 1.0), seed_region(case, "liver"))
+        found = corrected(case, "liver", found, again)
     if not found.any():
         case.remarks.append("no liver was found: no large homogeneous tissue right of the spine")
         return {}

@@ -2,17 +2,21 @@
 
 A box bounds the organ: nothing outside belongs to it, and it is found in the box even
 where anatomy would not put it. A point is inside: its surroundings are the organ's
-tissue and belong to it.
+tissue and belong to it. Neither says anything about the rest of a border that was found
+without it, so that stays (`corrected`).
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .base import Seed
 from .basins import basins_of
 from .case import Case
-from .morphology import Mask, distance
+from .morphology import Mask, distance, label, largest
 from .organ_model import Abdomen, opened
+from .resample import box_of
 
 _BOX_MARGIN_MM = 3.0
 """A person draws a box about as tight as this."""
@@ -20,6 +24,10 @@ _POINT_MM = 6.0
 _INNER_SHARE = 0.6
 _BOX_SLACK_MM = 8.0
 _LUMP_REACH_MM = 80.0
+_SAME_ORGAN = 0.7
+"""Dice from which two results are one organ with a part more or less, not two organs."""
+_LUMP_MM = 3.0
+"""Radius from which a difference between two results is a part, not another run of the same border."""
 
 
 def allowed(case: Case, name: str) -> Mask:
@@ -81,11 +89,72 @@ def agrees(case: Case, name: str, found: Mask) -> bool:
         window = tuple(slice(max(a - r, 0), a + r + 1) for a, r in zip(at, reach, strict=True))
         if not found[window].mean() > 0.5:
             return False
-    if seed.box is None:
+    return seed.box is None or not _misfit(case, seed.box, found).any()
+
+
+def corrected(case: Case, name: str, found: Mask, again: Mask) -> Mask:
+    """What was found, changed by what its seed says and no more.
+
+    Where the search from the seed came to the same organ, only its parts at the point, or towards the sides of the
+    box that were not reached, are added, and what lies outside the box is taken away. Where it came to another
+    organ, or nothing had been found before, its result is taken whole.
+
+    Args:
+        case: with its seeds.
+        name: segment.
+        found: (I, J, K) full resolution, without the seed.
+        again: (I, J, K) from the seed.
+    """
+    seed = case.seed(name)
+    if seed is None or not again.any():
+        return found
+    common = 2.0 * float((found & again).sum()) / max(float(found.sum() + again.sum()), 1.0)
+    if common < _SAME_ORGAN:
+        return again
+    kept = found
+    if seed.box is not None:
+        kept = largest(found & case.pyramid.up_mask(allowed(case, name)))
+    added = again & ~kept
+    box = box_of(added, 2)
+    if box is None:
+        return kept
+    labels, count = label(distance(added[box], case.grid.spacing) > _LUMP_MM)
+    result = kept.copy()
+    for number in range(1, count + 1):
+        lump = np.zeros_like(added)
+        lump[box] = added[box] & (distance(labels != number, case.grid.spacing) <= _LUMP_MM + 1.0)
+        if _is_asked_for(case, seed, kept, lump):
+            result |= lump
+    if seed.point is not None:
+        away = _from_point(case, seed.point)
+        result |= again & (away < _POINT_MM + _LUMP_MM)
+    return largest(result)
+
+
+def _is_asked_for(case: Case, seed: Seed, kept: Mask, lump: Mask) -> bool:
+    """Whether a part lies at the point, or reaches towards a side of the box that the rest falls short of."""
+    if seed.point is not None and float(_from_point(case, seed.point)[lump].min()) < _POINT_MM:
         return True
-    hit = [np.flatnonzero(found.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in range(3)]
+    if seed.box is None:
+        return False
+    before = _misfit(case, seed.box, kept)
+    return bool((_misfit(case, seed.box, kept | lump) < before).any())
+
+
+def _from_point(case: Case, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(I, J, K) mm from a point."""
+    grid = case.grid
+    index = grid.index_from_points(point)
+    i, j, k = ((np.arange(n) - at) * step for n, at, step in zip(grid.shape, index, grid.spacing, strict=True))
+    return np.sqrt(i[:, None, None] ** 2 + j[None, :, None] ** 2 + k[None, None, :] ** 2)
+
+
+def _misfit(case: Case, box: tuple[NDArray[np.float64], NDArray[np.float64]], mask: Mask) -> NDArray[np.float64]:
+    """(2, 3) mm by which a mask's ends differ from a box's sides; 0 within a few millimetres."""
+    hit = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in range(3)]
     ends = case.grid.points_from_index(np.array(hit).T)
-    return bool((np.abs(ends - np.array(seed.box)) < _BOX_SLACK_MM).all())
+    away = np.abs(ends - np.array(box))
+    return np.where(away < _BOX_SLACK_MM, 0.0, away)
 
 
 def lump_under(case: Case, abdomen: Abdomen, name: str, free: Mask) -> Mask | None:

@@ -19,7 +19,7 @@ from .continuous_cut import minimum_cut
 from .morphology import Mask, distance, largest
 from .organ_model import Abdomen, Tissue, abdomen_of, edge_capacity, not_organ, opened, tissue_peaks, wall_cost
 from .resample import box_of
-from .seeded import agrees, allowed, seed_region
+from .seeded import agrees, allowed, corrected, seed_region
 
 _WIDTH = 2.7
 _LEAST_ML, _MOST_ML = 25.0, 1500.0
@@ -35,8 +35,8 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     found = _spleen(case, None)
     if not agrees(case, "spleen", found):
         progress(0.5, "spleen: again, from the given seed")
-        corrected = _spleen(case, seed_region(case, "spleen"))
-        found = corrected if corrected.any() else found
+        again = _spleen(case, seed_region(case, "spleen"))
+        found = corrected(case, "spleen", found, again)
     if not found.any():
         case.remarks.append("no spleen was found at the back of the left upper abdomen (removed, or not in the scan)")
         return {}

@@ -13,7 +13,7 @@ from preop.imaging.segmentation.case import Case
 from preop.imaging.segmentation.doubts import doubt, extents_mm
 from preop.imaging.segmentation.labels import LabelFileSegmenter
 from preop.imaging.segmentation.quality import assess, assess_all
-from preop.imaging.segmentation.seeded import agrees, allowed, claimed_by_others, seed_region
+from preop.imaging.segmentation.seeded import agrees, allowed, claimed_by_others, corrected, seed_region
 from preop.imaging.volume import Grid, ImageVolume, LabelMap
 
 GRID = Grid((80, 80, 80), np.diag([2.5, 2.5, 2.5, 1.0]))
@@ -218,3 +218,36 @@ def test_labels_of_another_grid_are_refused_or_brought_over(tmp_path) -> None:
     volume = ImageVolume(np.full(GRID.shape, 100.0, np.float32), far)
     with pytest.raises(PreopError, match=r"(?i)grid|patient|lie|overlap|cover"):
         LabelFileSegmenter().segment(volume, SegmentationRequest(options={"path": path}))
+
+
+# ---- what a seed changes of what was found without it
+
+
+def test_a_point_adds_its_part_and_leaves_the_rest_of_the_border() -> None:
+    organ, lobe, elsewhere = ball((90.0, 100.0, 100.0), 40.0), ball((135.0, 100.0, 100.0), 16.0), (90.0, 60.0, 100.0)
+    other_border = ball((92.0, 100.0, 102.0), 40.0) | lobe | ball(elsewhere, 14.0)
+    case = case_with({"liver": Seed(point=np.array([142.0, 100.0, 100.0]))})
+    result = corrected(case, "liver", organ, other_border)
+    assert result[organ].all()
+    assert result[lobe].mean() > 0.95
+    assert (result & ~organ & ~ball((135.0, 100.0, 100.0), 22.0)).sum() == 0
+
+
+def test_a_box_takes_away_what_is_outside_and_adds_what_it_is_short_of() -> None:
+    organ, leak, lobe = ball((90.0, 100.0, 100.0), 40.0), bean((40.0, 100.0, 100.0), (30.0, 9.0, 9.0)), LEFT
+    box = Seed(box=(np.array([50.0, 60.0, 60.0]), np.array([156.0, 140.0, 140.0])))
+    case = case_with({"liver": box})
+    missing = ball(lobe, 16.0) | bean((125.0, 100.0, 100.0), (20.0, 12.0, 12.0))
+    result = corrected(case, "liver", organ | leak, organ | missing)
+    points = GRID.points_from_index(np.argwhere(result))
+    assert points[:, 0].min() > 44.0
+    assert points[:, 0].max() == pytest.approx(156.0, abs=4.0)
+    assert result[organ].mean() > 0.99
+
+
+def test_a_seed_that_finds_another_organ_is_followed() -> None:
+    wrong, right = ball((60.0, 60.0, 60.0), 30.0), ball((130.0, 130.0, 130.0), 30.0)
+    case = case_with({"spleen": Seed(point=np.full(3, 130.0))})
+    assert np.array_equal(corrected(case, "spleen", wrong, right), right)
+    assert np.array_equal(corrected(case, "spleen", wrong & ~wrong, right), right)
+    assert np.array_equal(corrected(case, "spleen", wrong, right & ~right), wrong)
