@@ -18,21 +18,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .dicom_frames import Frame, as_array
+from .dicom_frames import Frame, Vector, as_array
 from .errors import GeometryError
+from .straighten import SKEW, TILTED
 from .wording import counted
 
 SAME_PLACE_MM = 0.01
 """Slices closer than this along the normal are at the same place: no scanner reconstructs finer."""
 
-ORTHONORMAL = 1e-3
+ORTHONORMAL = SKEW
 """Direction cosines may miss unit length and right angle by this (16-character decimal strings keep 1e-6)."""
 
 MAX_ASIDE_MM = 0.5
 """Slices that lie farther beside the straight line are no stack that interpolation between them could mend."""
-
-TILT_DEGREES = 0.1
-"""Below this the step counts as parallel to the normal: 0.1° moves the last of 300 mm of slices by 0.5 mm."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,8 @@ def stack_geometry(frames: list[Frame], where: str) -> StackGeometry:
     along = positions @ normal
     step, start, residual = _even_step(positions, normal, first.thickness)
     affine = np.eye(4)
-    affine[:3, 0] = np.array(first.orientation[:3]) * first.pixel_spacing[1]
-    affine[:3, 1] = np.array(first.orientation[3:]) * first.pixel_spacing[0]
+    affine[:3, 0] = _unit(first.orientation[:3]) * first.pixel_spacing[1]
+    affine[:3, 1] = _unit(first.orientation[3:]) * first.pixel_spacing[0]
     affine[:3, 2], affine[:3, 3] = step, start
     height = float(step @ normal)
     if len(frames) > 1 and (np.diff(along) < SAME_PLACE_MM).any():
@@ -150,6 +148,10 @@ def stack_geometry(frames: list[Frame], where: str) -> StackGeometry:
         missing,
         _aside(positions, along),
     )
+
+
+def _unit(vector: Vector) -> NDArray[np.float64]:
+    return np.array(vector) / np.linalg.norm(vector)
 
 
 def _aside(centres: NDArray, along: NDArray) -> float:
@@ -256,8 +258,8 @@ def _coordinate(along: NDArray, positions: NDArray, normal: NDArray) -> tuple[ND
 
 def _notes(tilt: float, residual: NDArray, faults: tuple[str, ...]) -> tuple[str, ...]:
     notes = []
-    if tilt > TILT_DEGREES:
-        notes.append(f"the gantry was tilted by {tilt:.1f}°: slices are sheared against each other, and so is the grid")
+    if np.sin(np.radians(tilt)) > SKEW:
+        notes.append(f"the gantry was tilted by {tilt:.1f}°: {TILTED}")
     jitter = float(np.linalg.norm(residual, axis=1).max())
     if not faults and jitter > 0.02:
         notes.append(

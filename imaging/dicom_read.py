@@ -13,7 +13,7 @@ from .dicom_pixels import damaged_slice, read_pixels
 from .dicom_series import MIN_SLICES, Stack
 from .errors import ScanError
 from .progress import Progress, part, silent
-from .straighten import AIR_HU
+from .straighten import AIR_HU, squared
 from .volume import Grid, ImageVolume
 from .wording import counted
 
@@ -57,7 +57,7 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     notes += _value_notes(slices)
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine, first.frame_of_reference_uid)
     progress(1.0, f"read {counted(len(slices), 'slice')}")
-    return ImageVolume(voxels, grid, first.modality, unit, tuple(notes))
+    return ImageVolume(voxels, squared(grid), first.modality, unit, tuple(notes))
 
 
 def require_readable(stack: Stack, *, resample_uneven: bool = False) -> None:

@@ -1,12 +1,13 @@
 """NIfTI, NRRD, MetaImage and other single-file volumes, by SimpleITK, which hands them out in LPS mm.
 
-This is the only reader that meets RAS (inside NIfTI); ITK turns it round.
+RAS is met inside NIfTI only, whose placement is read beside ITK (see `nifti_placement`).
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -25,6 +26,7 @@ from .errors import GeometryError, ScanError, write_error
 from .image_headers import voxel_storage
 from .image_payload import check_whole, data_sources
 from .quiet import quiet_stderr
+from .straighten import squared
 from .volume import Grid
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
@@ -62,7 +64,9 @@ def read_image_file(source: Source, others: Iterable[Source] = ()) -> tuple[NDAr
     faults = check_whole(source, storage, data)
     with _apart(source, data) as file:
         try:
-            image = sitk.ReadImage(str(file))
+            # What fails is told by the error; MetaIO and the NIfTI library print it besides.
+            with quiet_stderr(), _sheared_sform_read():
+                image = sitk.ReadImage(str(file))
         except RuntimeError as error:
             raise _unreadable(error, source) from error
     image = _three_dimensional(image, source.name)
@@ -70,11 +74,29 @@ def read_image_file(source: Source, others: Iterable[Source] = ()) -> tuple[NDAr
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    meta = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    if storage.placement is not None:
+        affine = storage.placement.affine
+    # A key that is no text cannot be asked for.
+    meta = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.isprintable()}
     voxels = sitk.GetArrayViewFromImage(image).T.copy(order="F")
     if faults is not None and voxels.dtype.kind == "f" and voxels.size == faults.size:
         voxels[faults.reshape(voxels.shape, order="F")] = np.nan
-    return voxels, Grid((size[0], size[1], size[2]), affine), meta
+    return voxels, squared(Grid((size[0], size[1], size[2]), affine)), meta
+
+
+@contextmanager
+def _sheared_sform_read() -> Iterator[None]:
+    """Let ITK read the voxels of a NIfTI file whatever its sform is: only the environment can tell it to."""
+    name = "ITK_NIFTI_SFORM_PERMISSIVE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager
@@ -158,7 +180,7 @@ def read_image_grid(source: Source, others: Iterable[Source] = (), *, whole: boo
     with _apart(source, data) as file:
         reader.SetFileName(str(file))
         try:
-            with quiet_stderr():
+            with quiet_stderr(), _sheared_sform_read():
                 reader.ReadImageInformation()
         except RuntimeError as error:
             raise _unreadable(error, source) from error
@@ -173,8 +195,10 @@ def read_image_grid(source: Source, others: Iterable[Source] = (), *, whole: boo
     affine = np.eye(4)
     affine[:3, :3] = direction * np.array(reader.GetSpacing()[:3])
     affine[:3, 3] = reader.GetOrigin()[:3]
+    if storage.placement is not None:
+        affine = storage.placement.affine
     wide = reader.GetPixelID() not in (sitk.sitkUInt8, sitk.sitkInt8)
-    return Grid((size[0], size[1], size[2]), affine), 2 if wide else 1
+    return squared(Grid((size[0], size[1], size[2]), affine)), 2 if wide else 1
 
 
 def write_image_file(path: Path, voxels: NDArray[Any], grid: Grid, *, description: str = "") -> None:
@@ -216,8 +240,11 @@ def write_image_file(path: Path, voxels: NDArray[Any], grid: Grid, *, descriptio
 
 
 def _reason(error: BaseException) -> str:
+    """ITK's last words, without what means nothing to a person: addresses, a scratch file's path, a stale errno."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:200]
+    told = [line for line in lines if not line.startswith(("Reason:", "Exception thrown"))]
+    words = re.sub(r"^(ITK|sitk::)\s?ERROR:\s*(\w+\(0x[0-9a-f]+\):\s*)?", "", told[-1]) if told else ""
+    return words[:200] if words and "preop-" not in words else "its header or its voxels are not what they should be"
 
 
 def _unreadable(error: BaseException, source: Source) -> ScanError:

@@ -15,6 +15,7 @@ from math import prod
 
 from .archive import Source
 from .errors import ScanError
+from .nifti_placement import Placement, nifti_placement
 
 HEADER_BYTES = 1 << 16
 """Text headers with the names of a thousand slices are still shorter than this."""
@@ -32,6 +33,7 @@ class VoxelStorage:
         size: bytes of all voxels, unpacked; None if the header does not tell.
         is_nifti_2: ITK does not read that.
         is_placed: whether the header says how the volume lies in the patient.
+        placement: where a NIfTI header puts it; None for other formats, whose reader is to be trusted.
         real: numpy type of real numbers stored in a NIfTI or Analyze file, which may not be finite; "" for others.
     """
 
@@ -43,6 +45,7 @@ class VoxelStorage:
     real: str = ""
     is_nifti_2: bool = False
     is_placed: bool = True
+    placement: Placement | None = None
 
 
 def voxel_storage(source: Source) -> VoxelStorage:
@@ -98,12 +101,13 @@ def _nifti(start: bytes, name: str, packed: bool) -> VoxelStorage:
         attached = magic in (b"n+1", b"n+2")
         real = f"{order}{_NIFTI_REAL[datatype]}" if datatype in _NIFTI_REAL else ""
         offset = int(offset) if 0 <= offset < 1 << 40 else 0
-        # Codes of the orientations qform and sform; Analyze has neither.
-        placed = magic[:1] == b"n" and any(struct.unpack_from(f"{order}2h", start, 252))
+        is_2 = magic[1:] in (b"+2", b"i2")
+        # Analyze has neither qform nor sform, but other things in their place.
+        placement = nifti_placement(start, order) if magic in (b"n+1", b"ni1") else None
+        placed = is_2 or placement is not None
         if attached:
-            is_2 = magic == b"n+2"
-            return VoxelStorage((), max(offset, 348), packed, "", size, real, is_2, placed or is_2)
-        return VoxelStorage((_image_of_header(name),), offset, False, "", size, real, is_placed=placed)
+            return VoxelStorage((), max(offset, 348), packed, "", size, real, is_2, placed, placement)
+        return VoxelStorage((_image_of_header(name),), offset, False, "", size, real, is_2, placed, placement)
     return VoxelStorage()
 
 
@@ -147,7 +151,14 @@ def _nrrd(start: bytes) -> VoxelStorage:
     # Skipped bytes of packed voxels are counted once they are unpacked.
     offset = (0 if files or not end else end.end()) + (0 if packing else skip)
     offset = None if skip < 0 or line_skip else offset
-    return VoxelStorage(files, offset, False, packing, size, is_placed="space" in fields)
+    return VoxelStorage(files, offset, False, packing, size, is_placed=_is_anatomical(fields))
+
+
+def _is_anatomical(fields: dict[str, str]) -> bool:
+    """Whether an NRRD header names directions in a space of the body; others have axes of no meaning."""
+    space = fields.get("space", "").lower()
+    anatomical = re.fullmatch(r"(right|left|r|l)-?(anterior|posterior|a|p)-?(superior|inferior|s|i)(-?t(ime)?)?", space)
+    return bool(anatomical) and bool(fields.get("spacedirections"))
 
 
 _META_BYTES = {
@@ -174,10 +185,12 @@ def _meta_image(start: bytes) -> VoxelStorage:
     if fields.get("binarydata", "true").lower() in ("false", "0"):
         packing = "text"
     skip = _whole(fields.get("headersize"))
+    # Three names of one matrix; without it the axes are those of the file, not of the patient.
+    placed = any(fields.get(key) for key in ("transformmatrix", "orientation", "rotation"))
     if target.upper() == "LOCAL":
-        return VoxelStorage((), end.end(), False, packing, size)
+        return VoxelStorage((), end.end(), False, packing, size, is_placed=placed)
     files = _listed(target, start[end.end() :].decode("utf-8", "replace").splitlines(), at=0)
-    return VoxelStorage(files, None if skip < 0 else skip, False, packing, size)
+    return VoxelStorage(files, None if skip < 0 else skip, False, packing, size, is_placed=placed)
 
 
 def _whole(text: str | None) -> int:

@@ -20,9 +20,8 @@ from .dicom_read import require_readable
 from .dicom_series import Stack, stacks_of
 from .errors import PreopError, ScanError
 from .image_files import format_name, read_image_grid
-from .image_headers import voxel_storage
 from .progress import Progress, silent
-from .scan import UNPLACED, nothing_found, pick, read_headers, volume_files
+from .scan import file_notes, nothing_found, pick, read_headers, volume_files
 from .volume import Grid
 
 
@@ -282,8 +281,8 @@ def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alon
     if grid:
         orientation = orientation_word((*map(float, grid.direction[:, 0]), *map(float, grid.direction[:, 1])))
     oddities = ("the file does not say its modality: CT is assumed if the values can be HU",) if grid else ()
-    if grid and not voxel_storage(source).is_placed:
-        oddities = (*oddities, UNPLACED)
+    if grid:
+        oddities = (*oddities, *file_notes(source, grid))
     return SeriesSummary(
         key=key,
         modality="",

@@ -12,14 +12,14 @@ from .archive import Source, open_sources
 from .dicom_choice import choose, find, mixed_patients, patient_numbers
 from .dicom_header import Instance, read_instance
 from .dicom_read import read_stack
-from .dicom_series import Stack, stacks_of
+from .dicom_series import MIN_SLICES, Stack, stacks_of
 from .errors import ScanError
 from .image_files import is_image_file, read_image_file
 from .image_headers import voxel_storage
 from .image_payload import volume_file_parts
 from .progress import Progress, part, silent
-from .straighten import AIR_HU, straighten
-from .volume import ImageVolume
+from .straighten import AIR_HU, TILTED, straighten, tilt_degrees
+from .volume import Grid, ImageVolume
 from .wording import counted
 
 
@@ -41,7 +41,8 @@ def read_scan(
         resample_uneven: interpolate linearly between slices where some are missing or the spacing is uneven, with a
             note, instead of an error.
         straighten_tilt: bring a stack from a tilted gantry to an orthogonal grid (see `straighten`); without it the
-            grid is sheared, which is exact but not what every tool takes.
+            grid is sheared, which is exact but not what every tool takes. Axes that miss a right angle by rounding
+            only are squared in any case.
         progress: told a fraction and what is being read.
 
     Returns:
@@ -55,7 +56,8 @@ def read_scan(
         headers = read_headers(sources, part(progress, 0.0, 0.3))
         volumes = [] if headers.instances else volume_files(sources)
         if volumes:
-            return _from_volume_files(sources, volumes, Path(path), series, part(progress, 0.3, 1.0))
+            volume = _from_volume_files(sources, volumes, Path(path), series, part(progress, 0.3, 1.0))
+            return straighten(volume) if straighten_tilt else volume
         if not headers.instances:
             raise nothing_found(Path(path), sources, headers)
         stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources)
@@ -153,7 +155,7 @@ def _from_image_file(source: Source, others: list[Source], progress: Progress) -
         raise ScanError("holds no number at all (NaN or infinity in every voxel)", where=source.name)
     low = float(values.min(where=finite, initial=np.inf))
     is_ct = low <= _AIR_BELOW
-    notes = [] if voxel_storage(source).is_placed else [UNPLACED]
+    notes = list(file_notes(source, grid))
     if not finite.all():
         # Resampling tools mark what lies outside of the scan in this way.
         beyond = AIR_HU if is_ct else low
@@ -165,6 +167,20 @@ def _from_image_file(source: Source, others: list[Source], progress: Progress) -
         return ImageVolume(values, grid, "CT", "HU", (note, *notes))
     note = f"the file does not say its modality, and values from {low:g} are not those of a CT in HU"
     return ImageVolume(values, grid, "", "", (note, *notes))
+
+
+def file_notes(source: Source, grid: Grid) -> tuple[str, ...]:
+    """What a person should know about where a volume file puts its voxels, from its header alone."""
+    storage, notes = voxel_storage(source), []
+    if not storage.is_placed:
+        notes.append(UNPLACED)
+    elif storage.placement is not None:
+        notes += storage.placement.notes
+    if not grid.is_orthogonal:
+        notes.append(f"the volume is sheared by {tilt_degrees(grid):.1f}° (a tilted gantry): {TILTED}")
+    if min(grid.shape) < MIN_SLICES:
+        notes.append("it is a single slice, not a volume")
+    return tuple(notes)
 
 
 UNPLACED = "the file does not say how it lies in the patient: left and right may be the wrong way round"

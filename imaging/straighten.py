@@ -1,8 +1,10 @@
 """A sheared stack (tilted gantry) → an orthogonal grid, by shifting each slice within its own plane.
 
-The slices of a tilted gantry are parallel, but each is shifted against the one before. On a grid whose K axis is the
-normal of the slices, the same planes are sampled: every slice moves as a whole by a part of a pixel, linearly
+The slices of a tilted gantry are parallel, but each is shifted against the one before. On a grid whose slice axis is
+the normal of the slices, the same planes are sampled: every slice moves as a whole by a part of a pixel, linearly
 interpolated, and nothing is interpolated between slices.
+
+Axes that are perpendicular but for rounding are no tilt: `squared` turns them to right angles, and no value changes.
 """
 
 from __future__ import annotations
@@ -12,43 +14,123 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import GeometryError
 from .volume import Grid, ImageVolume
 
 AIR_HU = -1024.0
 """What lies beyond a CT slice: the lowest value of the 12-bit HU range."""
+
+SKEW = 1e-3
+"""Cosine between two axes up to which they count as perpendicular (0.06°): direction cosines of three digits miss a
+right angle by this much. More is a tilt."""
+
+TILTED = "slices are sheared against each other, and so is the grid"
+"""How the note on a tilt ends that is no longer true of a straightened volume."""
+
+
+def tilt_degrees(grid: Grid) -> float:
+    """Angle between the third axis and the normal of the first two."""
+    direction = grid.direction
+    normal = np.cross(direction[:, 0], direction[:, 1])
+    along = abs(direction[:, 2] @ normal) / np.linalg.norm(normal)
+    return float(np.degrees(np.arccos(np.clip(along, -1.0, 1.0))))
+
+
+def squared(grid: Grid) -> Grid:
+    """The grid with axes that are perpendicular but for rounding (`SKEW`) made so, about its centre.
+
+    No voxel moves by more than a half of `SKEW` times its distance from the centre. Spacing and shape stay. Of a
+    sheared grid only the two axes of its slices are squared; one that is orthogonal already is returned as it is.
+    """
+    if grid.is_orthogonal:
+        return grid
+    axes = grid.direction
+    cosines = np.abs(axes.T @ axes - np.eye(3))
+    if cosines.max() <= SKEW:
+        # The nearest rotation (polar decomposition) shares the error out among the axes.
+        left, _, right = np.linalg.svd(axes)
+        return _turned(grid, left @ right)
+    slices = slice_axis(grid)
+    if slices is None:
+        return grid
+    a, b = (axis for axis in range(3) if axis != slices)
+    total, difference = axes[:, a] + axes[:, b], axes[:, a] - axes[:, b]
+    total, difference = total / np.linalg.norm(total), difference / np.linalg.norm(difference)
+    axes = axes.copy()
+    axes[:, a], axes[:, b] = (total + difference) / np.sqrt(2), (total - difference) / np.sqrt(2)
+    return _turned(grid, axes)
+
+
+def slice_axis(grid: Grid) -> int | None:
+    """The axis along which parallel slices are shifted: the other two are perpendicular. The last one that is so."""
+    cosines = np.abs(grid.direction.T @ grid.direction)
+    pairs = {2: cosines[0, 1], 1: cosines[0, 2], 0: cosines[1, 2]}
+    return next((axis for axis, cosine in pairs.items() if cosine <= SKEW), None)
+
+
+def _turned(grid: Grid, axes: NDArray[np.float64]) -> Grid:
+    """The grid with other unit vectors and the same centre."""
+    middle = (np.array(grid.shape) - 1) / 2
+    affine = np.eye(4)
+    affine[:3, :3] = axes * grid.spacing
+    affine[:3, 3] = grid.points_from_index(middle) - affine[:3, :3] @ middle
+    return replace(grid, affine=affine)
 
 
 def straighten(volume: ImageVolume) -> ImageVolume:
     """The volume on an orthogonal grid that is large enough to hold every slice.
 
     Args:
-        volume: any; one that is orthogonal already is returned as it is.
+        volume: any; one that is orthogonal already is returned as it is, one that is so but for rounding on `squared`
+            axes.
 
     Returns:
         The same planes; beyond a slice, air in a CT and the lowest value in others. A note says so.
+
+    Raises:
+        GeometryError: sheared along several axes, which no tilt does.
     """
-    if volume.grid.is_orthogonal:
-        return volume
-    affine, spacing, direction = volume.affine, volume.spacing, volume.grid.direction
+    grid = squared(volume.grid)
+    if grid.is_orthogonal:
+        return volume if grid is volume.grid else replace(volume, grid=grid)
+    axis = slice_axis(grid)
+    if axis is None:
+        raise GeometryError(
+            "the volume is sheared along several axes: it was deformed, not scanned so", advice="Give the scan itself"
+        )
+    order = [*(one for one in range(3) if one != axis), axis]
+    voxels, affine = _straightened(volume, grid.affine[:, [*order, 3]], volume.voxels.transpose(order))
+    back = np.argsort(order)
+    voxels, affine = voxels.transpose(back), affine[:, [*back, 3]]
+    straight = replace(grid, shape=voxels.shape, affine=affine)
+    tilt = tilt_degrees(replace(grid, affine=grid.affine[:, [*order, 3]]))
+    note = f"the tilt of {tilt:.1f}° was straightened: slices were shifted within their planes, linearly interpolated"
+    notes = (*(one for one in volume.notes if not one.endswith(TILTED)), note)
+    return replace(volume, voxels=voxels, grid=straight, notes=notes)
+
+
+def _straightened(
+    volume: ImageVolume, affine: NDArray[np.float64], slices: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Slices (I, J, K) on a grid sheared along its last axis → (I', J', K) and the affine of a straight one."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    direction = affine[:3, :3] / spacing
     normal = np.cross(direction[:, 0], direction[:, 1])
     step = affine[:3, 2]
     height = float(step @ normal)
     # Pixels by which slice k lies off a stack along the normal, in i and in j.
-    shift = np.outer(np.arange(volume.voxels.shape[2]), (step - height * normal) @ direction[:, :2] / spacing[:2])
+    shift = np.outer(np.arange(slices.shape[2]), (step - height * normal) @ direction[:, :2] / spacing[:2])
     low = np.floor(shift.min(axis=0)).astype(int)
     high = np.ceil(shift.max(axis=0)).astype(int)
-    shape = (*(np.array(volume.voxels.shape[:2]) + high - low), volume.voxels.shape[2])
+    rows, columns = map(int, np.array(slices.shape[:2]) + high - low)
     beyond = AIR_HU if volume.unit == "HU" else float(volume.voxels.min())
-    voxels = np.full(shape, beyond, np.float32, order="F")
-    for k in range(shape[2]):
-        voxels[:, :, k] = _shifted(volume.voxels[:, :, k], shift[k] - low, shape[:2], beyond)
+    voxels = np.full((rows, columns, slices.shape[2]), beyond, np.float32, order="F")
+    for k in range(slices.shape[2]):
+        voxels[:, :, k] = _shifted(slices[:, :, k], shift[k] - low, (rows, columns), beyond)
     straight = np.eye(4)
     straight[:3, :2], straight[:3, 2] = affine[:3, :2], height * normal
     straight[:3, 3] = affine[:3, 3] + affine[:3, :2] @ low
-    tilt = np.degrees(np.arccos(height / np.linalg.norm(step)))
-    grid = Grid((shape[0], shape[1], shape[2]), straight, volume.grid.frame_of_reference_uid)
-    note = f"the tilt of {tilt:.1f}° was straightened: slices were shifted within their planes, linearly interpolated"
-    return replace(volume, voxels=voxels, grid=grid, notes=(*volume.notes, note))
+    return voxels, straight
 
 
 def _shifted(

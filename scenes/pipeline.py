@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.anatomy import SEGMENTS, WHOLES
-from ..imaging.errors import ScanError, SceneError, SegmentationError
+from ..imaging.errors import GeometryError, ScanError, SceneError, SegmentationError
 from ..imaging.progress import Progress, part, silent
 from .assumptions import assumptions
 from .atomic import atomic_folder, file_error, require_free
@@ -20,6 +21,9 @@ from .gl import prepare_off_screen
 from .procedures import procedure
 from .schema import Patient, Scene, Vector
 from .session import Session
+
+if TYPE_CHECKING:
+    from ..imaging.volume import Grid
 
 TRUST_LINE = "The segmentation is not to be trusted as it is: look at its notes before using any number."
 
@@ -167,9 +171,20 @@ def read_patient(session: Session) -> None:
             straighten_tilt=patient.straighten_tilt,
             progress=part(progress, 0, 0.9),
         )
+        _require_orthogonal(session.volume.grid, str(source))
         progress(0.9, "checksum")
         session.inputs.append(input_record("phantom" if embedded else "scan", session.volume.source_files))
         session.notes.extend(session.volume.notes)
+
+
+def _require_orthogonal(grid: Grid, where: str) -> None:
+    """Refuse a sheared scan before any work: its results could not be written."""
+    if not grid.is_orthogonal:
+        raise GeometryError(
+            "its slices are sheared against each other by a tilted gantry, and the scene forbids straightening them",
+            where=where,
+            advice="Allow it with --set patient.straighten_tilt=true",
+        )
 
 
 def _write_phantom(session: Session) -> Path:

@@ -8,6 +8,7 @@ from dicom_files import even, make_slice, picture, save, write_series
 
 from preop.imaging.errors import GeometryError, ScanError
 from preop.imaging.inspect import inspect_scan
+from preop.imaging.labelfile import write_volume
 from preop.imaging.scan import read_scan
 
 
@@ -144,6 +145,39 @@ def test_straightened_tilt_puts_a_plane_back_where_it_is(tmp_path):
     assert np.abs(found - expected).max() < 1.0
     assert len(index) > 0.7 * 16 * 12 * 30
     assert any("straightened" in note for note in volume.notes)
+    assert not any("so is the grid" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize("digits", [3, 4, 6])
+@pytest.mark.parametrize("seed", range(4))
+def test_rounded_direction_cosines_give_a_grid_that_can_be_written(tmp_path, digits, seed):
+    """Whatever rotation is rounded, each voxel stays within a tenth of itself and nothing is interpolated."""
+    from scipy.spatial.transform import Rotation
+
+    rotation = Rotation.from_rotvec(np.random.default_rng(seed).normal(size=3) * 0.05).as_matrix()
+    positions = [(-10.0, -20.0, 5.0) + 2.0 * k * rotation[:, 2] for k in range(30)]
+    cosines = [f"{x:.{digits}f}" for x in rotation[:, :2].T.ravel()]
+    write_series(tmp_path / "in", positions, ImageOrientationPatient=cosines)
+    volume = read_scan(tmp_path / "in", straighten_tilt=True)
+    assert volume.grid.shape == (16, 12, 30)
+    assert volume.grid.is_orthogonal
+    corners = np.array([(i, j, k) for i in (0, 15) for j in (0, 11) for k in (0, 29)])
+    true = (-10.0, -20.0, 5.0) + corners * (0.5, 0.75, 2.0) @ rotation.T
+    assert np.linalg.norm(volume.grid.points_from_index(corners) - true, axis=1).max() < 0.05
+    assert not any("tilt" in note for note in volume.notes)
+    write_volume(tmp_path / "out.nii.gz", volume)
+
+
+@pytest.mark.parametrize(("degrees", "is_tilt"), [(0.03, False), (0.09, True)])
+def test_one_threshold_says_what_is_a_tilt(tmp_path, degrees, is_tilt):
+    """What is noted is straightened, and what is straightened is noted."""
+    positions = [(-10.0, -20.0 + 2.0 * k * np.tan(np.radians(degrees)), 2.0 * k) for k in range(40)]
+    write_series(tmp_path, positions)
+    sheared, straight = read_scan(tmp_path), read_scan(tmp_path, straighten_tilt=True)
+    assert sheared.grid.is_orthogonal != is_tilt
+    assert straight.grid.is_orthogonal
+    assert any(f"tilted by {degrees:.1f}°" in note for note in sheared.notes) == is_tilt
+    assert any(f"the tilt of {degrees:.1f}° was straightened" in note for note in straight.notes) == is_tilt
 
 
 def test_sideways_scatter_is_no_volume(tmp_path):
