@@ -118,7 +118,7 @@ def vessel_wall(
     """
     if not edge_length_mm > 0:
         raise MeshError(f"an edge length of {edge_length_mm} mm is not positive", where="vessel wall")
-    progress(0.0, "vessel wall: preparing the labels")
+    progress(0.0, "preparing the labels")
     least_radius = edge_length_mm if least_radius_mm is None else least_radius_mm
     prepared = vessel_labels(labels, lumen, thrombus, roi_mm=roi_mm, least_radius_mm=least_radius,
                              trim_mm=trim_mm, margin_mm=margin_mm)  # fmt: skip
@@ -136,7 +136,7 @@ def _first_sound(
     """The wall after as little closing of clefts as it can be grown with; nearly always the first."""
     lattice = vessel_lattice(prepared, edge_length_mm)
     for number, closing in enumerate(CLOSINGS):
-        progress((1 + number) / (1 + len(CLOSINGS)), "vessel wall: smoothing, carving and growing")
+        progress((1 + number) / (1 + len(CLOSINGS)), "smoothing, carving and growing")
         fields = vessel_fields(prepared, lattice, edge_length_mm=edge_length_mm, closing_mm=closing * thickness_mm,
                                least_radius_mm=least_radius_mm)  # fmt: skip
         if not fields.planes:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from .plain_words import name_words
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -60,7 +62,7 @@ def agreement_table(agreements: Iterable[Agreement]) -> Table:
         # Of a segment that the labels lack a volume of 0 and -100 % would say nothing more.
         there = bool(one.volume_ml)
         table.add_row(
-            Text(_words(one.name)),
+            Text(name_words(one.name)),
             _number(one.dice, 3),
             _number(one.hausdorff_95_mm, 2),
             _number(one.mean_surface_distance_mm, 2),
@@ -90,11 +92,7 @@ def _remarks(agreements: Sequence[Agreement], only_in_labels: Sequence[str]) -> 
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(_words, dict.fromkeys(names)))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return ", ".join(map(name_words, dict.fromkeys(names)))
 
 
 def _number(value: float, digits: int, *, sign: bool = False) -> str:

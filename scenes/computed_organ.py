@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .field_shapes import boundary, field_values, magnification_of, main_region, moved, nodal, region_ids, tumour_centre
-from .render_style import FIELDS, ColourScale, colour_scale
+from .field_shapes import (
+    boundary,
+    field_scale,
+    field_values,
+    magnification_of,
+    main_region,
+    moved,
+    nodal,
+    region_ids,
+    tumour_centre,
+)
+from .render_style import FIELDS, ColourScale
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -38,11 +48,12 @@ class ComputedOrgan:
         self._nodes = np.asarray(self.surface.point_data["vtkOriginalPointIds"])
         self._cells = np.asarray(self.surface.cell_data["vtkOriginalCellIds"])
         self.surface.clear_data()
-        self.keys = np.stack([self._moved_points(grid)[self._nodes] for grid in self.grids])
+        self.keys = np.stack([self.drawn_points(grid)[self._nodes] for grid in self.grids])
         self._values: dict[str, NDArray[np.float64]] = {}
         self._scales: dict[str, ColourScale] = {}
 
-    def _moved_points(self, grid: pv.UnstructuredGrid) -> NDArray[np.float64]:
+    def drawn_points(self, grid: pv.UnstructuredGrid) -> NDArray[np.float64]:
+        """(N, 3) LPS mm of a step's nodes, magnified as everything is."""
         displacement = np.asarray(grid.point_data["displacement"], dtype=float)
         return np.asarray(grid.points, dtype=float) + self.magnification * displacement
 
@@ -55,7 +66,7 @@ class ComputedOrgan:
     def scale(self, key: str) -> ColourScale:
         """A field's colour range, that of the last step at every load."""
         if key not in self._scales:
-            self._scales[key] = colour_scale(key, field_values(self.grids[-1], key))
+            self._scales[key] = field_scale(self.grids[-1], key)
         return self._scales[key]
 
     def surface_values(self, key: str, load: float) -> NDArray[np.float64]:

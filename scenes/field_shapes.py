@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..imaging.anatomy import BY_LABEL
+from .render_style import ColourScale, colour_scale
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -174,6 +175,11 @@ def with_nodal(grid: pv.UnstructuredGrid, key: str) -> pv.UnstructuredGrid:
 def shown_values(grid: pv.UnstructuredGrid, key: str) -> NDArray[np.float64]:
     """(n,) a field as surfaces and cuts show it, at the nodes of each region: what a colour scale has to span."""
     return np.asarray(with_nodal(grid, key).point_data[f"nodal_{key}"], dtype=float)
+
+
+def field_scale(grid: pv.UnstructuredGrid, key: str) -> ColourScale:
+    """The colour range of a field: the one of stills and viewer alike."""
+    return colour_scale(key, shown_values(grid, key))
 
 
 def behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import Canvas
+from .plain_words import name_words
 from .render_style import HELD_COLOURS, TOOL_COLOUR, Colour
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def add_patches(
         supports += not tool
         canvas.add_shell(_part(surface, triangles), colour, opacity=0.75 if tool else 0.28, rim=0.9, frame=False)
         several = sum(re.sub(r"_\d+$", "", other) == name for other in node_sets) > 1
-        words = name.replace("_", " ") + ("s" if several else "")
+        words = name_words(name) + ("s" if several else "")
         entries.append(("Grasped patch and its way" if tool else f"Held: {words}", colour))
     return entries
 

@@ -173,6 +173,7 @@ def _focus(grid: pv.UnstructuredGrid | None, volume: ImageVolume, labels: LabelM
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:
     from .field_shapes import main_region, regions
+    from .marks import marks_of
     from .still_cuts import render_cut, render_mesh
     from .still_motion import render_before_after, render_field
 
@@ -200,7 +201,8 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -
     order = _STRESS[::-1] if "liver" in regions(grid) else _STRESS
     stress = next((key for key in order if key in has), None)
     if stress:
-        yield _Job("stress", lambda path: render_field(grid, stress, path, view=view, sheet=sheet))
+        marked = marks_of(result.data, stress, grid)
+        yield _Job("stress", lambda path: render_field(grid, stress, path, view=view, marked=marked, sheet=sheet))
         yield _Job("stress_cut", lambda path: render_cut(grid, stress, path, sheet=sheet))
     if "region" in has:
         yield _Job("mesh", lambda path: render_mesh(grid, path, sheet=sheet))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..imaging.anatomy import SEGMENTS
+from .plain_words import name_words
 
 STILL_SIZE = (1600, 1200)
 SUPERSAMPLE = 2
@@ -69,6 +70,9 @@ VIEWS: dict[str, View] = {
         # From the umbilicus up to the right upper quadrant, as a laparoscope looks.
         View("surgeon", "surgeon's view (oblique, from below)", (0.30, -0.80, -0.42)),
         View("oblique", "right anterior oblique view", (-0.55, -0.80, 0.22)),
+        View("oblique_left", "left anterior oblique view", (0.55, -0.80, 0.22)),
+        View("posterior_oblique_left", "left posterior oblique view", (0.55, 0.80, 0.22)),
+        View("posterior_oblique_right", "right posterior oblique view", (-0.55, 0.80, 0.22)),
     )
 }
 
@@ -105,7 +109,7 @@ FIELDS: dict[str, FieldStyle] = {
 
 def field_style(key: str) -> FieldStyle:
     """The style of a known field, or a plain one for a field of that name."""
-    return FIELDS.get(key) or FieldStyle(key, key.replace("_", " "), "", "viridis")
+    return FIELDS.get(key) or FieldStyle(key, name_words(key), "", "viridis")
 
 
 @dataclass(frozen=True)
@@ -183,8 +187,8 @@ _SHELLS = {"body": 0.03, "lungs": 0.10, "lung_left": 0.10, "lung_right": 0.10, "
 
 
 def title_of(name: str) -> str:
-    """A segment's name for people: `liver_tumor` → `Liver tumor`."""
-    return name.replace("_", " ").capitalize()
+    """A segment's name for people: `liver_tumor` → `Liver tumour`, `lung_left` → `Left lung`."""
+    return name_words(name).capitalize()
 
 
 def colour_of(name: str) -> Colour:

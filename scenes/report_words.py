@@ -76,14 +76,13 @@ def number_html(value: Any, unit: str = "", *, given: bool = False) -> Any:
 
 
 def british(text: Any) -> str:
-    """Names in files have American spelling (liver_tumor); people read the report's."""
+    """Text of label maps and of older results may have American spelling; people read one."""
     return re.sub(r"(?<=[Tt]um)or(?=s?\b)", "our", str(text))
 
 
 def words_of(name: str) -> str:
     """A segment's or key's name for people: `liver_tumor` → `Liver tumour`, `lung_left` → `Left lung`."""
-    stem, _, side = name.rpartition("_")
-    return british(title_of(f"{side}_{stem}" if stem and side in ("left", "right") else name))
+    return title_of(name)
 
 
 def unit_of(unit: str) -> str:

@@ -17,6 +17,7 @@ from ..imaging.progress import Progress
 from .mesh_record import mesh_record, mesh_seed
 from .provenance import code_version, machine, versions
 from .result_folder import LAYOUT
+from .used_segments import used_segments
 
 if TYPE_CHECKING:
     from .session import Session
@@ -93,7 +94,7 @@ def result_dict(session: Session) -> dict[str, Any]:
             "trusted": segmentation.trusted,
             "phase": segmentation.phase,
             "text": segmentation.text,
-            "used": _used(session),
+            "used": used_segments(session),
             "notes": [asdict(note) for note in segmentation.notes],
         },
         "meshes": [mesh_record(session)],
@@ -116,20 +117,6 @@ def _patient(session: Session) -> dict[str, Any]:
         "voxels": list(grid.shape),
         "spacing_mm": [float(one) for one in grid.spacing],
     }
-
-
-def _used(session: Session) -> list[str]:
-    """The segments judged that the model was made of, parts of a whole included."""
-    from ..imaging.anatomy import SEGMENTS
-    from .procedures import procedure
-
-    outcome, segmentation = session.outcome, session.segmentation
-    assert outcome is not None
-    assert segmentation is not None
-    needed = procedure(session.scene.procedure).labels_needed(session.scene)
-    used = {*needed, *outcome.mesh.region_names.values(), *outcome.deforming}
-    judged = dict.fromkeys(note.segment for note in segmentation.notes)
-    return [name for name in judged if name in used or (name in SEGMENTS and used & set(SEGMENTS[name].part_of))]
 
 
 def _provenance(session: Session) -> dict[str, Any]:

@@ -82,10 +82,18 @@ class Sheet:
         save_png(letters.image, path)
 
     def save_with_bar(
-        self, canvas: Canvas, path: Path, title: str, scale: ColourScale, view_note: str = "", *, crevices: float = 0.3
+        self,
+        canvas: Canvas,
+        path: Path,
+        title: str,
+        scale: ColourScale,
+        view_note: str = "",
+        *,
+        crevices: float = 0.3,
+        marks: Callable[[Lettering], None] | None = None,
     ) -> None:
-        """Write the lettered picture with its colour bar on the right."""
-        letters = self.lettered(canvas, title, view_note, crevices=crevices)
+        """Write the lettered picture with its colour bar on the right; `marks` as with a legend."""
+        letters = self.lettered(canvas, title, view_note, crevices=crevices, marks=marks)
         letters.colour_bar(scale, at=_BAR_AT)
         save_png(letters.image, path)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..imaging.volume import Grid
+from .plain_words import side_words
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,5 @@ def sample_plane(
 
 
 def position_of(plane: Plane, point: NDArray[np.float64]) -> str:
-    """Where a slice lies on its LPS axis. No side letter: a scan's origin need not be in the patient's middle."""
-    return f"{'xyz'[plane.axis]} = {point[plane.axis]:.1f} mm"
+    """Where a slice lies, counted from the scan's origin, which need not be in the patient's middle."""
+    return side_words(plane.axis, float(point[plane.axis]), digits=1)

@@ -62,7 +62,8 @@ def render_slices(
     where = " · ".join(f"{plane.title.lower()} at {position_of(plane, point)}" for plane in PLANES)
     outlined = f"; outlines: {', '.join(name.lower() for name, _ in shown)}" if shown else ""
     return (
-        f"{title}: {where} (LPS). The patient's right is on the left; dashed lines show where the other slices lie. "
+        f"{title}: {where} from the scan's origin. The patient's right is on the left; "
+        "dashed lines show where the other slices lie. "
         f"Window level {level:g}, width {width:g} {volume.unit}".rstrip()
         + outlined
         + "."

@@ -15,14 +15,14 @@ from .canvas import Canvas
 from .field_shapes import (
     behind,
     boundary,
+    field_scale,
     moved,
     regions,
-    shown_values,
     tumour_centre,
     whole_cells_behind,
     with_nodal,
 )
-from .render_style import VIEWS, ColourScale, colour_of, colour_scale, title_of
+from .render_style import VIEWS, ColourScale, colour_of, title_of
 from .sheet import CUT_MARGINS, Sheet
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def render_cut(
     after = moved(grid)
     back = VIEWS[view].axes()[2]
     origin, what = _cut_origin(after, through)
-    scale = scale or colour_scale(key, shown_values(grid, key))
+    scale = scale or field_scale(grid, key)
     with sheet.canvas(VIEWS[view], CUT_MARGINS) as canvas:
         for name, part in regions(with_nodal(after, key)).items():
             half = behind(part, origin, back)

@@ -5,7 +5,7 @@ Plain data in, one PNG and its caption out; frames are LPS mm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .annotate import Lettering
+from .callouts import draw_callouts
 from .canvas import Canvas
-from .field_shapes import boundary, field_values, magnification_of, moved, nodal, regions, shown_values, tumour_pieces
+from .field_shapes import boundary, field_scale, field_values, magnification_of, moved, nodal, regions, tumour_pieces
 from .held_patches import TOOL_SET, add_patches, without_patches
+from .marks import Mark, is_seen, seen_from
+from .plain_words import listed
 from .render_style import (
     GHOST_COLOUR,
     OUTLINE_COLOUR,
@@ -23,7 +26,6 @@ from .render_style import (
     VIEWS,
     ColourScale,
     colour_of,
-    colour_scale,
     title_of,
 )
 from .sheet import BAR_MARGINS, LEGEND_MARGINS, Sheet
@@ -31,6 +33,17 @@ from .tumour_numbers import draw_numbers
 
 if TYPE_CHECKING:
     import pyvista as pv
+
+_OTHER_VIEWS = (
+    "oblique_left",
+    "posterior_oblique_left",
+    "posterior_oblique_right",
+    "anterior",
+    "posterior",
+    "left",
+    "right",
+)
+"""From where marked places are looked at if the usual view does not show them."""
 
 
 def render_before_after(
@@ -92,6 +105,7 @@ def render_field(
     view: str = "surgeon",
     node_sets: Mapping[str, NDArray[np.int64]] | None = None,
     scale: ColourScale | None = None,
+    marked: Sequence[Mark] = (),
     sheet: Sheet | None = None,
 ) -> str:
     """A field on the surface of the moved organ, with the outline of where it was.
@@ -100,13 +114,16 @@ def render_field(
         key: point or cell data of the grid; cell fields are averaged to the nodes.
         node_sets: with `grasp…` among them the way of the tool is drawn as an arrow.
         scale: the colour range; from the field's own values without it.
+        marked: places to ring, with their words; the view turns to the side from which most of them are seen.
     """
     sheet = sheet or Sheet()
     factor = magnification_of(grid)
     after = moved(grid, factor)
-    scale = scale or colour_scale(key, shown_values(grid, key))
-    with sheet.canvas(VIEWS[view], BAR_MARGINS) as canvas:
-        surface = boundary(after)
+    scale = scale or field_scale(grid, key)
+    surface = boundary(after)
+    places = [mark.place(np.asarray(after.points)) for mark in marked]
+    chosen = seen_from(places, surface, [VIEWS[name] for name in dict.fromkeys((view, *_OTHER_VIEWS))])
+    with sheet.canvas(chosen, BAR_MARGINS) as canvas:
         values = field_values(after, key)
         at_nodes = values if key in after.point_data else nodal(after, values)
         canvas.add_field(surface, at_nodes[np.asarray(surface.point_data["vtkOriginalPointIds"])], scale)
@@ -114,9 +131,18 @@ def render_field(
         arrow = _add_way(canvas, grid, after, node_sets or {})
         canvas.aim()
         notes = [_magnified(factor), "blue arrow: the grasper's way" if arrow else ""]
-        sheet.save_with_bar(canvas, path, scale.style.title, scale, ", ".join(note for note in notes if note))
+        seen = [is_seen(place, surface, chosen) for place in places]
+
+        def rings(letters: Lettering) -> None:
+            middle = float(canvas.pixels(np.asarray(surface.points))[:, 0].mean())
+            words = [mark.words for mark in marked]
+            draw_callouts(letters, list(canvas.pixels(np.reshape(places, (-1, 3)))), words, seen, middle)
+
+        note = ", ".join(note for note in notes if note)
+        sheet.save_with_bar(canvas, path, scale.style.title, scale, note, marks=rings if marked else None)
+    ringed = f" Ringed: {listed([mark.words[:1].lower() + mark.words[1:] for mark in marked])}." if marked else ""
     way = " The blue arrow is the grasper's way." if arrow else ""
-    return f"{scale.label()} on the surface.{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
+    return f"{scale.label()} on the surface.{ringed}{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
 
 
 def _add_way(

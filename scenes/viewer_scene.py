@@ -26,6 +26,7 @@ from .render_style import (
 from .shaded_surface import move
 from .viewer_colours import REGION, colour_surface, section_colours
 from .viewer_layers import CUTS, Layer, add_layer, clip, cut_plane
+from .viewer_marks import ViewerMarks
 
 if TYPE_CHECKING:
     from .result_folder import ResultFolder
@@ -51,6 +52,7 @@ class ResultScene:
         self.steps = len(result.step_files)
         self.organ = ComputedOrgan([result.grid(step) for step in range(self.steps)]) if self.steps else None
         self._cut_actor: Any = None
+        self.marks = ViewerMarks(plotter, self.organ, result.data) if self.organ else None
         self._prepare_plotter()
         self._add_layers()
         if self.organ:
@@ -121,6 +123,7 @@ class ResultScene:
         self.layers[name].actor.SetVisibility(visible)
         if name == FIELD_LAYER:
             self._cut_computed()
+            self._mark_computed()
 
     def set_opacity(self, name: str, opacity: float) -> None:
         """Opacity of a layer, in [0, 1]."""
@@ -142,6 +145,7 @@ class ResultScene:
                 move(layer.mesh, between(layer.keys, self.load))
         self._colour_computed()
         self._cut_computed()
+        self._mark_computed()
 
     def set_field(self, key: str) -> None:
         """Colour the computed organ by one of `fields`."""
@@ -152,6 +156,7 @@ class ResultScene:
             self.plotter.remove_scalar_bar(title, render=False)
         if key != REGION:
             self._add_bar(key)
+        self._mark_computed()
 
     def set_view(self, name: str) -> None:
         """Turn the camera to one of `render_style.VIEWS` and show everything that is visible."""
@@ -189,6 +194,11 @@ class ResultScene:
         if self.organ:
             layer = self.layers[FIELD_LAYER]
             colour_surface(layer.mesh, layer.actor.mapper, self.organ, self.field, self.load)
+
+    def _mark_computed(self) -> None:
+        if self.marks:
+            visible = bool(self.layers[FIELD_LAYER].actor.GetVisibility())
+            self.marks.show(self.field, self.load, visible=visible)
 
     def _cut_computed(self) -> None:
         """The field inside, on the cut face of the computed organ."""

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Number:
-    """One figure of the report, with its unit and what it means in plain words."""
+    """One figure of the report, with its unit and what it means in plain words.
+
+    Attributes:
+        place_mm: (3,) LPS mm in the undeformed mesh where it is found; None where it belongs to no place.
+        field: the field it is read from, where its place is worth a mark on a picture of that field.
+    """
 
     key: str
     name: str
     value: float
     unit: str
     meaning: str = ""
+    place_mm: tuple[float, float, float] | None = None
+    field: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,14 @@ class Assumption:
         value: a number, or words.
         unit: of the number; empty for words.
         source: who says so: a citation, the scene, or a default of preop.
+        key: of the scene file, where it came from there.
     """
 
     name: str
     value: float | str
     unit: str = ""
     source: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)

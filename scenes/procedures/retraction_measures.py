@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..plain_words import name_words, position_words
 from .base import Curve, Number
 from .solving import MM_PER_M
 
@@ -68,7 +69,7 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
             f"Volume strained beyond {100 * options.strain_limit:.0f} %",
             beyond,
             "mL",
-            "from the load-free shape; the limit is the scene's, no limit of safety",
+            "tensile strain from the load-free shape; the limit was chosen for counting, it is no limit of safety",
         ),
         Number(
             "volume_change",
@@ -90,9 +91,9 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
 def _patch_number(mesh: TetMesh) -> Number:
     corners = mesh.points[mesh.facet_sets["grasp"]]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    left, posterior, superior = (areas[:, None] * corners.mean(axis=1)).sum(axis=0) / areas.sum()
-    text = f"around LPS {left:.0f}, {posterior:.0f}, {superior:.0f} mm"
-    return Number("grasped_area_cm2", "Grasped surface", float(areas.sum() / 100), "cm²", text)
+    x, y, z = (float(v) for v in (areas[:, None] * corners.mean(axis=1)).sum(axis=0) / areas.sum())
+    text = f"its middle lies {position_words((x, y, z))}"
+    return Number("grasped_area_cm2", "Grasped surface", float(areas.sum() / 100), "cm²", text, (x, y, z))
 
 
 def retraction_curves(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Curve, ...]:
@@ -106,7 +107,7 @@ def retraction_curves(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> 
     curves = [Curve("Grasper force over its travel", "travel of the grasper", "mm", "force", "N", x, tuple(force))]
     for number, nodes in enumerate(pieces_of(mesh, options.target), start=1):
         y = tuple(float(np.linalg.norm(_centroid_shift(mesh, m, nodes))) for m in moved)
-        name = f"Displacement of {_words(options.target)} {number}"
+        name = f"Displacement of {name_words(options.target)} {number}"
         curves.append(Curve(name, "travel of the grasper", "mm", "displacement", "mm", x, y))
     return tuple(curves)
 
@@ -138,7 +139,7 @@ def _target_numbers(mesh: TetMesh, moved: NDArray, region: str) -> list[Number]:
         volume = float(mesh.volumes[elements].sum() / 1000)
         shift = _centroid_shift(mesh, moved, elements)
         key = f"{region}_{index}"
-        title = f"{_words(region).capitalize()} {index}"
+        title = f"{name_words(region).capitalize()} {index}"
         left, posterior, superior = shift
         text = (
             f"{_way(-left, 'right', 'left')}, {_way(-posterior, 'forward', 'back')}, {_way(superior, 'up', 'down')}; "
@@ -163,7 +164,3 @@ def _moved(mesh: TetMesh, lift: Lift, state) -> NDArray[np.float64]:
 
 def _way(value: float, positive: str, negative: str) -> str:
     return f"{abs(value):.1f} mm {positive if value >= 0 else negative}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..plain_words import position_words
 from .base import Number
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def size_numbers(labels: LabelMap, options: VesselWallOptions) -> list[Number]:
             "Largest sphere that fits in",
             diameter,
             "mm",
-            f"its diameter, in lumen and thrombus together, at LPS {place(centre)} mm; below the diameter where the "
+            f"its diameter, in lumen and thrombus together, {position_words(centre)}; below the diameter where the "
             "section is not round or the sac is short",
         ),
         Number(
@@ -106,8 +107,3 @@ def _farthest(points: NDArray[np.float64]) -> float:
     angle = np.radians(np.arange(180))
     along = (centred @ axes[:2].T) @ np.stack([np.cos(angle), np.sin(angle)])
     return float(np.ptp(along, axis=0).max())
-
-
-def place(point: NDArray) -> str:
-    """Whole millimetres for a person."""
-    return ", ".join(f"{value:.0f}" for value in point)

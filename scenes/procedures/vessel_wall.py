@@ -15,6 +15,7 @@ from ..schema import Part, Patient, Scene, SegmentName, SolverOptions, TissueCho
 from .base import Outcome, Procedure
 from .load_free import load_free_shape
 from .solving import BED_UNIT, field_steps, materials_and_densities, solve_steps, solver_report
+from .vessel_measures import planning_numbers
 from .vessel_size import touching
 from .wall_measures import wall_curves, wall_numbers
 from .wall_stress import wall_fields, with_wall_stress
@@ -63,7 +64,8 @@ class VesselWallOptions(Part):
     """Options of the procedure `vessel-wall`.
 
     `box_mm` (two corners, LPS) limits it to a stretch of the vessel. `scan_pressure_mmHg` acted while the scan was
-    taken; without it the patient's mean arterial pressure, and 0 takes the scanned shape as free of load.
+    taken; without it the patient's mean arterial pressure, and 0 takes the scanned shape as free of load. `renal_mm`
+    (LPS) is the origin of the lower renal artery, from which an aneurysm's neck is measured.
     """
 
     lumen: Annotated[tuple[SegmentName, ...], Field(min_length=1)] = ("aorta",)
@@ -77,6 +79,7 @@ class VesselWallOptions(Part):
     exclude_from_ends_mm: Annotated[float, Field(ge=0)] = 10.0
     scan_pressure_mmHg: Annotated[float, Field(ge=0)] | None = None
     box_mm: tuple[Vector, Vector] | None = None
+    renal_mm: Vector | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +119,15 @@ class VesselWall(Procedure):
         with session.stage("measurements"):
             systolic = session.scene.patient.systolic_mmHg
             read = wall_fields(mesh, wall.problem.model, wall.solution)
+            planning, missing = planning_numbers(session.labels, options)
             return Outcome(
                 mesh=mesh,
                 steps=with_wall_stress(field_steps(wall.problem.model, wall.solution, shape=wall.gap_mm), read),
-                numbers=wall_numbers(mesh, wall, read, options, session.labels, systolic),
+                numbers=wall_numbers(mesh, wall, read, options, session.labels, systolic, planning),
                 curves=wall_curves(mesh, wall, read, options, systolic),
                 solver=solver_report(wall.solution),
                 node_sets={name: nodes for name, nodes in mesh.node_sets.items() if name.startswith("end_")},
-                notes=(NO_PREDICTOR_NOTE, wall.note, THICKNESS_NOTE, *_notes(options, mesh, session.labels)),
+                notes=(NO_PREDICTOR_NOTE, wall.note, THICKNESS_NOTE, *_notes(options, mesh, session.labels), *missing),
             )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
+from ..plain_words import position_words
 from .base import Curve, Number
 from .solving import MM_PER_M
-from .vessel_size import place, size_numbers
+from .vessel_size import size_numbers
 from .wall_stress import inside_places, laplace_kpa
 
 if TYPE_CHECKING:
@@ -30,8 +34,9 @@ def wall_numbers(
     options: VesselWallOptions,
     labels: LabelMap,
     systolic_mmHg: float,
+    planning: Sequence[Number] = (),
 ) -> tuple[Number, ...]:
-    """All numbers of the report."""
+    """All numbers of the report; `planning` are those of `vessel_measures`."""
     counted = away_from_ends(mesh, options.exclude_from_ends_mm)
     return (
         *_stress_numbers(mesh, read, counted, options, systolic_mmHg),
@@ -39,6 +44,7 @@ def wall_numbers(
         _thickness_number(mesh, options),
         *size_numbers(labels, options),
         *_thrombus_numbers(mesh, read.element[-1], counted, labels, options),
+        *planning,
     )
 
 
@@ -58,6 +64,7 @@ def _stress_numbers(
     centre = mesh.points[mesh.tetrahedra[chosen]].mean(axis=1)
     # where the stress is in its highest percentile, and what a tube of the same width would carry there
     high = stress >= weighted_percentile(stress, volumes, 99)
+    hot, share = hot_spot(mesh, chosen[high])
     ends = f"within {options.exclude_from_ends_mm:g} mm of the held ends nothing is counted"
     return [
         Number(
@@ -65,8 +72,11 @@ def _stress_numbers(
             "Wall stress, 99th percentile",
             weighted_percentile(stress, volumes, 99),
             "kPa",
-            "largest principal Cauchy stress of the mean over the wall's thickness; a tube as wide as the vessel is "
-            f"there would carry {np.median(laplace[high]):.0f} kPa (Laplace, p r / t); {NOT_A_PREDICTOR}",
+            "largest principal Cauchy stress of the mean over the wall's thickness; the most stressed 1 % of the wall "
+            f"lies {_lies(hot, share)}; a tube as wide as the vessel is there would carry "
+            f"{np.median(laplace[high]):.0f} kPa (Laplace, p r / t); {NOT_A_PREDICTOR}",
+            hot,
+            "wall_stress_kPa",
         ),
         Number(
             "wall_stress_median_kPa", "Wall stress, median", weighted_percentile(stress, volumes, 50), "kPa",
@@ -77,15 +87,18 @@ def _stress_numbers(
             "Wall stress, peak",
             float(stress[peak]),
             "kPa",
-            f"at LPS {place(centre[peak])} mm, where Laplace gives {laplace[peak]:.0f} kPa; one place, so it depends "
+            f"{position_words(centre[peak])}, where Laplace gives {laplace[peak]:.0f} kPa; one place, so it depends "
             f"on the mesh; {ends}; {NOT_A_PREDICTOR}",
+            as_place(centre[peak]),
+            "wall_stress_kPa",
         ),
         Number(
             "wall_stress_laplace_kPa",
             "Laplace estimate where widest",
             float(laplace[widest]),
             "kPa",
-            f"p r / t at LPS {place(centre[widest])} mm; knows neither thrombus nor shape",
+            f"p r / t, {position_words(centre[widest])}; knows neither thrombus nor shape",
+            as_place(centre[widest]),
         ),
         Number(
             "wall_stress_bending_p99_kPa",
@@ -95,6 +108,36 @@ def _stress_numbers(
             "of single elements, bending included; too high, as residual stress is not modelled",
         ),
     ]  # fmt: skip
+
+
+def hot_spot(mesh: TetMesh, elements: NDArray[np.int64]) -> tuple[tuple[float, float, float], float]:
+    """The middle (LPS mm) of the largest connected patch of some elements, and its share of their volume.
+
+    The middle is that of the patch's element nearest to the centroid: a patch around a vessel has its centroid in the
+    lumen.
+    """
+    corners = mesh.tetrahedra[elements]
+    rows = np.repeat(np.arange(len(elements)), 4)
+    incidence = sparse.csr_matrix((np.ones(len(rows)), (rows, corners.ravel())))
+    _, patch = csgraph.connected_components(incidence @ incidence.T, directed=False)
+    sizes = np.bincount(patch, mesh.volumes[elements])
+    largest = patch == np.argmax(sizes)
+    centres, weight = mesh.points[corners[largest]].mean(axis=1), mesh.volumes[elements[largest]]
+    middle = np.average(centres, axis=0, weights=weight)
+    nearest = centres[np.argmin(np.linalg.norm(centres - middle, axis=1))]
+    return as_place(nearest), float(sizes.max() / sizes.sum())
+
+
+def as_place(point: NDArray[np.float64]) -> tuple[float, float, float]:
+    """(3,) as JSON holds it."""
+    x, y, z = (float(value) for value in point)
+    return x, y, z
+
+
+def _lies(place_mm: tuple[float, float, float], share: float) -> str:
+    """Where the most stressed elements lie, as far as one patch tells."""
+    where = f"around the place {position_words(place_mm)}"
+    return where if share > 0.8 else f"in patches, the largest of them ({100 * share:.0f} % of it) {where}"
 
 
 def _motion_numbers(mesh: TetMesh, wall: Pressurised, chosen: NDArray[np.bool_]) -> list[Number]:

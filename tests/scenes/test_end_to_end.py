@@ -104,7 +104,7 @@ def test_result_json_has_the_documented_layout(run):
         assert key in data["provenance"]
     assert data["status"] == "converged"
     for number in data["numbers"]:
-        assert set(number) == {"key", "name", "value", "unit", "meaning"}
+        assert set(number) == {"key", "name", "value", "unit", "meaning", "place_mm", "field"}
         assert math.isfinite(number["value"])
     assert len(data["numbers"]) > 4
     for curve in data["curves"]:

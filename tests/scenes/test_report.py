@@ -8,11 +8,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from small_result import numbers, small_session
 
 from preop.imaging.errors import NOT_A_MEDICAL_DEVICE, SceneError
 from preop.imaging.segmentation.base import QualityNote
+from preop.scenes.assumptions import assumptions
 from preop.scenes.plots import histogram_svg
 from preop.scenes.report import render_report, write_report
 from preop.scenes.report_patient import segmentation_pill
@@ -161,12 +163,12 @@ def test_what_was_assumed_stands_in_the_report_with_its_source(page):
     rows = {one["name"]: one for one in numbers()["assumptions"]}
     assert rows["liver: Young's modulus"]["value"] == pytest.approx(liver.young / 1000)
     assert rows["liver: density"]["value"] == liver.density
-    assert rows["gravity"]["unit"] == "m/s²"
-    assert "(0, 9.81, 0)" in page.text
+    assert rows["gravity, towards the back"]["unit"] == "m/s²"
+    assert "Gravity, towards the back 9.81 m/s²" in page.text
     assert "What was assumed" in page.text
     assert liver.stiffness_source in page.text
     assert liver.density_source in page.text
-    for words in ("Grasp: path", "Grasp: where", "Strain limit"):
+    for words in ("Grasp: way of the jaws", "Grasp: where the jaws hold", "Strain above which volume is counted"):
         assert words in page.text
     assert "Inferior vena cava: stiffness" not in page.text, "it found nothing to hold on to and was left out"
 
@@ -282,6 +284,34 @@ def test_the_lumen_that_a_wall_was_made_around_counts_as_used():
     seen = tuple(QualityNote(name, 40.0, 1, 0, 0.0, True, True, "warn", "") for name in ("bone", "aorta"))
     session.segmentation = replace(session.segmentation, notes=seen)
     assert result_dict(session)["segmentation"]["used"] == ["aorta"]
+
+
+def test_what_holds_the_organ_counts_as_used_where_it_holds():
+    """The caval vein carries a support: where that found something to hold on to, the result stands on the vein."""
+    session = small_session()
+    assert session.segmentation is not None
+    assert session.outcome is not None
+    seen = [QualityNote(name, 40.0, 1, 0, 0.0, True, True, "ok", "") for name in ("inferior_vena_cava", "spleen")]
+    session.segmentation = replace(session.segmentation, notes=tuple(seen))
+    assert result_dict(session)["segmentation"]["used"] == []
+    held = {**session.outcome.node_sets, "inferior vena cava": np.arange(3)}
+    session.outcome = replace(session.outcome, node_sets=held)
+    assert result_dict(session)["segmentation"]["used"] == ["inferior_vena_cava"]
+
+
+def test_no_key_of_a_scene_stands_in_the_report_and_every_one_in_the_result():
+    session = small_session()
+    assert session.outcome is not None
+    held = {**session.outcome.node_sets, "inferior vena cava": np.arange(3)}
+    told = assumptions(session.scene, replace(session.outcome, node_sets=held))
+    words = " ".join(f"{one.name} {one.value}" for one in told)
+    assert "the surface within 4 mm of the inferior vena cava" in words
+    for raw in ("_", "LPS", "(0,", "tumor "):
+        assert raw not in words
+    keys = [one.key for one in told]
+    assert "options.strain_limit" in keys
+    assert "options.supports.2.where" in keys
+    assert all(key.split(".")[0] in ("options", "patient") for key in keys)
 
 
 def test_where_nothing_tells_what_was_used_a_bad_segment_is_red():

@@ -207,7 +207,9 @@ def test_patients_right_is_on_the_left_and_another_grid_is_refused(tmp_path):
     assert np.linalg.norm(focus - volume.grid.points_from_index([8, 24.5, 8])) < 2
     caption = render_slices(volume, labels, tmp_path / "s.png", sheet=SMALL)
     assert "liver" in caption
-    assert f"x = {focus[0]:.1f} mm" in caption
+    assert focus[0] < 0 < focus[2]
+    assert f"sagittal at {-focus[0]:.1f} mm right" in caption
+    assert f"axial at {focus[2]:.1f} mm up" in caption
     assert AXIAL.letters[:2] == ("R", "L")
     assert AXIAL.right == (1, 0, 0)
     elsewhere = LabelMap(labels.labels, Grid(volume.grid.shape, np.eye(4)), BY_LABEL)
@@ -286,7 +288,7 @@ def test_a_lumen_is_outlined_inside_its_thrombus():
 
 def test_the_legend_tells_only_what_shares_a_colour_as_one():
     assert [name for name, _ in legend_entries(["kidney_left", "kidney_right", "liver"])] == ["Kidneys", "Liver"]
-    assert [name for name, _ in legend_entries(["kidney_left", "aorta"])] == ["Kidney left", "Aorta"]
+    assert [name for name, _ in legend_entries(["kidney_left", "aorta"])] == ["Left kidney", "Aorta"]
     arteries = ["aorta", "iliac_artery_left", "iliac_artery_right"]
     assert len({name for name, _ in legend_entries(arteries)}) == 3
 
