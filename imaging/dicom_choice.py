@@ -7,17 +7,20 @@ Which stack is used, in this order:
  4. original before derived (no maximum intensity projections, no reformats where the source is there);
  5. axial before other orientations;
  6. slices at most 3 mm apart;
- 7. a soft reconstruction kernel before a sharp one (lung, bone), whose noise drowns soft tissue;
- 8. more slices, then thinner ones.
-Stacks equal in all of these are ranked by series number and UID, and a note says so.
+ 7. the contrast phase that is wanted, if any is, as far as the series' header names one;
+ 8. a soft reconstruction kernel before a sharp one (lung, bone), whose noise drowns soft tissue;
+ 9. more slices, then thinner ones.
+Stacks equal in all of these are ranked by series number and UID, and a note says so. A note also tells which phases
+were left: neither slices nor millimetres make one phase do for another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from .contrast_phase import NAMED, phase_hint, phase_rank
 from .dicom_series import Stack
 
 
@@ -30,32 +33,55 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose(stacks: list[Stack]) -> Choice:
-    """The stack that the rule of this module picks, or none."""
+def choose(stacks: list[Stack], phases: Sequence[str] = ()) -> Choice:
+    """The stack that the rule of this module picks, or none.
+
+    Args:
+        stacks: of one patient.
+        phases: contrast phases (native, arterial, portal, delayed) by preference; none where any will do.
+    """
     usable = [one for one in stacks if not one.why_not]
     if not usable:
         return Choice(None, "no series is a volume")
     longest = max(_extent(one) for one in usable if _modality(one) == min(map(_modality, usable)))
-    ranked = sorted(usable, key=lambda one: (_rank(one, longest), stacks.index(one)))
+    rank = {id(one): _rank(one, longest, phases) for one in usable}
+    ranked = sorted(usable, key=lambda one: (rank[id(one)], stacks.index(one)))
     best = ranked[0]
-    equals = [one for one in ranked[1:] if _rank(one, longest) == _rank(best, longest)]
-    notes = ()
+    equals = [one for one in ranked[1:] if rank[id(one)] == rank[id(best)]]
+    notes = _other_phases(best, ranked[1:], phases)
     if equals:
         others = ", ".join(one.label() for one in equals[:4])
-        notes = (f"{best.label()} was used; {others} would do as well: name another with --set patient.series=KEY",)
-    why = "the only volume" if len(usable) == 1 else _reason(best, ranked[1], longest)
+        equal = f"{best.label()} was used; {others} would do as well: name another with --set patient.series=KEY"
+        notes = (equal, *notes)
+    why = "the only volume" if len(usable) == 1 else _reason(rank[id(best)], rank[id(ranked[1])])
     return Choice(best, why, notes)
+
+
+def _other_phases(best: Stack, others: Sequence[Stack], phases: Sequence[str]) -> tuple[str, ...]:
+    """A note where series of other named phases were left."""
+    own = _phase(best)
+    left = [one for one in others if _phase(one) in NAMED and _phase(one) != own and one.first.modality == "CT"]
+    if not left:
+        return ()
+    listed = ", ".join(f"series {one.key} ({_phase(one)})" for one in left[:4]) + (", …" if len(left) > 4 else "")
+    wish = f", {phases[0]} being preferred" if phases else ""
+    what = f"series {best.key} ({own or 'phase not stated'}) was used{wish}; of other phases there are {listed}"
+    return (f"{what}: name another with --set patient.series=KEY",)
+
+
+def _phase(stack: Stack) -> str:
+    return phase_hint(stack.first.series_description, stack.first.contrast)
 
 
 _RULES = (
     "the one that is evenly spaced and complete", "the one of the preferred modality", "the one that covers more",
-    "the original, not derived", "the axial one", "the one with slices close enough", "the one with a soft kernel",
-    "the one with more slices", "the one with thinner slices",
+    "the original, not derived", "the axial one", "the one with slices close enough", "the one of the phase wanted",
+    "the one with a soft kernel", "the one with more slices", "the one with thinner slices",
 )  # fmt: skip
 """Of `_rank`, in its order; each follows "it is"."""
 
 
-def _rank(stack: Stack, longest: float) -> tuple[float, ...]:
+def _rank(stack: Stack, longest: float, phases: Sequence[str]) -> tuple[float, ...]:
     first = stack.first
     assert stack.geometry
     return (
@@ -65,14 +91,15 @@ def _rank(stack: Stack, longest: float) -> tuple[float, ...]:
         "DERIVED" in first.image_type[:1],
         "axial" not in stack.orientation,
         stack.geometry.step_mm > 3.0 + 1e-3,
+        phase_rank(_phase(stack), phases),
         is_sharp(first.kernel),
         -len(stack.slices),
         round(stack.slices[0].frame.thickness or stack.geometry.step_mm, 2),
     )
 
 
-def _reason(best: Stack, second: Stack, longest: float) -> str:
-    for rule, a, b in zip(_RULES, _rank(best, longest), _rank(second, longest), strict=True):
+def _reason(best: tuple[float, ...], second: tuple[float, ...]) -> str:
+    for rule, a, b in zip(_RULES, best, second, strict=True):
         if a != b:
             return rule
     return "the first of equals"

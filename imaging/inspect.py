@@ -8,12 +8,12 @@ are shown as they are.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .archive import Source, open_sources
+from .contrast_phase import phase_hint
 from .dicom_choice import choose, patient_numbers
 from .dicom_geometry import orientation_word
 from .dicom_read import require_readable
@@ -223,36 +223,6 @@ def short_syntax(name: str) -> str:
     if name.endswith("Endian"):
         return "uncompressed"
     return name.split(",")[0].split(" (")[0].replace(" Image Compression", "")
-
-
-_PHASES = (
-    ("native", r"\b(native?|nativ|plain|non[- ]?contrast|unenhanced|w/?o|without|pre[- ]?contrast|nc)\b"),
-    ("arterial", r"\b(arteri\w*|art)\b"),
-    ("portal venous", r"\b(portal\w*|porto\w*|port|venous|ven|pv|venös|veineux)\b"),
-    ("delayed", r"\b(delay\w*|late|spät|tardi\w*|equilib\w*|excret\w*)\b"),
-)
-_ANGIOGRAPHY = r"\b(aort\w*|cta|angio\w*)\b"
-_WITH_AND_WITHOUT = r"\b(w/?o|without|pre)\b[\w ]{0,20}?(and|und|&|\+|/)\s*(with|w/?|post)(\b|(?=\s))"
-
-
-def phase_hint(description: str, contrast: str) -> str:
-    """The contrast phase that a series description names; else whether an agent is mentioned at all.
-
-    "w/o and with" names the protocol of the whole study and no phase of a series. Of several phases none is taken.
-    """
-    words = re.sub(r"[_^.,;()]+", " ", description.lower())
-    both = re.search(_WITH_AND_WITHOUT, words)
-    words = re.sub(_WITH_AND_WITHOUT, " ", words)
-    # "late arterial" is an arterial phase.
-    words = re.sub(r"\b(late|early|spät\w*|früh\w*)[ -]*(?=art|port|ven)", "", words)
-    named = [phase for phase, pattern in _PHASES if re.search(pattern, words)]
-    if len(named) > 1:
-        return f"phase not clear: {' or '.join(named)}"
-    if named:
-        return named[0]
-    if re.search(_ANGIOGRAPHY, words):
-        return "arterial"
-    return "contrast, phase not stated" if contrast or both else ""
 
 
 def _date(text: str) -> str:

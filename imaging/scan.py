@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def read_scan(
     path: str | os.PathLike[str],
     *,
     series: str | None = None,
+    phases: Sequence[str] = (),
     resample_uneven: bool = False,
     straighten_tilt: bool = False,
     progress: Progress = silent,
@@ -37,7 +39,8 @@ def read_scan(
         path: a folder (searched recursively; names do not matter), a zip or tar, a multi-frame DICOM file, or a
             NIfTI, NRRD or MetaImage volume. What is no DICOM object is ignored.
         series: which series: the key that `inspect_scan` shows, a SeriesInstanceUID, a series number or a description.
-            Without it the rule of `dicom_series` picks one.
+            Without it the rule of `dicom_choice` picks one.
+        phases: contrast phases that this rule prefers (native, arterial, portal, delayed), the best one first.
         resample_uneven: interpolate linearly between slices where some are missing or the spacing is uneven, with a
             note, instead of an error.
         straighten_tilt: bring a stack from a tilted gantry to an orthogonal grid (see `straighten`); without it the
@@ -60,7 +63,7 @@ def read_scan(
             return straighten(volume) if straighten_tilt else volume
         if not headers.instances:
             raise nothing_found(Path(path), sources, headers)
-        stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources)
+        stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources, phases)
         volume = read_stack(stack, resample_uneven=resample_uneven, progress=part(progress, 0.3, 1.0))
     if straighten_tilt:
         volume = straighten(volume)
@@ -188,7 +191,9 @@ _AIR_BELOW = -200.0
 """HU: a CT of a patient holds air (-1000) or at least bowel gas and lung; no MR has such values."""
 
 
-def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Source]) -> tuple[Stack, tuple[str, ...]]:
+def pick(
+    stacks: list[Stack], series: str | None, path: Path, sources: list[Source], phases: Sequence[str] = ()
+) -> tuple[Stack, tuple[str, ...]]:
     """The stack to read and notes on the choice.
 
     Raises:
@@ -196,14 +201,14 @@ def pick(stacks: list[Stack], series: str | None, path: Path, sources: list[Sour
     """
     where = str(path)
     if series is not None:
-        return _asked_for(stacks, series, where)
+        return _asked_for(stacks, series, where, phases)
     if several := mixed_patients(stacks):
         raise ScanError(
             f"scans of {len(several)} patients are mixed ({_whose(several)})",
             where=where,
             advice="Give one patient's folder, or name a series with --set patient.series=KEY",
         )
-    choice = choose(stacks)
+    choice = choose(stacks, phases)
     if choice.stack is None:
         raise _no_volume(stacks, path, sources)
     return choice.stack, (*choice.notes, *_objects_of_others(stacks))
@@ -241,7 +246,7 @@ def _no_volume(stacks: list[Stack], path: Path, sources: list[Source]) -> ScanEr
     return ScanError(f"there is no volume here ({reasons}{more})", where=str(path), advice=advice)
 
 
-def _asked_for(stacks: list[Stack], series: str, where: str) -> tuple[Stack, tuple[str, ...]]:
+def _asked_for(stacks: list[Stack], series: str, where: str, phases: Sequence[str]) -> tuple[Stack, tuple[str, ...]]:
     hits = find(stacks, series)
     if not hits:
         known = ", ".join(one.key for one in stacks[:12]) + (", …" if len(stacks) > 12 else "")
@@ -256,5 +261,5 @@ def _asked_for(stacks: list[Stack], series: str, where: str) -> tuple[Stack, tup
         raise ScanError(
             f"series {series!r} is of {len(several)} patients ({_whose(several)})", where=where, advice="Name the key"
         )
-    choice = choose(usable)
+    choice = choose(usable, phases)
     return choice.stack or usable[0], choice.notes

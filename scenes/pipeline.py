@@ -167,6 +167,7 @@ def read_patient(session: Session) -> None:
         session.volume = read_scan(
             source,
             series=patient.series,
+            phases=wanted_phases(session.scene),
             resample_uneven=patient.resample_uneven,
             straighten_tilt=patient.straighten_tilt,
             progress=part(progress, 0, 0.9),
@@ -175,6 +176,14 @@ def read_patient(session: Session) -> None:
         progress(0.9, "checksum")
         session.inputs.append(input_record("phantom" if embedded else "scan", session.volume.source_files))
         session.notes.extend(session.volume.notes)
+
+
+def wanted_phases(scene: Scene) -> tuple[str, ...]:
+    """Contrast phases by preference: the patient's, else that of the segmentation, else those of the procedure."""
+    if scene.patient.phases is not None:
+        return scene.patient.phases
+    told = scene.segmentation.phase
+    return procedure(scene.procedure).phases if told == "auto" else (told,)
 
 
 def _require_orthogonal(grid: Grid, where: str) -> None:

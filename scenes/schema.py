@@ -93,11 +93,13 @@ class Patient(Part):
     `scan` is `phantom`, or a folder, zip or volume file (relative to the scene file); null where it is to be given
     with `--dicom`.
     `series` names a series where a folder holds several: the key that `preop inspect` shows, a series number, a
-    description or a Series Instance UID.
+    description or a Series Instance UID. `phases` are the contrast phases that are preferred where several series would
+    do, the best one first; null for those of the procedure.
     """
 
     scan: Annotated[str, Field(min_length=1)] | None = "phantom"
     series: str | None = Field(default=None, coerce_numbers_to_str=True)
+    phases: tuple[Literal["native", "arterial", "portal", "delayed"], ...] | None = None
     resample_uneven: bool = False
     straighten_tilt: bool = True
     phantom: PhantomOptions = PhantomOptions()

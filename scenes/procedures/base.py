@@ -114,6 +114,8 @@ class Procedure(ABC):
 
     name: ClassVar[str]
     options: ClassVar[type[Part]]
+    phases: ClassVar[tuple[str, ...]] = ()
+    """Contrast phases it works best on, the best one first; a scene may say others."""
 
     def parse(self, scene: Scene) -> Any:
         """The scene's `options` as this procedure's own type.

@@ -93,6 +93,8 @@ class Retraction(Procedure):
 
     name = "retraction"
     options = RetractionOptions
+    # Of the liver: tumours, portal and hepatic veins stand out at once.
+    phases = ("portal",)
 
     def labels_needed(self, scene: Scene) -> tuple[str, ...]:
         options: RetractionOptions = self.parse(scene)

@@ -104,6 +104,7 @@ class VesselWall(Procedure):
 
     name = "vessel-wall"
     options = VesselWallOptions
+    phases = ("arterial",)
 
     def labels_needed(self, scene: Scene) -> tuple[str, ...]:
         options: VesselWallOptions = self.parse(scene)

@@ -47,7 +47,7 @@ def write(file: Path, values: np.ndarray, affine: np.ndarray, *, sform: int, qfo
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize(("sform", "qform"), [(1, 1), (1, 0), (2, 1)])
 def test_a_sheared_sform_puts_every_voxel_where_it_says(tmp_path, sform, qform, suffix):
-    values, at = blob()
+    values, _ = blob()
     volume = read_scan(write(tmp_path / f"tilt{suffix}", values, tilted(), sform=sform, qform=qform))
     np.testing.assert_allclose(volume.affine, RAS_TO_LPS @ tilted(), atol=1e-4)
     np.testing.assert_array_equal(volume.voxels, values)

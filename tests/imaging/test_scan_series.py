@@ -251,3 +251,52 @@ def test_a_segmentation_object_alone_is_no_scan(tmp_path):
 )
 def test_sharp_kernels(kernel, sharp):
     assert is_sharp(kernel) is sharp
+
+
+PHASES = {"native": ("nativ", 21), "portal": ("Abdomen portalvenös", 20), "arterial": ("Abdomen arteriell", 20)}
+
+
+def three_phases(folder):
+    for number, (description, count) in enumerate(PHASES.values()):
+        tags = {"SeriesInstanceUID": f"1.9.{number}", "SeriesNumber": str(number + 1)}
+        write_series(folder / str(number), even(count), SeriesDescription=description, **tags)
+
+
+@pytest.mark.parametrize(("wanted", "key"), [(("portal",), "2"), (("arterial",), "3"), (("delayed", "native"), "1")])
+def test_the_phase_that_is_wanted_counts_before_slices(tmp_path, wanted, key):
+    three_phases(tmp_path)
+    volume = read_scan(tmp_path, phases=wanted)
+    assert volume.voxels.shape[2] == (21 if key == "1" else 20)
+    told = next(note for note in volume.notes if "of other phases" in note)
+    assert told.startswith(f"series {key} (")
+    assert {f"series {one} (" in told.split(";")[1] for one in "123" if one != key} == {True}
+    assert f"series {key} (" not in told.split(";")[1]
+
+
+def test_without_a_wish_the_phases_left_are_told_and_foreseen(tmp_path):
+    three_phases(tmp_path)
+    volume, listing = read_scan(tmp_path), inspect_scan(tmp_path)
+    assert volume.voxels.shape[2] == 21
+    note = next(note for note in volume.notes if "of other phases" in note)
+    assert "series 1 (native)" in note
+    assert "series 2 (portal venous), series 3 (arterial)" in note
+    assert note in listing.notes
+    assert listing.chosen is not None
+    assert listing.chosen.key == "1"
+
+
+def test_a_series_of_no_stated_phase_comes_before_a_native_one(tmp_path):
+    write_series(tmp_path / "a", even(21), SeriesDescription="native", SeriesInstanceUID="1.8", SeriesNumber="1")
+    write_series(tmp_path / "b", even(20), ContrastBolusAgent="Iomeprol", SeriesInstanceUID="1.9", SeriesNumber="2")
+    volume = read_scan(tmp_path, phases=("portal",))
+    assert volume.voxels.shape[2] == 20
+    assert any("series 1 (native)" in note for note in volume.notes)
+
+
+def test_a_coarse_or_partial_series_is_not_taken_for_its_phase(tmp_path):
+    write_series(tmp_path / "a", even(20), SeriesDescription="native", SeriesInstanceUID="1.8", SeriesNumber="1")
+    write_series(tmp_path / "b", even(8, 5.0), SeriesDescription="portal", SeriesInstanceUID="1.9", SeriesNumber="2")
+    write_series(tmp_path / "c", even(6), SeriesDescription="portal", SeriesInstanceUID="1.7", SeriesNumber="3")
+    volume = read_scan(tmp_path, phases=("portal",))
+    assert volume.voxels.shape[2] == 20
+    assert any("series 2 (portal venous)" in note for note in volume.notes)
