@@ -56,6 +56,7 @@ class Instance:
     content_time: str
     instance_number: str
     gantry_tilt: float | None
+    patient_position: str
     rows: int
     columns: int
     samples_per_pixel: int
@@ -182,6 +183,7 @@ def instance_from(dataset: Dataset, source: Source, pixel_offset: int = 0) -> In
         content_time=text(dataset, "ContentTime"),
         instance_number=text(dataset, "InstanceNumber"),
         gantry_tilt=number(dataset, "GantryDetectorTilt"),
+        patient_position=text(dataset, "PatientPosition").upper(),
         rows=int(number(dataset, "Rows") or 0),
         columns=int(number(dataset, "Columns") or 0),
         samples_per_pixel=int(number(dataset, "SamplesPerPixel") or 1),

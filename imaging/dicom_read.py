@@ -57,7 +57,9 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     notes += _value_notes(slices)
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine, first.frame_of_reference_uid)
     progress(1.0, f"read {counted(len(slices), 'slice')}")
-    return ImageVolume(voxels, squared(grid), first.modality, unit, tuple(notes))
+    return ImageVolume(
+        voxels, squared(grid), first.modality, unit, tuple(notes), patient_position=first.patient_position
+    )
 
 
 def require_readable(stack: Stack, *, resample_uneven: bool = False) -> None:

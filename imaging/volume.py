@@ -104,6 +104,7 @@ class ImageVolume:
         notes: what the reader noticed and a person should know, in plain words.
         source_files: the files on disk that the voxels came from, for provenance: the slices of the series that was
             read, the archive as a whole, or a volume file with what its header refers to. Empty if not from files.
+        patient_position: DICOM Patient Position, such as "HFS" (head first, supine) or "HFP" (prone); "" if unknown.
     """
 
     voxels: NDArray[np.float32]
@@ -112,6 +113,7 @@ class ImageVolume:
     unit: str = "HU"
     notes: tuple[str, ...] = ()
     source_files: tuple[Path, ...] = ()
+    patient_position: str = ""
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.shape != self.grid.shape:

@@ -13,6 +13,7 @@ from ...imaging.errors import SceneError
 from ..places import facets_on, nodes_at
 from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support, Vector
 from .base import Outcome, Procedure
+from .gravity import STANDARD, Pull, pull_of, told
 from .load_free import Hanging, load_free_shape
 from .retraction_measures import retraction_curves, retraction_numbers
 from .solving import (
@@ -60,10 +61,13 @@ class GraspOptions(Part):
 
 
 class RetractionOptions(Part):
-    """Options of the procedure `retraction`. Gravity in m/s²; the strain limit is a Green–Lagrange strain."""
+    """Options of the procedure `retraction`. The strain limit is a Green–Lagrange strain.
+
+    Gravity in m/s², LPS; left out, it pulls towards what the patient lay on in the scanner (see `gravity`).
+    """
 
     tetrahedra: Annotated[int, Field(ge=500, le=2_000_000)] = 40_000
-    gravity: Vector = (0.0, 9.81, 0.0)
+    gravity: Vector = (0.0, STANDARD, 0.0)
     regions: Annotated[dict[str, Region], Field(min_length=1)]
     supports: Annotated[tuple[Support, ...], Field(min_length=1)]
     grasp: GraspOptions
@@ -107,6 +111,9 @@ class Retraction(Procedure):
         from ...meshing.tetrahedra import tetrahedralize
 
         options: RetractionOptions = self.parse(session.scene)
+        stated = "gravity" in options.model_fields_set
+        pull = Pull(options.gravity) if stated else pull_of(session.volume)
+        options = options.model_copy(update={"gravity": pull.vector})
         regions = regions_present(options.regions, session.labels)
         with session.stage("tetrahedra") as progress:
             mesh = tetrahedralize(
@@ -124,7 +131,7 @@ class Retraction(Procedure):
         with session.stage("tissue solver") as progress:
             lift = _lift(body, hanging, session, progress)
         with session.stage("measurements"):
-            return Outcome(
+            outcome = Outcome(
                 mesh=mesh,
                 steps=field_steps(lift.problem.model, lift.solution, shape=hanging.gap_mm),
                 numbers=retraction_numbers(mesh, lift, options),
@@ -134,6 +141,7 @@ class Retraction(Procedure):
                 deforming=tuple(sorted({label for region in regions.values() for label in region.labels})),
                 notes=(hanging.text(), SUPPORT_NOTE),
             )
+            return told(outcome, session.scene, pull)
 
 
 def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> tuple[TetMesh, dict[str, Support]]:
