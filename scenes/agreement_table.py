@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from statistics import median
 from typing import TYPE_CHECKING
 
+from ..imaging.compare import mostly_miss
 from .plain_words import name_words
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from ..imaging.compare import Agreement
 
-_MISSED = 0.005
-"""Dice below this is shown as 0.00."""
 _LEGEND = "HD95: 95 % Hausdorff distance; mean: of the surfaces; diff.: labels minus truth"
 
 
@@ -44,9 +42,7 @@ def print_agreement(
 
 def most_miss(agreements: Sequence[Agreement]) -> bool:
     """Whether both sides have two segments or more in common, and most of these (nearly) miss each other."""
-    common = [one.dice for one in agreements if one.volume_ml and one.truth_volume_ml]
-    # Not all: large structures such as the skin of two patients meet somewhere by chance.
-    return len(common) > 1 and median(common) < _MISSED
+    return mostly_miss([one.dice for one in agreements if one.volume_ml and one.truth_volume_ml])
 
 
 def agreement_table(agreements: Iterable[Agreement]) -> Table:

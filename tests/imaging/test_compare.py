@@ -240,3 +240,23 @@ def test_progress_ends_at_one():
     compare_labels(liver, liver, progress=lambda fraction, _: said.append(fraction or 0.0))
     assert said == sorted(said)
     assert said[-1] == 1.0
+
+
+def test_surfaces_of_two_patients_are_not_measured():
+    """Boxes overlap, organs do not: the overlap alone is told, and why. With most organs met all is measured."""
+    shape = (40, 30, 20)
+    low, high = box(shape, (2, 2, 2), (12, 12, 12)), box(shape, (25, 15, 5), (35, 25, 15))
+    met = box(shape, (2, 15, 2), (10, 25, 10))
+    one = labels_of(shape, {"liver": low, "spleen": high, "aorta": met})
+    other = labels_of(shape, {"liver": high, "spleen": low, "aorta": met})
+    found = {agreed.name: agreed for agreed in compare_labels(one, other)}
+    assert found["liver"].dice == 0.0
+    assert (found["aorta"].dice, found["aorta"].jaccard, found["aorta"].volume_ml) == (1.0, 1.0, met.sum() / 1000)
+    for agreed in found.values():
+        assert math.isnan(agreed.hausdorff_95_mm)
+        assert math.isnan(agreed.mean_surface_distance_mm)
+        assert "not measured" in agreed.note
+    alone = compare_labels(one, other, ["liver"])[0]
+    assert alone.hausdorff_95_mm == pytest.approx(agreement("liver", low, high, one.grid).hausdorff_95_mm)
+    kept = labels_of(shape, {"liver": low, "spleen": low & False, "aorta": met})
+    assert all("not measured" not in agreed.note for agreed in compare_labels(kept, other))

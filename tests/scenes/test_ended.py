@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ended_process import SIGNALS, assert_ends_cleanly
 
 from preop.scenes import leftovers
 
@@ -39,15 +39,9 @@ def waiting_command(tmp_path: Path) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sent", SIGNALS)
 def test_a_signal_cleans_up(tmp_path, sent):
-    process = waiting_command(tmp_path)
-    process.send_signal(sent)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in errors
-    assert "Traceback" not in errors
-    assert os.listdir(tmp_path) == []
+    assert_ends_cleanly(waiting_command(tmp_path), sent, tmp_path)
 
 
 def test_what_a_killed_command_left_goes_with_the_next(tmp_path, monkeypatch):
