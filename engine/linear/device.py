@@ -17,10 +17,16 @@ SPREAD = 30.0
 
 
 class LocalStiffness(NamedTuple):
-    """Stiffness (G, m, m, 3, 3) N/m of groups of nodes (G, m)."""
+    """Stiffness [N/m] of groups of nodes, laid out once as the matrices that every product multiplies."""
 
     nodes: Int[Array, "groups m"]
-    blocks: Float[Array, "groups m m 3 3"]
+    matrices: Float[Array, "groups 3m 3m"]
+
+    @classmethod
+    def of(cls, nodes: Array, blocks: Float[Array, "groups m m 3 3"]) -> LocalStiffness:
+        """From the block of each pair of nodes."""
+        groups, size = nodes.shape
+        return cls(nodes, jnp.transpose(blocks, (0, 1, 3, 2, 4)).reshape(groups, 3 * size, 3 * size))
 
 
 class Blocks(eqx.Module):
@@ -32,10 +38,9 @@ class Blocks(eqx.Module):
     def product(self, direction: Array) -> Array:
         """K d, held components included."""
         total = jnp.zeros_like(direction)
-        for nodes, blocks in self.parts:
+        for nodes, matrices in self.parts:
             groups, size = nodes.shape
-            matrix = jnp.transpose(blocks, (0, 1, 3, 2, 4)).reshape(groups, 3 * size, 3 * size)
-            local = jnp.einsum("gpq,gq->gp", matrix, direction[nodes].reshape(groups, -1)).reshape(groups, size, 3)
+            local = jnp.einsum("gpq,gq->gp", matrices, direction[nodes].reshape(groups, -1)).reshape(groups, size, 3)
             for corner in range(size):
                 total = total.at[nodes[:, corner]].add(local[:, corner])
         return total
@@ -47,9 +52,10 @@ class Blocks(eqx.Module):
     def diagonal(self) -> Float[Array, "nodes 3 3"]:
         """Each node's own block."""
         total = jnp.zeros((*self.free.shape, 3))
-        for nodes, blocks in self.parts:
+        for nodes, matrices in self.parts:
             for corner in range(nodes.shape[1]):
-                total = total.at[nodes[:, corner]].add(blocks[:, corner, corner])
+                own = slice(3 * corner, 3 * corner + 3)
+                total = total.at[nodes[:, corner]].add(matrices[:, own, own])
         return total
 
     def inverse_diagonal(self) -> Float[Array, "nodes 3 3"]:

@@ -33,6 +33,7 @@ class DeviceSystem:
                 where="linear_solver='device'",
                 advice="Use the host solver, hold the rim, or give Pressure(symmetric=True)",
             )
+        self.symmetric = True
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.points
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
@@ -110,10 +111,10 @@ def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction
         blocks = pairs.reshape(len(block.nodes), -1, 3, 3)
         size = (len(block.nodes), block.element.nodes, block.element.nodes, 3, 3)
         half = jnp.zeros(size).at[:, first, second].set(blocks)
-        parts.append(LocalStiffness(block.nodes, half + jnp.transpose(half, (0, 2, 1, 4, 3))))
+        parts.append(LocalStiffness.of(block.nodes, half + jnp.transpose(half, (0, 2, 1, 4, 3))))
     for term in live:
         full = term.tangents(points[term.nodes], displacement[term.nodes], fraction)
-        parts.append(LocalStiffness(term.nodes, 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))))
+        parts.append(LocalStiffness.of(term.nodes, 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))))
     return parts
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from ...imaging.errors import SolverError
 from .elements.base import Element
 from .materials import Material
 from .model import ElementBlock, Model
@@ -88,7 +89,17 @@ def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
 
 
 def weighted_percentile(values: NDArray, weights: NDArray, percent: float) -> float:
-    """The value below which `percent` of the weight (volume) lies."""
+    """The value below which `percent` of the weight (volume) lies.
+
+    Raises:
+        SolverError: there are no values, or one is not finite.
+    """
+    if len(values) == 0 or not np.isfinite(values).all():
+        raise SolverError(
+            "no values" if len(values) == 0 else "a value is not finite",
+            where=f"percentile {percent:g}",
+            advice="Check that the region has elements and that the solve converged",
+        )
     order = np.argsort(values)
     share = np.cumsum(np.asarray(weights)[order])
     return float(np.asarray(values)[order][np.searchsorted(share, percent / 100.0 * share[-1])])
@@ -129,10 +140,11 @@ def reaction(problem: Problem, state: State, name: str) -> Float[np.ndarray, "3"
 
 def force_of(problem: Problem, state: State, source: Any) -> Float[np.ndarray, "3"]:
     """Sum of the forces that one load, bed or grip of the problem puts on the body [N]."""
-    moved, total = jnp.asarray(state.displacement), np.zeros(3)
+    from .kernels import TermKernel
+
+    points, moved, total = np.asarray(problem.model.points), np.asarray(state.displacement), np.zeros(3)
     for term in source.bind(problem.model):
-        forces = term.forces(problem.model.points[term.nodes], moved[term.nodes], jnp.asarray(state.load_fraction))
-        total += np.asarray(forces).sum(axis=(0, 1))
+        total += TermKernel(term, points).forces(moved, float(state.load_fraction)).sum(axis=(0, 1))
     return total
 
 

@@ -17,7 +17,7 @@ from .elements import element_named
 from .elements.base import Element
 from .materials import Material
 from .promotion import Promotion, promote
-from .stacking import MaterialStack, stack_materials
+from .stacking import MaterialStack, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -83,12 +83,15 @@ class Model(eqx.Module):
             element: `"T4"`, or `"T10"` to add a node in the middle of every edge.
 
         Raises:
-            SolverError: 64-bit floats are off; a region has no material; a parameter is out of range; no such element.
+            SolverError: 64-bit floats are off; a region has no material; a parameter is out of range or of the wrong
+                length; a name that is no region; no such element; a mesh without tetrahedra.
         """
         require_float64()
+        if len(mesh.tetrahedra) == 0:
+            raise SolverError("the mesh has no tetrahedra", where="model", advice="Mesh a region that is not empty")
         kind = element_named(element)
         names = _region_names(mesh)
-        stack = stack_materials(materials, names)
+        stack = stack_materials(materials, names, len(mesh.tetrahedra))
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
         blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
@@ -155,6 +158,8 @@ def _region_names(mesh: TetMesh) -> dict[int, str]:
 
 def _densities(density: float | Mapping[str, float], names: dict[int, str]) -> dict[int, float]:
     values = {}
+    if isinstance(density, Mapping):
+        refuse_unknown("densities", density, names)
     for label, name in names.items():
         value = density.get(name, density.get("*", DEFAULT_DENSITY)) if isinstance(density, Mapping) else density
         if not (np.isfinite(value) and value >= 0):

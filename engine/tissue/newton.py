@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .solution import ResultCode
-from .system import Evaluation, NodalField, System, Tangent
+from .system import Evaluation, NodalField, System
 
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
@@ -23,7 +23,6 @@ What remains once they rest is another residual, from which Eisenstat and Walker
 JACOBIAN_SHARE = 0.2
 """A trial step may not take det F below this share of what it was."""
 MAX_TRIALS = 12
-PROBE_TOLERANCE = 1e-4
 SLOPE = 0.9
 
 
@@ -44,8 +43,6 @@ class NewtonOutcome(NamedTuple):
     displacement: NodalField
     evaluation: Evaluation
     record: NewtonRecord
-    tangent: Tangent | None = None
-    """The last one built, one iteration before the end."""
 
 
 class Trial(NamedTuple):
@@ -81,7 +78,7 @@ def newton(
     Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
     round-off of the element forces.
     """
-    record, free, noise, tangent = NewtonRecord(), system.free, 0.0, None
+    record, free, noise = NewtonRecord(), system.free, 0.0
     target = system.prescribed(fraction)
     now = system.evaluate(displacement, fraction)
     if not now.min_jacobian > 0:
@@ -96,7 +93,7 @@ def newton(
         if not np.isfinite(size):
             return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
         if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm, noise):
-            return NewtonOutcome(ResultCode.converged, displacement, now, record, tangent)
+            return NewtonOutcome(ResultCode.converged, displacement, now, record)
         if record.newton_iterations == max_iterations:
             break
         tangent = system.linearize(displacement, fraction)
@@ -180,23 +177,3 @@ def search(
     if best is not None and best_size < 2.0 * size:
         return best
     return Trial(0.0, displacement, now, failure)
-
-
-def is_stable(system: System, outcome: NewtonOutcome, fraction: float) -> bool:
-    """Whether conjugate gradients meet no negative curvature in the tangent: the energy is at a minimum, no saddle.
-
-    Started from slow and rough patterns at once, they are a Lanczos process that finds a negative eigenvalue before
-    they settle (Golub and Van Loan, *Matrix Computations*, section 10.3). Unsymmetric tangents (GMRES) always pass.
-    """
-    tangent = outcome.tangent or system.linearize(outcome.displacement, fraction)
-    return not tangent.solve(probe(system) * system.free, PROBE_TOLERANCE).indefinite
-
-
-def probe(system: System) -> NodalField:
-    """(nodes, 3): quadratic polynomials of the position with fixed random coefficients, and noise of like size."""
-    place = np.asarray(system.points)
-    place = (place - place.mean(axis=0)) / max(float(np.ptp(place, axis=0).max()), 1e-300)
-    draw = np.random.default_rng(0)
-    slow = np.hstack([np.ones((len(place), 1)), place, place**2, place * np.roll(place, 1, axis=1)])
-    pattern = slow @ draw.standard_normal((slow.shape[1], 3))
-    return system.array(pattern + pattern.std() * draw.standard_normal(place.shape))

@@ -77,17 +77,19 @@ class StepStatistics:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of a whole solve; seconds by part: setup, residual, assembly, preconditioner, krylov, total, compile.
+    """Of a whole solve; seconds by part: setup, residual, assembly, preconditioner, krylov, stability, total, compile.
 
     Attributes:
         steps: every attempt, failed ones too.
         cutbacks: load steps that were tried again with a smaller load.
-        seconds: by part; `compile` is contained in the others.
+        seconds: by part; `compile` is contained in the others, `stability` holds an assembly and a krylov part.
         unknowns: free displacement components.
         elements: number of elements.
         linear_solver: which one was used.
         preconditioners: how often it was built.
         tolerance: on ‖residual‖ / force scale.
+        stability: of the last state: "stable", "unstable", or "not known" (an unsymmetric tangent, or an
+            iteration that did not settle).
     """
 
     steps: tuple[StepStatistics, ...] = ()
@@ -98,6 +100,7 @@ class Statistics:
     linear_solver: str = ""
     preconditioners: int = 0
     tolerance: float = 0.0
+    stability: str = "not known"
 
     @property
     def newton_iterations(self) -> int:

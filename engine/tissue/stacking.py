@@ -15,19 +15,20 @@ from .materials import Material
 MaterialStack = Iterator[tuple[NDArray[np.int64], Callable[[NDArray, NDArray], Material]]]
 
 
-def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str]) -> MaterialStack:
+def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str], elements: int) -> MaterialStack:
     """Group the regions by material class.
 
     Args:
         materials: region name (or `"*"`) → material; a parameter may be an array over all elements of the mesh.
         names: label id → region name.
+        elements: how many elements the mesh has.
 
     Returns:
         For each class: the sorted label ids, and a function of (row in these ids, element index) that
         gives the material with one parameter value per element.
 
     Raises:
-        SolverError: a region without a material, or a parameter out of range.
+        SolverError: a region without a material, or a parameter out of range or of the wrong length.
     """
     chosen: dict[int, Material] = {}
     for label, name in names.items():
@@ -39,17 +40,30 @@ def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str])
                 advice=f"Give one for {name!r}, or '*' for all others; materials are given for {sorted(materials)}",
             )
         found = material.problems()
+        wrong = [np.shape(v) for v in jax.tree.leaves(material) if np.shape(v) not in ((), (elements,))]
+        if wrong:
+            shape = f"shape {wrong[0]}; give one value, or one for each of {elements} elements"
+            found = [*found, f"a parameter has {shape}"]
         if found:
             raise SolverError(found[0], where=f"material of region {name!r}")
         chosen[label] = material
-    unknown = sorted(set(materials) - set(names.values()) - {"*"})
+    refuse_unknown("materials", materials, names)
+    return _grouped(chosen)
+
+
+def refuse_unknown(what: str, given: Mapping[str, object], names: Mapping[int, str]) -> None:
+    """A name that is no region is a slip of the pen.
+
+    Raises:
+        SolverError: a name that is neither a region nor `"*"`.
+    """
+    unknown = sorted(set(given) - set(names.values()) - {"*"})
     if unknown:
         raise SolverError(
-            f"materials are given for {unknown}, which the mesh does not have",
-            where="materials",
+            f"{what} are given for {unknown}, which the mesh does not have",
+            where=what,
             advice=f"The mesh has the regions {sorted(names.values())}",
         )
-    return _grouped(chosen)
 
 
 def _grouped(chosen: Mapping[int, Material]) -> MaterialStack:

@@ -20,9 +20,10 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
-from .newton import NewtonOutcome, is_stable, newton
+from .newton import NewtonOutcome, newton
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
+from .stability import Stability, stability
 from .system import NodalField, System, Timer
 from .systems import make_system
 
@@ -56,7 +57,8 @@ def solve(
 
     Returns:
         A solution whose `result` says how it ended. A failed solve keeps the load steps that did converge. Equilibrium
-        that any disturbance would leave (a straight column beyond its buckling load) is `unstable`, not converged.
+        that any disturbance would leave (a straight column beyond its buckling load) is `unstable`, not converged: the
+        last state is looked at, and the ones before it where that one is unstable.
 
     Raises:
         SolverError: 64-bit floats are off, or an argument is out of range.
@@ -71,6 +73,8 @@ def solve(
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
         result, where = march.run(start)
+        with timer.part("stability"):
+            result, where = march.verify(result, where)
     model = problem.model
     statistics = Statistics(
         steps=tuple(march.steps),
@@ -81,6 +85,7 @@ def solve(
         linear_solver=type(system).__name__,
         preconditioners=timer.counts["preconditioner"],
         tolerance=tolerance,
+        stability=march.stability.value,
     )
     return Solution(result, tuple(march.states), statistics, where)
 
@@ -97,21 +102,39 @@ class March:
         self.steps: list[StepStatistics] = []
         self.cutbacks = 0
         self.history: list[tuple[float, NodalField]] = []
+        self.stability = Stability.unknown
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
         guess = None if start is None else self.system.array(start.displacement)
+        if guess is not None and guess.shape != self.system.points.shape:
+            raise SolverError(
+                f"the state to start from has {len(guess)} nodes, the model {len(self.system.points)}",
+                where="start",
+                advice="Start from a state of the same mesh and element",
+            )
         self.history = [(0.0, self.system.zeros())]
         for wanted in self.fractions:
             outcome, goal = self._reach(wanted, guess)
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
-            if not is_stable(self.system, outcome, wanted):
-                return ResultCode.unstable, f"at {100 * wanted:.4g} % of the load"
             self.states.append(State(wanted, _kept(outcome.displacement)))
-        self.progress(1.0, "equilibrium found")
         return ResultCode.converged, ""
+
+    def verify(self, result: ResultCode, where: str) -> tuple[ResultCode, str]:
+        """Takes back states that are unstable, from the last to the first that is not."""
+        while self.states:
+            state = self.states[-1]
+            self.progress(0.95, "checking that the balance is stable")
+            self.stability = stability(self.system, state)
+            if self.stability is not Stability.unstable:
+                break
+            self.states.pop()
+            result, where = ResultCode.unstable, f"at {100 * state.load_fraction:.4g} % of the load"
+        if result is ResultCode.converged:
+            self.progress(1.0, "equilibrium found")
+        return result, where
 
     def _reach(self, wanted: float, guess: NodalField | None) -> tuple[NewtonOutcome, float]:
         """One wanted load fraction, in as many steps as it takes; the last outcome and where it was heading."""
@@ -192,7 +215,7 @@ def _kept(displacement: NodalField) -> NodalField:
 
 
 def _fractions(load_steps: int | Sequence[float]) -> list[float]:
-    if isinstance(load_steps, int):
+    if isinstance(load_steps, (int, np.integer)):
         if load_steps < 1:
             raise SolverError(f"{load_steps} load steps are not possible", where="load_steps", advice="Use 1 or more")
         return [(k + 1) / load_steps for k in range(load_steps)]

@@ -62,6 +62,8 @@ class System(Protocol):
     """1 where a component is free, 0 where it is prescribed."""
     points: Any
     """Reference positions (nodes, 3) m."""
+    symmetric: bool
+    """Whether the tangent is."""
 
     def zeros(self) -> NodalField:
         """No displacement."""

@@ -32,11 +32,20 @@ def column(shortening: float, push: float = 0.0) -> Problem:
 
 
 @pytest.mark.parametrize("linear_solver", ["host", "device"])
-def test_straight_column_is_stable_below_and_unstable_above_eulers_load(linear_solver: str) -> None:
-    below = solve(column(0.8 * EULER), linear_solver=linear_solver)
-    assert below.result is ResultCode.converged
-    above = solve(column(1.3 * EULER), load_steps=[0.5, 1.0], linear_solver=linear_solver)
+@pytest.mark.parametrize("share", [0.95, 1.02, 1.3])
+def test_straight_column_is_stable_below_and_unstable_above_eulers_load(linear_solver: str, share: float) -> None:
+    """In one step, which takes one iteration from the state of rest, where the body is stable."""
+    solution = solve(column(share * EULER), linear_solver=linear_solver)
+    expected = ResultCode.converged if share < 1 else ResultCode.unstable
+    assert solution.result is expected
+    assert solution.statistics.stability == ("stable" if share < 1 else "unstable")
+    assert len(solution.states) == (share < 1)
+
+
+def test_states_before_an_unstable_one_are_kept() -> None:
+    above = solve(column(1.3 * EULER), load_steps=[0.5, 0.9, 1.0])
     assert above.result is ResultCode.unstable
+    assert above.where == "at 90 % of the load"
     assert [state.load_fraction for state in above.states] == [0.5]
     with pytest.raises(SolverError, match="unstable"):
         _ = above.final

@@ -1,0 +1,141 @@
+"""Whether every part of a body is held: each, taken as rigid, must resist all motions that its joints leave it.
+
+Elements that share a facet are one part. Parts that meet only in an edge or a point are jointed there: a block that
+hangs on another by one edge swings like a door, though no node of it is loose.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from ...imaging.errors import SolverError
+from ..linear.host import rigid_body_modes
+from .model import MM, Model
+from .problem import Problem
+from .solution import ResultCode
+
+FREE_MOTION = 1e-9
+"""A rigid motion whose resistance is below this share of the largest is free."""
+
+Springs = list[tuple[NDArray, NDArray]]
+"""Nodes (G, m) and stiffness (G, m, m, 3, 3) N/m of each support."""
+
+
+def check_held(problem: Problem) -> None:
+    """Each part of the body resists all rigid motions.
+
+    Raises:
+        SolverError: one does not; says which part and which motion.
+    """
+    points = np.asarray(problem.model.points)
+    held, springs = problem.held(), spring_stiffness(problem)
+    for parts in assemblies(problem.model):
+        free = free_motion(points, parts, held, springs)
+        if free:
+            raise SolverError(
+                f"{ResultCode.floating_body.value}: {free}", where="supports", advice=ResultCode.floating_body.advice
+            )
+
+
+def assemblies(model: Model) -> list[list[NDArray]]:
+    """The nodes of each part, parts that share nodes together in one list."""
+    part, count = _parts(model)
+    nodes = np.concatenate([np.asarray(block.nodes).ravel() for block in model.blocks])
+    owner = np.repeat(part, np.concatenate([np.full(len(b.nodes), b.element.nodes) for b in model.blocks]))
+    pairs = np.unique(owner.astype(np.int64) * len(model.points) + nodes)
+    owner, nodes = pairs // len(model.points), pairs % len(model.points)
+    members = np.split(nodes, np.searchsorted(owner, np.arange(1, count)))
+    touch = sparse.csr_matrix((np.ones(len(nodes), np.int8), (owner, nodes)), (count, len(model.points)))
+    groups, group = connected_components((touch.astype(np.int32) @ touch.T.astype(np.int32)), directed=False)
+    return [[members[k] for k in np.flatnonzero(group == g)] for g in range(groups)]
+
+
+def _parts(model: Model) -> tuple[NDArray[np.int32], int]:
+    """For each element of all blocks, which part it belongs to."""
+    corners = np.concatenate([np.asarray(block.nodes)[:, :4] for block in model.blocks]).astype(np.int64)
+    size = len(model.points)
+    facets = np.sort(corners[:, [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]].reshape(-1, 3), axis=1)
+    order = np.lexsort((facets[:, 2], facets[:, 0] * size + facets[:, 1]))
+    same = (facets[order[1:]] == facets[order[:-1]]).all(axis=1)
+    left, right = order[:-1][same] // 4, order[1:][same] // 4
+    graph = sparse.coo_matrix((np.ones(len(left), np.int8), (left, right)), (len(corners), len(corners)))
+    count, part = connected_components(graph, directed=False)
+    return part, count
+
+
+def spring_stiffness(problem: Problem) -> Springs:
+    """All springs at rest, ligaments taken as taut."""
+    from .kernels import TermKernel
+    from .prescribed import GripTerm
+    from .supports import BedTerm, LigamentTerm, PointSpringTerm
+
+    points = np.asarray(problem.model.points)
+    found = []
+    for term in problem.terms():
+        if isinstance(term, LigamentTerm):
+            nodes = np.asarray(term.nodes)
+            arm = np.asarray(term.anchor) - points[nodes[:, 0]]
+            unit = arm / np.maximum(np.linalg.norm(arm, axis=1), 1e-300)[:, None]
+            blocks = np.asarray(term.stiffness)[:, None, None] * unit[:, :, None] * unit[:, None, :]
+            found.append((nodes, blocks[:, None, None]))
+        elif isinstance(term, (BedTerm, GripTerm, PointSpringTerm)):
+            found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 1.0)))
+    return found
+
+
+def free_motion(points: NDArray, parts: list[NDArray], held: NDArray, springs: Springs) -> str:
+    """Which motion of jointed rigid parts nothing resists, in words; empty where all are resisted."""
+    everything = np.unique(np.concatenate(parts))
+    modes = np.zeros((len(points), 3, 6))
+    modes[everything] = rigid_body_modes(points[everything]).reshape(-1, 3, 6)
+    resistance = np.zeros((6 * len(parts), 6 * len(parts)))
+    for k, nodes in enumerate(parts):
+        resistance[6 * k : 6 * k + 6, 6 * k : 6 * k + 6] = _support(modes, nodes, held, springs)
+    _joints(resistance, modes, parts)
+    values, vectors = np.linalg.eigh(resistance)
+    if values[0] > FREE_MOTION * max(values[-1], 1e-300):
+        return ""
+    motions = vectors[:, 0].reshape(-1, 6)
+    loosest = int(np.argmax([np.linalg.norm(modes[nodes] @ m) for nodes, m in zip(parts, motions, strict=True)]))
+    return _told(points, parts[loosest], motions[loosest], jointed=len(parts) > 1)
+
+
+def _support(modes: NDArray, nodes: NDArray, held: NDArray, springs: Springs) -> NDArray:
+    """(6, 6): what prescribed components and springs resist, each support of like weight."""
+    rows = modes[nodes][held[nodes]]
+    gram = rows.T @ rows / max(len(rows), 1)
+    inside = np.zeros(len(modes), bool)
+    inside[nodes] = True
+    for groups, blocks in springs:
+        mine = inside[groups].all(axis=1)
+        if mine.any():
+            local = modes[groups[mine]]
+            extra = np.einsum("gaip,gabij,gbjq->pq", local, blocks[mine], local)
+            gram = gram + extra / max(np.trace(extra), 1e-300)
+    return gram
+
+
+def _joints(resistance: NDArray, modes: NDArray, parts: list[NDArray]) -> None:
+    """Adds |motion of one part − motion of the next|² at every node they share."""
+    last = np.full(len(modes), -1)
+    for k, nodes in enumerate(parts):
+        shared = nodes[last[nodes] >= 0]
+        for other in np.unique(last[shared]):
+            rows = modes[shared[last[shared] == other]].reshape(-1, 6)
+            gram = rows.T @ rows / len(rows)
+            for a, b, sign in ((k, k, 1), (other, other, 1), (k, other, -1), (other, k, -1)):
+                resistance[6 * a : 6 * a + 6, 6 * b : 6 * b + 6] += sign * gram
+        last[nodes] = k
+
+
+def _told(points: NDArray, nodes: NDArray, motion: NDArray, *, jointed: bool) -> str:
+    centre = np.round(points[nodes].mean(axis=0) / MM, 1)
+    shift, turn = motion[:3], motion[3:]
+    slides = np.linalg.norm(shift) >= np.linalg.norm(turn)
+    axis = np.round((shift if slides else turn) / np.linalg.norm(shift if slides else turn), 2)
+    manner = "shift freely along" if slides else "turn freely about"
+    joint = ", which meets the rest in an edge or a point only," if jointed else ""
+    return f"the part of {len(nodes)} nodes around {centre} mm{joint} can {manner} {axis}"
