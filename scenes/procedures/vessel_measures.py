@@ -152,7 +152,7 @@ class _Aorta:
         told = f"below the renal artery that the scene gives, {position_words(renal_mm)}"
         return [
             Number("neck_diameter_mm", "Infrarenal neck diameter", diameter, "mm",
-                   f"of the circle of the same area, mean over the first {NECK_MM:g} mm {told}; without the wall"),
+                   f"as a circle of the same area, mean over the first {NECK_MM:g} mm {told}; without the wall"),
             Number("neck_length_mm", "Infrarenal neck length", STEP_MM * (end - renal), "mm", f"{grown}, {told}"),
         ], ""  # fmt: skip
 
@@ -166,7 +166,7 @@ class _Aorta:
         if not np.isfinite(stretch).any():
             return [], why
         text = (
-            f"of the circle of the same area, mean over the last {NECK_MM:g} mm above the sac: the neck's, if the "
+            f"as a circle of the same area, mean over the last {NECK_MM:g} mm above the sac: the neck's, if the "
             "renal arteries leave above; without the wall"
         )
         mean = float(np.nanmean(stretch))
@@ -186,7 +186,7 @@ def _iliac(labels: LabelMap, name: str) -> tuple[list[Number], str]:
         return [], f"{words}: less than {_LEAST_ILIAC_MM:g} mm of it is in the scan or was found."
     mean = float(np.median([one.mean_mm for one in found]))
     text = (
-        f"of the lumen: of the circle of the same area, median from {ILIAC_MM[0]:g} to {ILIAC_MM[0] + len(found):g} mm "
+        f"of the lumen, as a circle of the same area, median from {ILIAC_MM[0]:g} to {ILIAC_MM[0] + len(found):g} mm "
         f"below the bifurcation; largest {max(one.mean_mm for one in found):.1f} mm"
     )
     return [Number(f"iliac_{side}_diameter_mm", f"{side.capitalize()} common iliac diameter", mean, "mm", text)], ""
