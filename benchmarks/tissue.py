@@ -1,6 +1,9 @@
 """Times the tissue solver on the sheared and stretched cube; one process per case, so that compiling and memory count.
 
-python benchmarks/tissue.py [--cells 8 16 32] [--element T4] [--linear-solver host]
+    .venv/bin/python benchmarks/tissue.py [--cells 8 16 32] [--element T4] [--linear-solver host] [--write]
+
+"products" is the warm time in units of one product with the assembled tangent, timed in the same process: a figure that
+other machines can be compared by.
 """
 
 from __future__ import annotations
@@ -8,13 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
+import statistics as statistics_of
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+if TYPE_CHECKING:
+    from preop.engine.tissue.problem import Problem
+    from preop.engine.tissue.solution import Solution
+
+RESULTS = Path(__file__).with_name("results") / "tissue.md"
+PARTS = ("assembly", "preconditioner", "krylov", "residual", "stability")
 REFERENCE = {8: 358.272089, 16: 347.539963, 32: 343.483933}
 """Strain energy of the 1 m cube on Kuhn meshes of T4 [J]."""
 TOP_REACTION = (884.769, -2.235, 2063.666)
@@ -45,22 +57,36 @@ def case(cells: int, element: str, linear_solver: str) -> dict:
         solution = solve(problem, linear_solver=linear_solver).require_converged()
         return time.perf_counter() - start, model, problem, solution
 
-    (cold, *_, first), (warm, model, problem, solution) = once(), once()
+    (cold, *_), (warm, model, problem, solution) = once(), once()
     statistics = solution.statistics
     return {
-        "cells": cells,
         "unknowns": int(3 * len(model.points)),
         "elements": statistics.elements,
         "cold_s": cold,
         "warm_s": warm,
-        "compile_s": first.statistics.seconds.get("compile", 0.0),
         "newton": statistics.newton_iterations,
         "linear": statistics.linear_iterations,
-        "parts_s": {name: round(seconds, 3) for name, seconds in statistics.seconds.items()},
+        "parts_s": {name: statistics.seconds.get(name, 0.0) for name in PARTS},
+        "product_s": product_seconds(problem, solution) if linear_solver == "host" else None,
         "energy_J": fields.strain_energy(model, solution.final),
         "top_N": [float(f) for f in fields.reaction(problem, solution.final, "z1")],
         "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def product_seconds(problem: Problem, solution: Solution) -> float:
+    """Median time of a product with the assembled tangent."""
+    from preop.engine.tissue.host_system import HostSystem
+    from preop.engine.tissue.system import Timer
+
+    moved = np.asarray(solution.final.displacement)
+    tangent = HostSystem(problem, Timer()).linearize(moved, 1.0)
+    taken = []
+    for _ in range(50):
+        start = time.perf_counter()
+        tangent.product(moved)
+        taken.append(time.perf_counter() - start)
+    return statistics_of.median(taken)
 
 
 def main() -> None:
@@ -69,28 +95,55 @@ def main() -> None:
     parser.add_argument("--cells", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--element", default="T4")
     parser.add_argument("--linear-solver", default="host")
+    parser.add_argument("--write", action="store_true", help=f"keep the table in results/{RESULTS.name}")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(case(options.one, options.element, options.linear_solver)))
         return
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {options.element}")
-    print(
-        f"{'cells':>5} {'unknowns':>9} {'cold s':>7} {'warm s':>7} {'Newton':>6} "
-        f"{'CG':>5} {'energy J':>12} {'off':>9} {'MiB':>6}"
-    )
+    lines = [machine(options), "", *HEADER]
     one_thread = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+    print("\n".join(lines))
     for cells in options.cells:
         call = [sys.executable, __file__, "--one", str(cells), "--element", options.element]
         call += ["--linear-solver", options.linear_solver]
         row = json.loads(subprocess.run(call, capture_output=True, encoding="utf-8", check=True, env=one_thread).stdout)
-        known = options.element == "T4" and cells in REFERENCE
-        off = f"{row['energy_J'] - REFERENCE[cells]:+.1e}" if known else "-"
-        print(
-            f"{cells:5d} {row['unknowns']:9d} {row['cold_s']:7.2f} {row['warm_s']:7.2f} {row['newton']:6d} "
-            f"{row['linear']:5d} {row['energy_J']:12.6f} {off:>9} {row['peak_MiB']:6.0f}"
-        )
-        print(f"      warm parts [s] {row['parts_s']}; top reaction [N] {[round(f, 3) for f in row['top_N']]}")
+        lines.append(line(cells, row, options.element))
+        print(lines[-1], flush=True)
+    if options.write:
+        RESULTS.write_text("# The sheared and stretched cube\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+HEADER = (
+    "| cells | unknowns | cold s | warm s | products | Newton | CG | energy J | off the reference | top reaction N "
+    "| parts s: " + ", ".join(PARTS) + " | peak MiB |",
+    "|" + "---|" * 12,
+)
+
+
+def machine(options: argparse.Namespace) -> str:
+    """What ran where."""
+    from preop.scenes.machine import machine_facts
+
+    facts = machine_facts()
+    load = os.getloadavg()[0]
+    return (
+        f"{options.element}, {options.linear_solver}, float64. {facts['processor']}, {facts['cores']} cores, {facts['platform']}; "
+        f"load {load:.1f} when it began."
+    )
+
+
+def line(cells: int, row: dict, element: str) -> str:
+    """One row of the table."""
+    known = element == "T4" and cells in REFERENCE
+    off = f"{row['energy_J'] / REFERENCE[cells] - 1:+.0e}" if known else "–"
+    products = f"{row['warm_s'] / row['product_s']:.0f}" if row["product_s"] else "–"
+    parts = ", ".join(f"{row['parts_s'][name]:.2f}" for name in PARTS)
+    top = ", ".join(f"{force:.3f}" for force in row["top_N"])
+    return (
+        f"| {cells} | {row['unknowns']} | {row['cold_s']:.2f} | {row['warm_s']:.2f} | {products} | {row['newton']} "
+        f"| {row['linear']} | {row['energy_J']:.6f} | {off} | {top} | {parts} | {row['peak_MiB']:.0f} |"
+    )
 
 
 if __name__ == "__main__":
