@@ -126,11 +126,9 @@ def machine(options: argparse.Namespace) -> str:
     from preop.scenes.machine import machine_facts
 
     facts = machine_facts()
+    place = f"{facts['processor']}, {facts['cores']} cores, {facts['platform']}"
     load = os.getloadavg()[0]
-    return (
-        f"{options.element}, {options.linear_solver}, float64. {facts['processor']}, {facts['cores']} cores, {facts['platform']}; "
-        f"load {load:.1f} when it began."
-    )
+    return f"{options.element}, {options.linear_solver}, float64. {place}; load {load:.1f} when it began."
 
 
 def line(cells: int, row: dict, element: str) -> str:

@@ -31,8 +31,9 @@ def column(shortening: float, push: float = 0.0) -> Problem:
     )
 
 
-@pytest.mark.parametrize("linear_solver", ["host", "device"])
-@pytest.mark.parametrize("share", [0.95, 1.02, 1.3])
+@pytest.mark.parametrize(
+    ("linear_solver", "share"), [("host", 0.95), ("host", 1.02), ("host", 1.3), ("device", 0.9), ("device", 1.05)]
+)
 def test_straight_column_is_stable_below_and_unstable_above_eulers_load(linear_solver: str, share: float) -> None:
     """In one step, which takes one iteration from the state of rest, where the body is stable."""
     solution = solve(column(share * EULER), linear_solver=linear_solver)
