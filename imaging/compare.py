@@ -191,16 +191,16 @@ LEAST_OVERLAP = 0.03
 """Of the smaller grid's box: crops lie inside of each other; boxes that only graze each other belong to two scans."""
 
 
-def require_overlap(a: Grid, b: Grid) -> None:
+def require_overlap(a: Grid, b: Grid, *, whose: str = "labels and truth", where: str = "") -> None:
     """Raise GeometryError if the boxes of two grids have next to nothing in common: they are of different scans."""
-    share = max(_share_inside(a, b), _share_inside(b, a))
+    share = max(share_inside(a, b), share_inside(b, a))
     if share < LEAST_OVERLAP:
         much = f"overlap by only {100 * share:.1f} % of the smaller" if share else "do not overlap"
         advice = "They are of different scans or patients, or one of the files lost its position"
-        raise GeometryError(f"the boxes of labels and truth {much}", advice=advice)
+        raise GeometryError(f"the boxes of {whose} {much}", where=where, advice=advice)
 
 
-def _share_inside(inner: Grid, outer: Grid) -> float:
+def share_inside(inner: Grid, outer: Grid) -> float:
     """The part of a grid's box that lies in another's, by points evenly spread in it."""
     count = 40
     axes = [(np.arange(count) + 0.5) / count * n - 0.5 for n in inner.shape]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from numpy.typing import NDArray
 
 from .anatomy import BY_LABEL, Segment
 from .archive import Source
+from .compare import require_overlap, share_inside
 from .errors import ScanError, SegmentationError, write_error
 from .image_files import SUFFIXES, is_image_file, read_image_file, read_image_grid, write_image_file
 from .image_payload import volume_file_parts
 from .label_names import segment_for, segment_name
 from .masks import MaskSet, label_map_of, masks_of
 from .progress import Progress, silent
-from .regrid import regrid
+from .regrid import is_lossless, regrid
 from .volume import Grid, ImageVolume, LabelMap
+from .wording import counted
 
 _WRITTEN_BY = "preop label map"
 
@@ -42,26 +45,49 @@ def read_labels(
     Args:
         path: a label map, or a folder of masks or with one label map and its `labels.json`.
         like: bring it to this grid: exactly if axes are only swapped, flipped or cropped, else to the nearest voxel.
+            What that cost is told by the label map's notes.
         names: label id → segment name, where the file has no names.
         progress: told what is being read.
 
     Raises:
         ScanError: nothing there or unreadable.
         SegmentationError: the file is no label map.
-        GeometryError: it does not overlap with `like`.
+        GeometryError: it has next to nothing in common with `like`.
     """
     found = _label_file(Path(path))
     if found is None:
-        return label_map_of(read_masks(path, like=like, progress=progress))
+        told: list[str] = []
+        painted = label_map_of(_masks_of_folder(Path(path), like, progress, told))
+        return replace(painted, notes=tuple(dict.fromkeys(told)))
     progress(None, f"reading {found.name}")
     voxels, grid, meta = read_image_file(_source(found))
     labels = _integers(voxels, found)
     segments = _segments(found, labels, meta, names)
+    notes: tuple[str, ...] = ()
     if like is not None:
-        labels, _ = regrid(labels, grid, like, where=found.name)
+        require_overlap(grid, like, whose="label map and scan", where=found.name)
+        labels, note = regrid(labels, grid, like, where=found.name)
+        notes = _regrid_notes(note, share_inside(like, grid))
         grid = like
     progress(1.0, f"read {found.name}")
-    return LabelMap(labels.astype(np.uint16, copy=False), grid, segments)
+    return LabelMap(labels.astype(np.uint16, copy=False), grid, segments, notes)
+
+
+def _regrid_notes(note: str, covered: float) -> tuple[str, ...]:
+    """What bringing labels to the scan's grid cost; nothing where only their storage differed."""
+    notes = () if is_lossless(note) else (f"label map on another grid than the scan: {_of_scan(note)}",)
+    if covered < _COVERED:
+        part = f"the label map covers {100 * covered:.0f} % of the scan: what lies beyond has no label"
+        notes = (*notes, part)
+    return notes
+
+
+def _of_scan(note: str) -> str:
+    return note.replace("of another grid", "of the scan")
+
+
+_COVERED = 0.99
+"""Part of the scan that a label map covers if it covers all of it but for rounding at its rim."""
 
 
 def read_masks(
@@ -78,7 +104,12 @@ def read_masks(
     """
     if _label_file(Path(path)) is not None:
         return masks_of(read_labels(path, like=like, names=names, progress=progress))
-    files = _image_files(Path(path))
+    return _masks_of_folder(Path(path), like, progress, [])
+
+
+def _masks_of_folder(path: Path, like: Grid | None, progress: Progress, told: list[str]) -> MaskSet:
+    """The masks of a folder; what is noticed about them, now or as they are loaded, is added to `told`."""
+    files = _image_files(path)
     grid = like
     loaders: dict[str, list[Callable[[], NDArray[np.bool_]]]] = {}
     notes: list[str] = []
@@ -89,7 +120,11 @@ def read_masks(
             notes.append(f"{file.name} is no mask and was left out")
             continue
         grid = grid or own
-        loaders.setdefault(segment_name(_stem(file)), []).append(_loader(file, grid))
+        if like is not None:
+            require_overlap(own, like, whose="mask and scan", where=file.name)
+        loaders.setdefault(segment_name(_stem(file)), []).append(_loader(file, grid, told if like else []))
+    if notes:
+        told.append(f"{counted(len(notes), 'file')} beside the masks left out: no mask")
     if grid is None or not loaders:
         raise SegmentationError("there is no mask in this folder", where=str(path), advice="; ".join(notes[:3]))
     taken = set(BY_LABEL)
@@ -204,12 +239,16 @@ def _is_mask(voxels: NDArray[Any]) -> bool:
     return bool(low >= 0 and ((voxels == 0) | (voxels == high)).all())
 
 
-def _loader(file: Path, like: Grid) -> Callable[[], NDArray[np.bool_]]:
+def _loader(file: Path, like: Grid, told: list[str]) -> Callable[[], NDArray[np.bool_]]:
     def load() -> NDArray[np.bool_]:
         voxels, grid, _ = read_image_file(_source(file))
         if not _is_mask(voxels):
             raise SegmentationError("is no mask: it has more than one value", where=file.name, advice="Give a mask")
-        return regrid(voxels != 0, grid, like, where=file.name)[0]
+        mask, note = regrid(voxels != 0, grid, like, where=file.name)
+        # A mask cut to its organ is a usual way to store it.
+        if "resampled" in note:
+            told.append(f"masks on another grid than the scan: {_of_scan(note)}")
+        return mask
 
     return load
 

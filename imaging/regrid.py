@@ -58,6 +58,11 @@ def regrid(
     return out, _what_was_done(exact, axes, signs, turned.shape, like.shape, index)
 
 
+def is_lossless(note: str) -> bool:
+    """Whether a note of `regrid` tells of another way to store the same voxels, and of nothing gained or lost."""
+    return not note or ("resampled" not in note and "cropped" not in note)
+
+
 def _signed_permutation(matrix: NDArray) -> tuple[tuple[int, int, int], NDArray]:
     """For each target axis the source axis that is most parallel to it, none used twice, and its sign."""
     size = np.abs(matrix / np.linalg.norm(matrix, axis=0))

@@ -140,11 +140,13 @@ class LabelMap:
         labels: (I, J, K) uint16.
         grid: where the voxels are.
         segments: label id → coded segment, for every id that may occur.
+        notes: what the reader of a file noticed and a person should know; without file names.
     """
 
     labels: NDArray[np.uint16]
     grid: Grid
     segments: Mapping[int, Segment] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 3 or self.labels.shape != self.grid.shape:

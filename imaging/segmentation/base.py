@@ -109,7 +109,7 @@ class Segmentation:
         labels: on the grid of the scan that was segmented.
         notes: one per segment found, and one per segment that was wanted and not found.
         trusted: False as soon as one note is "bad".
-        phase: the contrast phase assumed or estimated.
+        phase: the contrast phase assumed or estimated; "given" where labels were given and none was needed.
         text: one line for a person.
     """
 
@@ -129,7 +129,7 @@ class Needs:
     """What a scan must be for a segmenter.
 
     Attributes:
-        modality: DICOM Modality.
+        modality: DICOM Modality; empty where any will do.
         phases: contrast phases it works in.
         coverage_mm: least extent along the body's axis, in mm.
         max_spacing_mm: coarsest voxel spacing it works with, in mm.
@@ -188,7 +188,7 @@ def check_needs(name: str, needs: Needs, volume: ImageVolume) -> None:
     import importlib.util
 
     where = f"segmenter {name}"
-    if volume.modality != needs.modality:
+    if needs.modality and volume.modality != needs.modality:
         raise SegmentationError(
             f"it needs a {needs.modality} scan, this one is {volume.modality or 'of unknown modality'}",
             where=where,

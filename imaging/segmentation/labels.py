@@ -9,7 +9,7 @@ from ..progress import Progress, silent
 from ..volume import ImageVolume, LabelMap
 from .base import Needs, Segmentation, SegmentationRequest, Segmenter
 from .canonical import canonical
-from .quality import assess_all, summary
+from .quality import GIVEN, assess_all, summary
 
 
 class LabelFileSegmenter(Segmenter):
@@ -17,7 +17,8 @@ class LabelFileSegmenter(Segmenter):
 
     name = "labels"
     title = "a label map or a folder of masks made elsewhere"
-    needs = Needs(modality="CT")
+    # It reads no value of the scan, and neither do its voxels' sizes matter to it.
+    needs = Needs(modality="", max_spacing_mm=float("inf"))
     gives = ()
 
     def segment(
@@ -39,7 +40,7 @@ class LabelFileSegmenter(Segmenter):
         progress(0.5, "checking the labels")
         turned = canonical(volume)
         judged = LabelMap(turned.forward(labels.labels), turned.volume.grid, labels.segments)
-        notes = assess_all(judged, turned.volume, wanted=request.wanted)
+        notes = assess_all(judged, turned.volume, wanted=request.wanted, remarks=labels.notes)
         trusted = all(note.level != "bad" for note in notes)
         progress(1.0, "label map")
-        return Segmentation(labels, notes, trusted, request.phase, summary(notes, request.phase))
+        return Segmentation(labels, notes, trusted, GIVEN, summary(notes, GIVEN))

@@ -114,9 +114,9 @@ def assess_all(
     """
     volume.grid.require_same(labels.grid, tolerance_mm=0.1)
     names = list(dict.fromkeys([*labels.names, *wanted]))
+    hu = volume.voxels if volume.unit == "HU" else None
     notes = [
-        assess(_whole(labels, name), name, labels.grid, hu=volume.voxels, doubts=(doubts or {}).get(name, ()))
-        for name in names
+        assess(_whole(labels, name), name, labels.grid, hu=hu, doubts=(doubts or {}).get(name, ())) for name in names
     ]
     return tuple(notes) + tuple(
         QualityNote("scan", 0.0, 0, 0, 0.0, False, True, "warn", remark) for remark in dict.fromkeys(remarks)
@@ -128,11 +128,16 @@ def _whole(labels: LabelMap, name: str) -> Mask:
     return labels.labels != 0 if name == "body" else labels.mask(name)
 
 
+GIVEN = "given"
+"""In the place of a contrast phase where labels were given: nothing was estimated."""
+
+
 def summary(notes: Sequence[QualityNote], phase: str) -> str:
     """One line: how many segments, which are not to be trusted."""
     found = [note for note in notes if note.volume_ml > 0]
     bad = [note.segment for note in notes if note.level == "bad"]
-    text = f"{len(found)} segments, {phase or 'unknown'} phase"
+    what = "labels given" if phase == GIVEN else f"{phase or 'unknown'} phase"
+    text = f"{len(found)} segments, {what}"
     return f"{text}; not to be trusted: {', '.join(bad)}" if bad else f"{text}; no segment looks wrong"
 
 
