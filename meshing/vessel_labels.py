@@ -16,6 +16,9 @@ from .voxels import bounding_box, distance_inside, large_pieces
 LUMEN, THROMBUS = "aorta", "aortic_thrombus"
 """Names under which lumen and thrombus are meshed, whatever segments they were given as."""
 
+MARGIN_MM = 30.0
+TRIM_MM = 4.0
+
 
 def vessel_labels(
     labels: LabelMap,
@@ -24,8 +27,8 @@ def vessel_labels(
     *,
     roi_mm: tuple[Sequence[float], Sequence[float]] | None,
     least_radius_mm: float,
-    trim_mm: float,
-    margin_mm: float,
+    trim_mm: float = TRIM_MM,
+    margin_mm: float = MARGIN_MM,
 ) -> LabelMap:
     """Labels of lumen (`LUMEN`) and thrombus (`THROMBUS`) only, without thin branches, cropped and cut open.
 

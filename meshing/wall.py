@@ -25,7 +25,7 @@ from .mesh import SurfaceMesh, TetMesh
 from .relaxation import relaxed
 from .sets import all_facets, with_region_sets
 from .vessel_fields import VesselFields, vessel_fields, vessel_lattice
-from .vessel_labels import THROMBUS, vessel_labels
+from .vessel_labels import MARGIN_MM, THROMBUS, TRIM_MM, vessel_labels
 from .wall_checks import require_flat_ends, require_manifold, without_crumbs
 
 WALL = "aortic_wall"
@@ -86,8 +86,8 @@ def vessel_wall(
     edge_length_mm: float = 3.0,
     roi_mm: tuple[Sequence[float], Sequence[float]] | None = None,
     least_radius_mm: float | None = None,
-    margin_mm: float = 30.0,
-    trim_mm: float = 4.0,
+    margin_mm: float = MARGIN_MM,
+    trim_mm: float = TRIM_MM,
     progress: Progress = silent,
 ) -> TetMesh:
     """The wall of a vessel, and its thrombus where there is one. The same input gives the same mesh.

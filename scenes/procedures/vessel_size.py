@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,42 +11,95 @@ from scipy import ndimage
 
 from ..plain_words import position_words
 from .base import Number
+from .vessel_widths import largest_axial_diameter, largest_inscribed
 
 if TYPE_CHECKING:
     from ...imaging.volume import LabelMap
     from .vessel_wall import VesselWallOptions
 
 
-def size_numbers(labels: LabelMap, options: VesselWallOptions) -> list[Number]:
-    """Diameters of the vessel and the lumen's volume."""
-    vessel, lumen = labels.mask((*options.lumen, *options.thrombus)), labels.mask(options.lumen)
-    spacing = labels.grid.spacing
-    millilitre = labels.grid.voxel_volume / 1000
-    diameter, centre = largest_inscribed(vessel, labels)
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """The stretch of a vessel that is computed, among all that is segmented of it.
+
+    Attributes:
+        vessel: (I, J, K) lumen and thrombus, whole.
+        computed: (I, J, K) what of them is meshed: between the cut ends, without thin branches.
+        lumen, thrombus: (I, J, K) each of the two, whole.
+        labels: where they come from.
+    """
+
+    vessel: NDArray[np.bool_]
+    computed: NDArray[np.bool_]
+    lumen: NDArray[np.bool_]
+    thrombus: NDArray[np.bool_]
+    labels: LabelMap
+
+    @classmethod
+    def of(cls, labels: LabelMap, options: VesselWallOptions) -> Stretch:
+        """As the wall's mesh is made."""
+        from ...meshing.vessel_labels import vessel_labels
+
+        lumen = labels.mask(options.lumen)
+        thrombus = labels.mask(options.thrombus) & ~lumen if options.thrombus else np.zeros_like(lumen)
+        cut = vessel_labels(labels, options.lumen, options.thrombus if thrombus.any() else (), roi_mm=options.box_mm,
+                            least_radius_mm=options.edge_length_mm)  # fmt: skip
+        start = np.round(labels.grid.index_from_points(cut.grid.origin)).astype(int)
+        window = tuple(slice(a, a + n) for a, n in zip(start, cut.grid.shape, strict=True))
+        vessel, computed = lumen | thrombus, np.zeros_like(lumen)
+        # leaving thin branches out rounds the border off by a voxel, which belongs to the stretch all the same
+        kept = np.asarray(ndimage.binary_dilation(cut.labels > 0, np.ones((3, 3, 3), dtype=bool)))
+        computed[window] = kept & vessel[window]
+        return cls(vessel, computed, lumen, thrombus, labels)
+
+    def millilitres(self, mask: NDArray[np.bool_]) -> tuple[float, str]:
+        """The volume of a mask in the stretch, and in words that of the whole mask where it is more."""
+        voxel = self.labels.grid.voxel_volume / 1000
+        part, whole = float((mask & self.computed).sum() * voxel), float(mask.sum() * voxel)
+        return part, f"in the stretch computed; {_more(part, whole, 'mL')}"
+
+
+def size_numbers(stretch: Stretch) -> list[Number]:
+    """Diameters of the stretch that is computed and its lumen's volume, each beside that of all that is segmented."""
+    grid, spacing = stretch.labels.grid, stretch.labels.grid.spacing
+    axial, axial_whole = (largest_axial_diameter(mask, grid) for mask in (stretch.computed, stretch.vessel))
+    sphere, centre = sphere_whole, _ = largest_inscribed(stretch.vessel, grid)
+    if not stretch.computed[_voxel_of(centre, stretch)]:
+        sphere, centre = largest_inscribed(stretch.vessel, grid, within=stretch.computed)
+    lumen, text = stretch.millilitres(stretch.lumen)
     return [
         Number(
             "max_axial_diameter_mm",
             "Largest axial diameter",
-            largest_axial_diameter(vessel, labels),
+            axial,
             "mm",
-            "of lumen and thrombus, widest extent in one axial slice; oblique vessels look wider",
+            "of lumen and thrombus in the stretch computed, widest extent in one axial plane; oblique vessels look "
+            f"wider; {_more(axial, axial_whole, 'mm')}",
         ),
         Number(
             "max_inscribed_diameter_mm",
             "Largest sphere that fits in",
-            diameter,
+            sphere,
             "mm",
             f"its diameter, in lumen and thrombus together, {position_words(centre)}; below the diameter where the "
-            "section is not round or the sac is short",
+            f"section is not round or the sac is short; {_more(sphere, sphere_whole, 'mm')}",
+            (float(centre[0]), float(centre[1]), float(centre[2])),
         ),
-        Number(
-            "lumen_ml",
-            "Lumen volume",
-            float(lumen.sum() * millilitre),
-            "mL",
-            f"voxels of {spacing.min():.2g} to {spacing.max():.2g} mm",
-        ),
-    ]
+        Number("lumen_ml", "Lumen volume", lumen, "mL",
+               f"{text}; voxels of {spacing.min():.2g} to {spacing.max():.2g} mm"),
+    ]  # fmt: skip
+
+
+def _more(part: float, whole: float, unit: str) -> str:
+    """What the whole segmentation has, where that is another figure."""
+    if f"{whole:.1f}" == f"{part:.1f}":
+        return "all of the vessel that is segmented has no more"
+    return f"all of the vessel that is segmented has {whole:.1f} {unit}"
+
+
+def _voxel_of(point: NDArray[np.float64], stretch: Stretch) -> tuple[int, ...]:
+    index = np.round(stretch.labels.grid.index_from_points(point)).astype(int)
+    return tuple(int(i) for i in np.clip(index, 0, np.array(stretch.computed.shape) - 1))
 
 
 def touching(labels: LabelMap, names: tuple[str, ...]) -> tuple[list[str], float]:
@@ -69,41 +123,3 @@ def touching(labels: LabelMap, names: tuple[str, ...]) -> tuple[list[str], float
             if area > best[1]:
                 best = ([first, second], area)
     return best
-
-
-def largest_inscribed(mask: NDArray[np.bool_], labels: LabelMap) -> tuple[float, NDArray[np.float64]]:
-    """Diameter (mm) and centre (LPS mm) of the largest sphere inside a mask, its closed holes filled.
-
-    A voxel between lumen and thrombus that carries neither label would else halve the sac.
-    """
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    inside = np.pad(np.asarray(ndimage.binary_fill_holes(mask[box])), 1)
-    distance = ndimage.distance_transform_edt(inside, sampling=labels.grid.spacing)
-    index = np.array(np.unravel_index(np.argmax(distance), distance.shape)) - 1 + [s.start for s in box]
-    # The distance is to the nearest outside voxel's centre; the border lies half a voxel before it.
-    radius = float(distance.max()) - float(labels.grid.spacing.mean()) / 2
-    return 2 * radius, labels.grid.points_from_index(index)
-
-
-def largest_axial_diameter(mask: NDArray[np.bool_], labels: LabelMap) -> float:
-    """Largest extent (maximum Feret diameter, mm) of one connected piece in one slice across the K axis."""
-    best = 0.0
-    for k in np.flatnonzero(mask.any(axis=(0, 1))):
-        pieces, count = ndimage.label(mask[:, :, k])
-        for number in range(1, count + 1):
-            piece = pieces == number
-            rim = np.argwhere(piece & ~ndimage.binary_erosion(piece))
-            points = labels.grid.points_from_index(np.column_stack([rim, np.full(len(rim), k)]))
-            best = max(best, _farthest(points))
-    return best + float(labels.grid.spacing[:2].mean())
-
-
-def _farthest(points: NDArray[np.float64]) -> float:
-    """Largest distance between two points, by their extent in 180 directions of their plane (error < 0.02 %)."""
-    if len(points) < 2:
-        return 0.0
-    centred = points - points.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    angle = np.radians(np.arange(180))
-    along = (centred @ axes[:2].T) @ np.stack([np.cos(angle), np.sin(angle)])
-    return float(np.ptp(along, axis=0).max())

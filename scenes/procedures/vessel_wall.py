@@ -17,7 +17,7 @@ from .load_free import load_free_shape
 from .solving import BED_UNIT, field_steps, materials_and_densities, solve_steps, solver_report
 from .vessel_measures import planning_numbers
 from .vessel_size import touching
-from .wall_measures import wall_curves, wall_numbers
+from .wall_measures import short_note, wall_curves, wall_numbers
 from .wall_stress import wall_fields, with_wall_stress
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def pressurised(
 
 
 def _notes(options: VesselWallOptions, mesh: TetMesh, labels: LabelMap) -> list[str]:
-    notes = []
+    notes = short_note(mesh, options.exclude_from_ends_mm)
     if "aortic_thrombus" not in mesh.region_names.values():
         notes += [NO_THROMBUS_NOTE] + (
             [STRETCH_NOTE.format(length=np.ptp(mesh.points[:, 2]))] if options.box_mm is None else []

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..plain_words import position_words
 from .base import Curve, Number
 from .solving import MM_PER_M
-from .vessel_size import size_numbers
+from .vessel_size import Stretch, size_numbers
 from .wall_stress import inside_places, laplace_kpa
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 NOT_A_PREDICTOR = "no rupture predictor by itself"
 KPA_PER_MMHG = 0.133322387415
+SHORT_NOTE = (
+    "All of the wall lies within {distance:g} mm of its held ends. Nothing could be left out there: stress, strain and "
+    "displacement are counted everywhere, and holding the ends disturbs them. Compute a longer stretch, or choose a "
+    "smaller exclude_from_ends_mm."
+)
 
 
 def wall_numbers(
@@ -37,13 +42,13 @@ def wall_numbers(
     planning: Sequence[Number] = (),
 ) -> tuple[Number, ...]:
     """All numbers of the report; `planning` are those of `vessel_measures`."""
-    counted = away_from_ends(mesh, options.exclude_from_ends_mm)
+    counted, stretch = away_from_ends(mesh, options.exclude_from_ends_mm), Stretch.of(labels, options)
     return (
         *_stress_numbers(mesh, read, counted, options, systolic_mmHg),
         *_motion_numbers(mesh, wall, counted & region_mask(mesh, "aortic_wall")),
         _thickness_number(mesh, options),
-        *size_numbers(labels, options),
-        *_thrombus_numbers(mesh, read.element[-1], counted, labels, options),
+        *size_numbers(stretch),
+        *_thrombus_numbers(mesh, read.element[-1], counted, stretch),
         *planning,
     )
 
@@ -65,7 +70,7 @@ def _stress_numbers(
     # where the stress is in its highest percentile, and what a tube of the same width would carry there
     high = stress >= weighted_percentile(stress, volumes, 99)
     hot, share = hot_spot(mesh, chosen[high])
-    ends = f"within {options.exclude_from_ends_mm:g} mm of the held ends nothing is counted"
+    ends = _ends_words(mesh, options.exclude_from_ends_mm)
     return [
         Number(
             "wall_stress_p99_kPa",
@@ -196,15 +201,38 @@ def region_mask(mesh: TetMesh, name: str) -> NDArray[np.bool_]:
 
 
 def away_from_ends(mesh: TetMesh, distance_mm: float) -> NDArray[np.bool_]:
-    """(E,) elements whose centre is at least so far from every held node."""
+    """(E,) elements whose centre is at least so far from every held node; all where `is_short`."""
+    far = _farther_than(mesh, distance_mm)
+    return np.ones(len(far), dtype=bool) if is_short(mesh, distance_mm) else far
+
+
+def is_short(mesh: TetMesh, distance_mm: float) -> bool:
+    """Whether no element of the wall is so far from the held ends; then all of it counts, and a note says so."""
+    wall = region_mask(mesh, "aortic_wall")
+    return not _farther_than(mesh, distance_mm)[wall if wall.any() else slice(None)].any()
+
+
+def short_note(mesh: TetMesh, distance_mm: float) -> list[str]:
+    """One line where the vessel is too short to leave out its ends."""
+    return [SHORT_NOTE.format(distance=distance_mm)] if is_short(mesh, distance_mm) else []
+
+
+def _farther_than(mesh: TetMesh, distance_mm: float) -> NDArray[np.bool_]:
     held = [nodes for name, nodes in mesh.node_sets.items() if name.startswith("end_")]
     if not held or distance_mm == 0:
         return np.ones(len(mesh.tetrahedra), dtype=bool)
     centres = mesh.points[mesh.tetrahedra].mean(axis=1)
     distance, _ = cKDTree(mesh.points[np.concatenate(held)]).query(centres)
-    far = distance >= distance_mm
-    # A very short piece of vessel has nothing far from its ends; then all of it counts.
-    return far if far.any() else np.ones(len(far), dtype=bool)
+    return np.asarray(distance) >= distance_mm
+
+
+def _ends_words(mesh: TetMesh, distance_mm: float) -> str:
+    if is_short(mesh, distance_mm):
+        return (
+            f"the vessel is too short to leave out {distance_mm:g} mm at its held ends, so they are counted, "
+            "where holding disturbs the stress"
+        )
+    return f"within {distance_mm:g} mm of the held ends nothing is counted"
 
 
 def _thickness_number(mesh: TetMesh, options: VesselWallOptions) -> Number:
@@ -231,16 +259,16 @@ def wall_thickness(mesh: TetMesh) -> NDArray[np.float64]:
     return np.asarray(distance)
 
 
-def _thrombus_numbers(mesh, stress, counted, labels: LabelMap, options: VesselWallOptions) -> list[Number]:
+def _thrombus_numbers(mesh: TetMesh, stress, counted, stretch: Stretch) -> list[Number]:
     from ...engine.tissue import fields
 
-    thrombus = labels.mask(options.thrombus) if options.thrombus else np.zeros(1, dtype=bool)
     elements = counted & region_mask(mesh, "aortic_thrombus")
-    if not thrombus.any() or not elements.any():
+    if not elements.any():
         return []
     value = fields.weighted_percentile(stress[elements], mesh.volumes[elements], 99)
+    volume, text = stretch.millilitres(stretch.thrombus)
     return [
-        Number("thrombus_ml", "Thrombus volume", float(thrombus.sum() * labels.grid.voxel_volume / 1000), "mL", ""),
+        Number("thrombus_ml", "Thrombus volume", volume, "mL", text),
         Number(
             "thrombus_stress_p99_kPa",
             "Thrombus stress, 99th percentile",
