@@ -102,7 +102,7 @@ def compare_labels(
     require_overlap(ours.grid, theirs.grid)
     pairs = []
     for number, name in enumerate(wanted):
-        progress(0.5 * number / len(wanted), f"overlap of {name.replace('_', ' ')}")
+        progress(0.5 * number / len(wanted), f"overlap of segment {number + 1} of {len(wanted)}")
         a, note = _mask(ours, name, theirs.grid, "labels")
         b, _ = _mask(theirs, name, theirs.grid, "truth")
         pairs.append(_Pair.of(name, a, b, note))
@@ -110,7 +110,7 @@ def compare_labels(
     apart = mostly_miss([pair.dice for pair in pairs if pair.common])
     found = []
     for number, pair in enumerate(pairs):
-        progress(0.5 + 0.5 * number / len(pairs), f"surfaces of {pair.name.replace('_', ' ')}")
+        progress(0.5 + 0.5 * number / len(pairs), f"surfaces of segment {number + 1} of {len(pairs)}")
         found.append(pair.overlap(theirs.grid) if apart and pair.common else pair.agreement(theirs.grid))
     progress(1.0, "compared")
     return found
