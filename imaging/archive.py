@@ -1,5 +1,8 @@
 """The files inside what a person gives: a folder, a zip (hospitals hand out zips), a tar or one file.
 
+Links in a folder are followed, each folder once. Zips and tars in it are opened only if nothing else in it is a scan:
+they are often what its files were unpacked from.
+
 Nothing is unpacked beside the input. Members of a zip are read in place; a zip inside the zip is read from memory, one
 level deep; a compressed tar is unpacked once into an unnamed temporary file, because going back in a compressed stream
 would start it over for every slice.
@@ -10,14 +13,16 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -25,6 +30,20 @@ from .errors import ScanError
 
 MAX_NESTED_BYTES = 4 << 30
 """A zip inside a zip is held in memory; above this it must be unpacked by hand."""
+
+try:
+    from lzma import LZMAError as _LzmaError
+except ImportError:  # Python can be built without it.
+    _LzmaError = zlib.error
+
+READ_ERRORS = (
+    OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error, _LzmaError,
+    struct.error,
+)  # fmt: skip
+"""What reading a damaged file or a damaged member of an archive raises, whatever it is packed with. NotImplementedError
+(an encoding that is not known) is a RuntimeError."""
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 _JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -38,18 +57,20 @@ class Source:
         size: bytes when unpacked.
         opener: opens it for reading as binary.
         path: its place on disk, None inside an archive.
+        archive: the archive on disk that holds it, None for a file of its own.
     """
 
     name: str
     size: int
     opener: Callable[[], IO[bytes]]
     path: Path | None = None
+    archive: Path | None = None
 
     def open(self) -> IO[bytes]:
         """A binary stream from the start; failures are ScanErrors that name the file."""
         try:
             return self.opener()
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError) as error:
+        except READ_ERRORS as error:
             raise ScanError(f"cannot be read ({_reason(error)})", where=self.name, advice=_advice(error)) from error
 
     def read(self, limit: int = -1) -> bytes:
@@ -57,15 +78,22 @@ class Source:
         with self.open() as stream:
             try:
                 return stream.read(limit)
-            except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+            except READ_ERRORS as error:
                 raise ScanError(
                     f"cannot be read to its end ({_reason(error)})", where=self.name, advice=_advice(error)
                 ) from error
 
 
 @contextmanager
-def open_sources(path: str | os.PathLike[str]) -> Iterator[list[Source]]:
+def open_sources(
+    path: str | os.PathLike[str], is_scan: Callable[[Source], bool] | None = None
+) -> Iterator[list[Source]]:
     """Every file in a folder (recursively), a zip, a tar, or the one file given.
+
+    Args:
+        path: where to look.
+        is_scan: tells which files are wanted: archives in a folder are opened where it holds none of these. Without it
+            they are files like others.
 
     Raises:
         ScanError: nothing there, no permission, a broken or encrypted archive, a member that points outside of it.
@@ -73,7 +101,7 @@ def open_sources(path: str | os.PathLike[str]) -> Iterator[list[Source]]:
     path = Path(path)
     with ExitStack() as stack:
         try:
-            yield _sources(path, stack)
+            yield _sources(path, stack, is_scan)
         except PermissionError as error:
             where = str(error.filename or path)
             raise ScanError(
@@ -81,11 +109,11 @@ def open_sources(path: str | os.PathLike[str]) -> Iterator[list[Source]]:
             ) from error
 
 
-def _sources(path: Path, stack: ExitStack) -> list[Source]:
+def _sources(path: Path, stack: ExitStack, is_scan: Callable[[Source], bool] | None) -> list[Source]:
     if not path.exists():
         raise ScanError("there is nothing at this path", where=str(path), advice="Check the spelling")
     if path.is_dir():
-        return _folder(path)
+        return _folder_or_archives(path, stack, is_scan)
     if path.name.upper() == "DICOMDIR":
         # The index of a medium stands for what it lists, which lies in the folder beside it.
         return _folder(path.parent)
@@ -100,9 +128,9 @@ def _sources(path: Path, stack: ExitStack) -> list[Source]:
         # Devices and the files of /proc, which begin nowhere.
         raise ScanError(f"cannot be read ({_reason(error)})", where=str(path), advice="Give a copy of it") from error
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _zip(path, str(path), stack, nested=False)
-    if start[257:262] == b"ustar" or path.name.lower().endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):
-        return _tar(path, stack)
+        return [replace(one, archive=path) for one in _zip(path, str(path), stack, nested=False)]
+    if start[257:262] == b"ustar" or path.name.lower().endswith(_ARCHIVES[1:]):
+        return [replace(one, archive=path) for one in _tar(path, stack)]
     return [Source(path.name, path.stat().st_size, lambda: path.open("rb"), path)]
 
 
@@ -111,13 +139,34 @@ def _folder(folder: Path) -> list[Source]:
         raise error
 
     found: list[Source] = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        # A link may lead back to where it lies.
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders.sort()
         for name in sorted(files):
             file = Path(parent) / name
             if _is_junk(name) or not file.is_file():
                 continue
             found.append(Source(str(file.relative_to(folder)), file.stat().st_size, _opener(file), file))
+    return found
+
+
+def _folder_or_archives(folder: Path, stack: ExitStack, is_scan: Callable[[Source], bool] | None) -> list[Source]:
+    """The files of a folder; where none is a scan, also those inside the archives among them."""
+    files = _folder(folder)
+    packed = [one for one in files if one.path is not None and one.name.lower().endswith(_ARCHIVES)]
+    if not packed or is_scan is None or any(is_scan(one) for one in files if one not in packed):
+        return files
+    found = [one for one in files if one not in packed]
+    for one in packed:
+        assert one.path is not None
+        inside = _sources(one.path, stack, None)
+        found += [replace(member, name=f"{one.name}/{member.name}") for member in inside if member.path is None]
     return found
 
 
@@ -134,11 +183,11 @@ def _zip(file: Path | IO[bytes], where: str, stack: ExitStack, *, nested: bool) 
     for member in archive.infolist():
         if member.is_dir() or _is_junk(member.filename):
             continue
-        _refuse_outside(member.filename, where)
+        name = _checked(member.filename, where)
         if member.flag_bits & 1:
             advice = "Unpack it with its password and give the folder"
             raise ScanError(f"the zip is encrypted (member {member.filename})", where=where, advice=advice)
-        source = Source(member.filename, member.file_size, lambda m=member: archive.open(m))
+        source = Source(name, member.file_size, lambda m=member: archive.open(m))
         if not nested and member.filename.lower().endswith(".zip"):
             found += _nested(source, stack)
         else:
@@ -163,7 +212,7 @@ def _tar(path: Path, stack: ExitStack) -> list[Source]:
         plain.seek(0)
         archive = stack.enter_context(tarfile.open(fileobj=plain, mode="r:"))  # noqa: SIM115
         members = archive.getmembers()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except READ_ERRORS as error:
         if isinstance(error, PermissionError):
             raise
         raise ScanError(
@@ -171,10 +220,10 @@ def _tar(path: Path, stack: ExitStack) -> list[Source]:
         ) from error
     found: list[Source] = []
     for member in members:
-        _refuse_outside(member.name, str(path))
+        name = _checked(member.name, str(path))
         if member.isfile() and not _is_junk(member.name):
             opener = cast(Callable[[], IO[bytes]], lambda m=member: archive.extractfile(m))
-            found.append(Source(member.name, member.size, opener))
+            found.append(Source(name, member.size, opener))
     return found
 
 
@@ -191,13 +240,18 @@ def _decompressed(path: Path) -> IO[bytes]:
     return cast(IO[bytes], lzma.open(path)) if magic[:6] == b"\xfd7zXZ\x00" else path.open("rb")
 
 
-def _refuse_outside(name: str, where: str) -> None:
-    """Nothing is unpacked by name, but such an archive was made to do harm: read none of it."""
+def _checked(name: str, where: str) -> str:
+    """A member's name, without leading slashes.
+
+    Nothing is unpacked by name, so that a slash in front or a colon (a time in a series' name) does no harm. One that
+    climbs out or names a drive was made to: read none of it.
+    """
     parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in (parts.parts[:1] or ("",))[0]:
+    if ".." in parts.parts or re.match(r"/*[A-Za-z]:/", str(parts)):
         raise ScanError(
             f"a member points outside of the archive ({name})", where=where, advice="Do not trust this file"
         )
+    return name.lstrip("/")
 
 
 def _is_junk(name: str) -> bool:

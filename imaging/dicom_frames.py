@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +11,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from .archive import READ_ERRORS
+
 Vector = tuple[float, ...]
 
 UNREADABLE = (
-    InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
-    OverflowError, OSError, struct.error, zlib.error,
+    InvalidDicomError, BytesLengthException, TypeError, LookupError, AttributeError, OverflowError, *READ_ERRORS,
 )  # fmt: skip
 """What pydicom and the decoders raise on bytes that are not what they should be."""
 

@@ -2,7 +2,8 @@
 
 A series is what one SeriesInstanceUID says, but not every series is one volume: a localiser may sit inside, and several
 echoes, phases or acquisitions repeat the same places. So a series is split by size, pixel spacing, orientation and
-frame of reference, and where places repeat or stacks interleave, as `dicom_repeats` says.
+frame of reference, and where places repeat or stacks interleave, as `dicom_repeats` says. Slices that only their UIDs
+tear apart are joined first, as `dicom_rejoin` says.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .dicom_frames import Frame
 from .dicom_geometry import StackGeometry, orientation_word, stack_geometry
 from .dicom_header import Instance, Slice
 from .dicom_pixels import can_decode
+from .dicom_rejoin import rejoined
 from .dicom_repeats import by_phase, grouped
 from .errors import GeometryError
 from .wording import counted
@@ -74,6 +76,7 @@ class Stack:
 
 def stacks_of(instances: Iterable[Instance]) -> list[Stack]:
     """Every series of image or non-image objects, split into stacks, in the order of their series numbers."""
+    instances, joined = rejoined(instances)
     # One series UID for two patients (a careless anonymiser) must not make one body of them.
     series: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
@@ -84,7 +87,9 @@ def stacks_of(instances: Iterable[Instance]) -> list[Stack]:
     for index, members in enumerate(ordered):
         number = members[0].series_number
         clear = bool(number) and numbers.count(number) == 1
-        stacks += _split(members, number if clear else f"S{index + 1}")
+        parts = _split(members, number if clear else f"S{index + 1}")
+        notes = joined.get(members[0].series_uid, ())
+        stacks += [replace(one, notes=(*notes, *one.notes)) for one in parts] if notes else parts
     return stacks
 
 

@@ -9,10 +9,7 @@ import errno
 import os
 import re
 import shutil
-import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .archive import Source
+from .archive import READ_ERRORS, Source
 from .errors import GeometryError, ScanError, write_error
 from .image_headers import voxel_storage
 from .image_payload import check_whole, data_sources
@@ -139,7 +136,9 @@ def _placed(source: Source, file: Path) -> Path:
     with source.open() as stream, file.open("wb") as out:
         try:
             shutil.copyfileobj(stream, out, 1 << 20)
-        except (EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+        except READ_ERRORS as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
             raise ScanError(
                 f"cannot be read to its end ({error})", where=source.name, advice="Copy the archive again"
             ) from error

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from .archive import Source
+from .archive import READ_ERRORS, Source
 from .errors import ScanError
 from .image_headers import VoxelStorage, voxel_storage
 
@@ -104,7 +104,7 @@ def _unpacked_check(source: Source, storage: VoxelStorage, files: list[Source]) 
                     count += len(chunk)
         except EOFError as error:
             raise _cut_off(file, count, storage.size) from error
-        except (OSError, zlib.error) as error:
+        except READ_ERRORS as error:
             reason = " ".join(str(error).split())
             raise ScanError(
                 f"holds damaged voxels ({reason})", where=file.name, advice="Copy or download it again"

@@ -21,7 +21,7 @@ from .dicom_series import Stack, stacks_of
 from .errors import PreopError, ScanError
 from .image_files import format_name, read_image_grid
 from .progress import Progress, silent
-from .scan import file_notes, nothing_found, pick, read_headers, volume_files
+from .scan import file_notes, looks_like_scan, nothing_found, pick, read_headers, volume_files
 from .volume import Grid
 
 
@@ -126,7 +126,7 @@ def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -
     Raises:
         ScanError: nothing at this path, nothing readable, or no scan among the files.
     """
-    with open_sources(path) as sources:
+    with open_sources(path, looks_like_scan) as sources:
         headers = read_headers(sources, progress)
         if not headers.instances:
             volumes = volume_files(sources)
@@ -134,7 +134,7 @@ def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -
                 raise nothing_found(Path(path), sources, headers)
             return _of_volume_files(str(path), volumes, sources)
         stacks = stacks_of(headers.instances)
-        problem, notes = "", headers.notes()
+        problem, notes = "", headers.notes(named=True)
         try:
             stack, more = pick(stacks, None, Path(path), sources)
             notes += more

@@ -11,7 +11,7 @@ import numpy as np
 
 from .archive import Source, open_sources
 from .dicom_choice import choose, find, mixed_patients, patient_numbers
-from .dicom_header import Instance, read_instance
+from .dicom_header import Instance, looks_like_dicom, read_instance
 from .dicom_read import read_stack
 from .dicom_series import MIN_SLICES, Stack, stacks_of
 from .errors import ScanError
@@ -36,8 +36,8 @@ def read_scan(
     """Read a scan.
 
     Args:
-        path: a folder (searched recursively; names do not matter), a zip or tar, a multi-frame DICOM file, or a
-            NIfTI, NRRD or MetaImage volume. What is no DICOM object is ignored.
+        path: a folder (searched recursively, also through links; names do not matter), a zip or tar, a multi-frame
+            DICOM file, or a NIfTI, NRRD or MetaImage volume. What is no DICOM object is ignored.
         series: which series: the key that `inspect_scan` shows, a SeriesInstanceUID, a series number or a description.
             Without it the rule of `dicom_choice` picks one.
         phases: contrast phases that this rule prefers (native, arterial, portal, delayed), the best one first.
@@ -55,7 +55,7 @@ def read_scan(
         ScanError: no scan there, or not one that can be trusted.
         GeometryError: directions or spacing in the header make no sense.
     """
-    with open_sources(path) as sources:
+    with open_sources(path, looks_like_scan) as sources:
         headers = read_headers(sources, part(progress, 0.0, 0.3))
         volumes = [] if headers.instances else volume_files(sources)
         if volumes:
@@ -67,8 +67,8 @@ def read_scan(
         volume = read_stack(stack, resample_uneven=resample_uneven, progress=part(progress, 0.3, 1.0))
     if straighten_tilt:
         volume = straighten(volume)
-    files = dict.fromkeys(one.instance.source.path or Path(path) for one in stack.slices)
-    return replace(volume, notes=(*notes, *headers.notes(), *volume.notes), source_files=tuple(files))
+    files = dict.fromkeys(one.instance.source.path or one.instance.source.archive for one in stack.slices)
+    return replace(volume, notes=(*notes, *headers.notes(), *volume.notes), source_files=tuple(filter(None, files)))
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,17 @@ class Headers:
     ignored: int
     broken: tuple[str, ...]
 
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know about the files left out."""
+    def notes(self, *, named: bool = False) -> tuple[str, ...]:
+        """What a person should know about the files left out.
+
+        Args:
+            named: with their names, for a terminal: these may be names of people, and notes go into reports.
+        """
         if not self.broken:
             return ()
         names = f"{', '.join(self.broken[:3])}{' …' if len(self.broken) > 3 else ''}"
-        return (f"{counted(len(self.broken), 'file')} left out: damaged or empty ({names})",)
+        aside = names if named else "`preop inspect` names them"
+        return (f"{counted(len(self.broken), 'file')} left out: damaged or empty ({aside})",)
 
 
 def read_headers(sources: list[Source], progress: Progress = silent) -> Headers:
@@ -106,6 +111,11 @@ def read_headers(sources: list[Source], progress: Progress = silent) -> Headers:
         else:
             ignored += 1
     return Headers(tuple(instances), ignored, tuple(broken))
+
+
+def looks_like_scan(source: Source) -> bool:
+    """Whether a file could be one of a scan, by its name or its first bytes."""
+    return is_image_file(source.name) or looks_like_dicom(source.read(132))
 
 
 def volume_files(sources: list[Source]) -> list[Source]:
@@ -142,7 +152,7 @@ def _from_volume_files(
         raise ScanError(f"there are {len(volumes)} volume files ({names})", where=where, advice="Give one of them")
     chosen = volumes[0]
     volume = _from_image_file(chosen, sources, progress)
-    files = (path,) if chosen.path is None else volume_file_parts(chosen.path)
+    files = (chosen.archive or path,) if chosen.path is None else volume_file_parts(chosen.path)
     return replace(volume, source_files=files)
 
 

@@ -300,3 +300,55 @@ def test_a_coarse_or_partial_series_is_not_taken_for_its_phase(tmp_path):
     volume = read_scan(tmp_path, phases=("portal",))
     assert volume.voxels.shape[2] == 20
     assert any("series 2 (portal venous)" in note for note in volume.notes)
+
+
+TORN = {
+    "series UID": lambda k: {"SeriesInstanceUID": f"1.9.{k}"},
+    "frame of reference": lambda k: {"FrameOfReferenceUID": f"1.9.{k}"},
+    "series UID and frame of reference": lambda k: {
+        "SeriesInstanceUID": f"1.9.{k}",
+        "FrameOfReferenceUID": f"1.8.{k}",
+    },
+}
+
+
+def torn(folder, positions, uids, **tags):
+    for k, position in enumerate(positions):
+        save(make_slice(position, picture(k), **uids(k), **tags), folder / f"{tags.get('PatientID', '')}{k}")
+
+
+@pytest.mark.parametrize("what", TORN)
+def test_slices_that_only_their_uids_tear_apart_are_joined_with_a_note(tmp_path, what):
+    torn(tmp_path / "torn", even(8), TORN[what])
+    write_series(tmp_path / "whole", even(8))
+    volume, whole = read_scan(tmp_path / "torn"), read_scan(tmp_path / "whole")
+    np.testing.assert_array_equal(volume.voxels, whole.voxels)
+    np.testing.assert_array_equal(volume.affine, whole.affine)
+    assert volume.grid.frame_of_reference_uid == ("" if "frame" in what else "1.2.3.9")
+    assert any(f"has a {what} of its own" in note for note in volume.notes)
+    listing = inspect_scan(tmp_path / "torn")
+    assert listing.problem == ""
+    assert listing.chosen is not None
+    assert any("of its own" in one for one in listing.chosen.oddities)
+
+
+APART = {
+    "a gap": ([p for k, p in enumerate(even(9)) if k != 4], {}),
+    "two slices": (even(2), {}),
+    "a repeat": ([*even(6), *even(6)[:3]], {}),
+}
+
+
+@pytest.mark.parametrize("case", APART)
+def test_slices_that_are_no_even_stack_stay_apart(tmp_path, case):
+    positions, tags = APART[case]
+    torn(tmp_path, positions, TORN["series UID"], **tags)
+    with pytest.raises(ScanError, match="single slice"):
+        read_scan(tmp_path)
+
+
+def test_slices_of_two_patients_are_never_joined(tmp_path):
+    torn(tmp_path, even(8)[::2], TORN["series UID"], PatientID="A")
+    torn(tmp_path, even(8)[1::2], lambda k: {"SeriesInstanceUID": f"1.7.{k}"}, PatientID="B")
+    with pytest.raises(ScanError, match="2 patients"):
+        read_scan(tmp_path)

@@ -84,13 +84,92 @@ def test_encrypted_zip_is_told(series, tmp_path):
         read_scan(file)
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a/../../evil", "..\\evil"])
+@pytest.mark.parametrize("name", ["../../evil", "C:/evil", "a/../../evil", "..\\evil", "d:\\evil"])
 def test_member_that_points_outside_is_refused(tmp_path, name):
     file = tmp_path / "scan.zip"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(name, b"x")
     with pytest.raises(ScanError, match="points outside"):
         read_scan(file)
+
+
+@pytest.mark.parametrize("name", ["CT 12:30 abdomen/", "patient/CT 12:30/", "/export/", "a..b/"])
+def test_member_with_an_unusual_name_is_ordinary(series, tmp_path, name):
+    """Nothing is unpacked by name: a time in a folder's name or a slash in front does no harm."""
+    with zipfile.ZipFile(tmp_path / "scan.zip", "w") as archive:
+        for file in series.rglob("IM[0-9]*"):
+            info = zipfile.ZipInfo("x")
+            info.filename = f"{name}{file.name}"
+            archive.writestr(info, file.read_bytes())
+    assert same_as_folder(read_scan(tmp_path / "scan.zip"), series)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_told_in_one_line_however_it_is_packed(series, tmp_path, packing):
+    file = zipped(series, tmp_path / "scan.zip", packing)
+    content = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        member = archive.infolist()[2]
+    start = member.header_offset + 30 + len(member.filename) + member.compress_size // 3
+    for at in range(start, start + 30):
+        content[at] ^= 0x77
+    file.write_bytes(content)
+    for look in (read_scan, inspect_scan):
+        with pytest.raises(ScanError) as caught:
+            look(file)
+        assert "\n" not in caught.value.line()
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_damaged_tar_is_told_in_one_line_however_it_is_packed(series, tmp_path, mode):
+    file = tmp_path / f"scan.tar.{mode[2:]}"
+    with tarfile.open(file, mode) as archive:  # type: ignore[call-overload]
+        archive.add(series, "export")
+    content = bytearray(file.read_bytes())
+    for at in range(len(content) // 2, len(content) // 2 + 40):
+        content[at] ^= 0x5A
+    file.write_bytes(content)
+    with pytest.raises(ScanError, match="broken tar"):
+        read_scan(file)
+
+
+def test_a_folder_that_holds_nothing_but_archives(series, tmp_path):
+    folder = tmp_path / "download"
+    folder.mkdir()
+    zipped(series, folder / "Patient.ZIP")
+    (folder / "readme.txt").write_text("open me")
+    volume = read_scan(folder)
+    assert same_as_folder(volume, series)
+    assert volume.source_files == (folder / "Patient.ZIP",)
+    assert inspect_scan(folder).problem == ""
+
+
+def test_a_zip_beside_what_was_unpacked_from_it_is_left_alone(series, tmp_path):
+    zipped(series, series / "all.zip")
+    volume = read_scan(series)
+    assert not any("left out" in note for note in volume.notes)
+    assert series / "all.zip" not in volume.source_files
+
+
+def test_a_broken_zip_in_a_folder_is_named(series, tmp_path):
+    folder = tmp_path / "download"
+    folder.mkdir()
+    file = zipped(series, folder / "scan.zip")
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(ScanError, match=r"scan\.zip: is a broken zip"):
+        read_scan(folder)
+
+
+def test_links_are_followed_and_none_of_them_for_ever(series, tmp_path):
+    folder = tmp_path / "links"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "ct").symlink_to(series, target_is_directory=True)
+    (folder / "deep" / "up").symlink_to(folder, target_is_directory=True)
+    (series / "again").symlink_to(series, target_is_directory=True)
+    (folder / "nowhere").symlink_to(tmp_path / "gone")
+    volume = read_scan(folder)
+    assert same_as_folder(volume, series)
+    assert not any("left out" in note for note in volume.notes)
 
 
 def test_broken_zip(series, tmp_path):

@@ -13,6 +13,7 @@ import yaml
 
 from preop.imaging.dicom_write import write_ct_series
 from preop.imaging.image_files import write_image_file
+from preop.imaging.inspect import inspect_scan
 from preop.imaging.volume import Grid, ImageVolume
 from preop.scenes import provenance
 from preop.scenes.pipeline import read_patient
@@ -83,6 +84,25 @@ def test_of_a_folder_the_slices_count_and_nothing_else(tmp_path):
     data = victim.read_bytes()
     victim.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert told(scan, tmp_path)["sha256"] != before["sha256"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_damaged_file_is_counted_and_not_named(tmp_path, packed):
+    """Hospitals name files and folders by patients; the listing of `preop inspect` is where to look."""
+    scan = tmp_path / "Smith_John"
+    write_ct_series(ImageVolume(voxels(), GRID), scan, seed=1)
+    (scan / "Smith_John_1.dcm").write_bytes(b"")
+    (scan / "Smith_John_2.dcm").write_bytes(b"")
+    if packed:
+        import shutil
+
+        scan = Path(shutil.make_archive(str(tmp_path / "Smith"), "zip", tmp_path, "Smith_John"))
+    session = Session(load_scene("liver-retraction", [f"patient.scan={scan}"]), tmp_path)
+    read_patient(session)
+    (note,) = [one for one in session.notes if "damaged or empty" in one]
+    assert note.startswith("2 files left out")
+    assert "Smith" not in " ".join([*session.notes, str(session.inputs), scene_text(session)])
+    assert any("Smith_John_1.dcm" in one for one in inspect_scan(scan).notes)
 
 
 def test_the_scene_as_run_tells_no_path_and_asks_for_the_scan(tmp_path):
