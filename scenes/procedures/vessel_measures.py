@@ -146,6 +146,8 @@ class _Aorta:
         stretch = slice(renal, renal + round(NECK_MM / STEP_MM))
         reference = float(np.nanmean(self.mean[renal : renal + 4]))
         wider = np.flatnonzero(self.mean[renal:] > SAC_GROWTH * reference)
+        if not wider.size or renal >= self.sac_stations()[0]:
+            return [], "The neck's diameter and length are not told: at options.renal_mm the aorta is a sac already."
         end = renal + int(wider[0])
         diameter = float(np.nanmean(self.mean[stretch.start : max(min(stretch.stop, end), renal + 1)]))
         grown = f"along the axis, to where the diameter has grown by {100 * (SAC_GROWTH - 1):.0f} %"

@@ -102,6 +102,11 @@ def test_what_is_not_segmented_is_absent_and_the_reason_told():
     assert "neck_length_mm" not in found
     assert "does not lie beside the aorta" in missing
 
+    widest = (aorta.sac[0] + aorta.sac[1]) / 2
+    found, missing = measured(labels, renal_mm=(renal[0], renal[1] - 10, widest + 10))
+    assert "neck_length_mm" not in found
+    assert "is a sac already" in missing
+
 
 def test_a_healthy_aorta_has_neither_sac_nor_neck():
     labels = make_phantom(replace(SCAN, aneurysm=None)).labels
