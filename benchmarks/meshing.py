@@ -70,7 +70,8 @@ def _tetrahedra(labels: LabelMap, count: int) -> tuple[str, str]:
     from preop.meshing.embedding import embed
     from preop.meshing.quality import quality
     from preop.meshing.surface import surface_from_mask
-    from preop.meshing.tetrahedra import fidelity, tetrahedralize
+    from preop.meshing.fidelity import fidelity
+    from preop.meshing.tetrahedra import tetrahedralize
 
     regions = [n for n in REGIONS if labels.mask(n).any()]
     mesh = tetrahedralize(labels, regions, target_tetrahedra=count)

@@ -12,7 +12,8 @@ from scipy import sparse
 from ..imaging.errors import MeshError
 from .body_centred import body_centred_lattice
 from .distance_field import DistanceField
-from .level_cut import Cut, cut_at_level, six_volumes
+from .level_cut import Cut, cut_at_level
+from .mesh import signed_volumes
 from .sets import all_facets, boundary_facets
 
 SNAP = 0.27
@@ -148,9 +149,9 @@ def snapped(
     near, target = near[reached], target[reached]
     moved, on_level = points.copy(), np.zeros(len(points), dtype=bool)
     moved[near], on_level[near] = target, True
-    least = LEAST_SHARE * six_volumes(points, cells)
+    least = LEAST_SHARE * signed_volumes(points, cells)
     while True:
-        flat = six_volumes(moved, cells) < least
+        flat = signed_volumes(moved, cells) < least
         back = np.unique(cells[flat])
         back = back[on_level[back]]
         if not back.size:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from .inclusions import Inclusion
+from .pieces import INNER_POINTS, facet_connected
 from .sets import all_facets
 from .vtk_arrays import polydata
-
-_INNER_POINTS = np.vstack([np.full(4, 0.25), 0.5 * np.eye(4) + 0.125])
-"""Barycentric coordinates of the samples: the centroid, and half-way from it to each corner."""
 
 
 def region_of_tetrahedra(
@@ -21,6 +19,7 @@ def region_of_tetrahedra(
     surfaces: Mapping[int, tuple[NDArray[np.float64], NDArray[np.int32]]],
     *,
     resolution_mm: float,
+    small: Sequence[Inclusion] = (),
 ) -> NDArray[np.int32]:
     """(E,) region id by majority over five points of each tetrahedron; 0 outside all.
 
@@ -29,6 +28,7 @@ def region_of_tetrahedra(
         tetrahedra: (E, 4).
         surfaces: region id → closed triangle surface (points, triangles) of that region; a later one overrides.
         resolution_mm: cell of the image that the surfaces are drawn into.
+        small: small pieces, drawn over what surrounds them.
     """
     low = np.min([p.min(axis=0) for p, _ in surfaces.values()], axis=0) - 2 * resolution_mm
     high = np.max([p.max(axis=0) for p, _ in surfaces.values()], axis=0) + 2 * resolution_mm
@@ -36,13 +36,26 @@ def region_of_tetrahedra(
     image = np.zeros(shape, dtype=np.int32)
     for region, (surface_points, triangles) in surfaces.items():
         image[draw_inside(surface_points, triangles, low, resolution_mm, shape)] = region
+    for piece in small:
+        _draw_over(image, piece, low, resolution_mm)
     corners = points[tetrahedra]
-    votes = np.empty((len(_INNER_POINTS), len(tetrahedra)), dtype=np.int32)
-    for row, weights in enumerate(_INNER_POINTS):
+    votes = np.empty((len(INNER_POINTS), len(tetrahedra)), dtype=np.int32)
+    for row, weights in enumerate(INNER_POINTS):
         place = np.round((np.einsum("c,ecx->ex", weights, corners) - low) / resolution_mm).astype(int)
         inside = ((place >= 0) & (place < shape)).all(axis=1)
         votes[row] = np.where(inside, image[tuple(np.clip(place, 0, shape - 1).T)], 0)
     return _majority(votes)
+
+
+def _draw_over(image: NDArray[np.int32], piece: Inclusion, origin: NDArray, cell: float) -> None:
+    """Give the cells of the piece's host that lie in the piece to its region."""
+    first = np.maximum(np.floor((piece.points.min(axis=0) - origin) / cell).astype(int), 0)
+    last = np.minimum(np.ceil((piece.points.max(axis=0) - origin) / cell).astype(int) + 1, image.shape)
+    if (last <= first).any():
+        return
+    window = image[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
+    inside = draw_inside(piece.points, piece.triangles, origin + first * cell, cell, last - first)
+    window[inside & (window == piece.host)] = piece.region
 
 
 def draw_inside(
@@ -107,12 +120,6 @@ def largest_pieces(
 ) -> NDArray[np.bool_]:
     """(E,) the kept tetrahedra: facet-connected pieces with at least `share` of the whole volume."""
     inside = region > 0
-    rows, sides = np.nonzero((neighbours >= 0) & inside[:, None])
-    columns = neighbours[rows, sides]
-    linked = inside[columns]
-    graph = sparse.coo_matrix(
-        (np.ones(linked.sum(), dtype=bool), (rows[linked], columns[linked])), shape=(len(region),) * 2
-    )
-    piece = sparse.csgraph.connected_components(graph, directed=False)[1]
+    piece = facet_connected(inside.astype(np.int32), neighbours)
     total = np.bincount(piece[inside], volumes[inside], minlength=piece.max() + 1)
     return inside & (total[piece] >= share * volumes[inside].sum())

@@ -49,12 +49,18 @@ def collapse_allowed(edges: NDArray[np.int64], graph: sparse.csr_matrix) -> NDAr
 
 def split_long(
     points: NDArray[np.float64], triangles: NDArray[np.int32], long: float
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Halve every edge longer than `long`; faces are cut by how many of their edges were halved."""
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int64]]:
+    """Halve every edge longer than `long`; faces are cut by how many of their edges were halved.
+
+    Returns:
+        points: the given ones, then the midpoints.
+        triangles: (F, 3).
+        halved: (m, 2) the vertices each midpoint lies between.
+    """
     edges, faces, _ = edges_of(triangles)
     cut = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1) > long
     if not cut.any():
-        return points, triangles
+        return points, triangles, edges[:0]
     middle = np.full((len(triangles), 3), -1, dtype=np.int64)
     fresh = len(points) + np.arange(cut.sum())
     for side, start in ((0, edges[cut, 0]), (1, edges[cut, 1])):
@@ -62,7 +68,7 @@ def split_long(
         corner = np.argmax(triangles[face] == start[:, None], axis=1)
         middle[face, corner] = fresh
     points = np.concatenate([points, (points[edges[cut, 0]] + points[edges[cut, 1]]) / 2.0])
-    return points, _cut_faces(points, triangles.astype(np.int64), middle)
+    return points, _cut_faces(points, triangles.astype(np.int64), middle), edges[cut]
 
 
 def _cut_faces(points: NDArray, triangles: NDArray[np.int64], middle: NDArray[np.int64]) -> NDArray[np.int32]:

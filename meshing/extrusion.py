@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..imaging.errors import MeshError
+from .mesh import signed_volumes
+from .sets import facet_normals
 from .smoothing import umbrella
 
 THINNEST = 0.3
@@ -128,12 +130,6 @@ def grow(
     return _layers(points, nodes, stack, prisms, local, layers, share * thickness_mm)
 
 
-def _facing(base: NDArray, triangles: NDArray) -> NDArray[np.float64]:
-    """(F, 3) unit normals of the triangles."""
-    corner = base[triangles]
-    return _unit(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]))
-
-
 def _seeing(
     direction: NDArray[np.float64], base: NDArray, triangles: NDArray, flat: list, least: float = 0.35, rounds: int = 30
 ) -> NDArray[np.float64]:
@@ -142,7 +138,7 @@ def _seeing(
     A wall can be grown from a node, thin enough, if and only if its direction has a positive part along the normal
     of every facet there; a mean of normals need not have in a crease. Each round turns toward the facet seen least.
     """
-    facing = _facing(base, triangles)
+    facing = facet_normals(base, triangles)
     node, face = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
     order = np.argsort(node, kind="stable")
     node, face = node[order], face[order]
@@ -165,7 +161,7 @@ def _seeing(
 
 def _directions(base: NDArray, triangles: NDArray, flat: list) -> NDArray[np.float64]:
     """(n, 3) steps for unit thickness."""
-    corner, facing = base[triangles], _facing(base, triangles)
+    corner, facing = base[triangles], facet_normals(base, triangles)
     normal = _angle_weighted(corner, facing, triangles, len(base))
     mean = umbrella(triangles, len(base))
     for _ in range(2):
@@ -220,11 +216,7 @@ def _prism_tetrahedra(triangles: NDArray[np.int32], count: int, layers: int) -> 
 
 def _bad_nodes(stack: NDArray, prisms: NDArray, triangles: NDArray, count: int, thickness: float) -> NDArray[np.bool_]:
     """(n,) nodes whose columns take part in an inverted element or reach into another part's wall."""
-    corner = stack[prisms]
-    six = np.einsum(
-        "ij,ij->i", corner[:, 1] - corner[:, 0],
-        np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 0]),
-    )  # fmt: skip
+    six = 6.0 * signed_volumes(stack, prisms)
     base = stack[triangles]
     area = np.linalg.norm(np.cross(base[:, 1] - base[:, 0], base[:, 2] - base[:, 0]), axis=1)
     levels = len(prisms) // len(triangles) // 3
@@ -241,8 +233,7 @@ def _overlapping(stack: NDArray, triangles: NDArray, count: int, thickness: floa
     outer, base = stack[-count:], stack[:count]
     own = np.linalg.norm(outer - base, axis=1)
     centre = base[triangles].mean(axis=1)
-    facing = np.cross(base[triangles[:, 1]] - base[triangles[:, 0]], base[triangles[:, 2]] - base[triangles[:, 0]])
-    facing = _unit(facing)
+    facing = facet_normals(base, triangles)
     distance, face = KDTree(centre).query(outer, k=8, distance_upper_bound=2 * thickness)
     bad = np.zeros(count, dtype=bool)
     for column in range(distance.shape[1]):

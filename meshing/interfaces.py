@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.spatial import KDTree
 
 from .regions import RegionLattice
 from .smoothing import restore_locally, taubin_in_box, umbrella
@@ -39,49 +37,27 @@ class Interfaces:
         return surfaces
 
 
-def smooth_interfaces(
-    lattice: RegionLattice, *, iterations: int = 40, open_faces: Sequence[tuple[int, int]] = ()
-) -> Interfaces:
+def smooth_interfaces(lattice: RegionLattice, *, iterations: int = 40) -> Interfaces:
     """Smooth the lattice's net as `surface_from_mask` does; where three regions meet it only relaxes in its box.
 
     Args:
         lattice: region labels.
         iterations: of the λ|μ filter.
-        open_faces: faces of the lattice, (axis, 0 for its low or 1 for its high side), at which the anatomy was cut and
-            goes on: the surface is smoothed as if it went on, and cut square to the face.
     """
-    if not open_faces:
-        net = voxel_net(lattice.labels)
-        return _interfaces(lattice, net, _smoothed(lattice, net, iterations, []))
-    planes = [(axis, 0.5 if side == 0 else lattice.labels.shape[axis] - 1.5) for axis, side in open_faces]
-    extended, shift = _extended(lattice.labels, open_faces)
-    longer = voxel_net(extended)
-    longer = VoxelNet(longer.index + shift, longer.quads, longer.regions)
-    moved = _smoothed(lattice, longer, iterations, planes)
     net = voxel_net(lattice.labels)
-    return _interfaces(lattice, net, _with_flat_caps(net, longer, moved))
-
-
-def _interfaces(lattice: RegionLattice, net: VoxelNet, index: NDArray[np.float64]) -> Interfaces:
-    points = lattice.points(index)
+    points = lattice.points(_smoothed(lattice, net, iterations))
     triangles = _triangles(lattice, points, net.quads)
     return Interfaces(points, triangles, np.repeat(net.regions, 2, axis=0))
 
 
-def _smoothed(
-    lattice: RegionLattice, net: VoxelNet, iterations: int, planes: list[tuple[int, float]]
-) -> NDArray[np.float64]:
-    """(V, 3) lattice index; vertices in a plane (axis, coordinate) stay in it."""
+def _smoothed(lattice: RegionLattice, net: VoxelNet, iterations: int) -> NDArray[np.float64]:
+    """(V, 3) lattice index."""
     count = len(net.index)
     on_outside = net.regions[:, 1] == 0
     outer = np.zeros(count, dtype=bool)
     outer[net.quads[on_outside]] = True
     mean = _layered_mean(net, outer, on_outside)
-    held = np.zeros(net.index.shape, dtype=bool)
-    for axis, coordinate in planes:
-        held[:, axis] |= np.abs(net.index[:, axis] - coordinate) < 1e-6
-    box = np.where(held, 0.0, 0.5)
-    index = taubin_in_box(net.index, mean, iterations=iterations, box=box)
+    index = taubin_in_box(net.index, mean, iterations=iterations, box=np.full(3, 0.5))
     points, origin = lattice.points(index), lattice.points(net.index)
     outside = restore_locally(points, origin, _triangles(lattice, points, net.quads[on_outside]), mean)
     restored = np.where(outer[:, None], outside, points)
@@ -89,7 +65,7 @@ def _smoothed(
         inside = restore_locally(points, origin, _triangles(lattice, points, net.quads[~on_outside]), mean)
         free = ~outer & ~_junctions(net.quads, net.regions, count)
         restored[free] = inside[free]
-    return np.where(held, net.index, lattice.index(restored))
+    return lattice.index(restored)
 
 
 def _layered_mean(net: VoxelNet, outer: NDArray[np.bool_], on_outside: NDArray[np.bool_]) -> sparse.csr_matrix:
@@ -102,28 +78,6 @@ def _layered_mean(net: VoxelNet, outer: NDArray[np.bool_], on_outside: NDArray[n
 def _triangles(lattice: RegionLattice, points: NDArray[np.float64], quads: NDArray[np.int32]) -> NDArray[np.int32]:
     triangles = triangulate(points, quads)
     return triangles[:, ::-1].copy() if np.linalg.det(lattice.affine[:3, :3]) < 0 else triangles
-
-
-def _extended(
-    labels: NDArray[np.int32], open_faces: Sequence[tuple[int, int]], layers: int = 8
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Repeat the last layer beyond each open face; also the index shift from the extended to the given lattice."""
-    inner = labels[1:-1, 1:-1, 1:-1]
-    width = [[layers if (axis, side) in open_faces else 0 for side in (0, 1)] for axis in range(3)]
-    shift = np.array([1.0 - low for low, _ in width])
-    return np.pad(inner, width, mode="edge"), shift
-
-
-def _with_flat_caps(net: VoxelNet, longer: VoxelNet, moved: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Vertices the nets share go where they went in the longer one; those of the caps follow within their plane."""
-    distance, match = KDTree(longer.index).query(net.index, distance_upper_bound=1e-6)
-    shared = np.isfinite(distance)
-    index = net.index.copy()
-    index[shared] = moved[match[shared]]
-    mean = umbrella(net.quads, len(index))
-    for _ in range(20):
-        index = np.where(shared[:, None], index, mean @ index)
-    return index
 
 
 def _junctions(quads: NDArray[np.int32], regions: NDArray[np.int32], count: int) -> NDArray[np.bool_]:

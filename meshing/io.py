@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..imaging.anatomy import SEGMENTS
 from ..imaging.errors import MeshError
 from .mesh import SurfaceMesh, TetMesh
-from .vtk_arrays import add_array, polydata, unstructured
+from .vtk_arrays import add_array, add_region_names, polydata, unstructured
 
 GLTF_FROM_LPS_MM = np.array([[1e-3, 0, 0, 0], [0, 0, 1e-3, 0], [0, -1e-3, 0, 0], [0, 0, 0, 1]])
 """(4, 4) LPS mm → glTF m."""
@@ -55,6 +55,8 @@ def write_tetrahedra(
 ) -> Path:
     """Write a .vtu in LPS mm with the region of each element; node sets become 0/1 point data "set_NAME".
 
+    The regions' ids and names are field data, "region_id" and "region_name".
+
     Args:
         path: target, .vtu.
         mesh: the mesh.
@@ -69,6 +71,7 @@ def write_tetrahedra(
         raise MeshError(f"tetrahedra are not written as {path.suffix!r}", where=str(path), advice="Use .vtu")
     grid = unstructured(mesh.points, mesh.tetrahedra)
     add_array(grid.GetCellData(), "region", mesh.region)
+    add_region_names(grid, mesh.region_names)
     for name, nodes in mesh.node_sets.items():
         member = np.zeros(len(mesh.points), dtype=np.uint8)
         member[nodes] = 1

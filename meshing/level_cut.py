@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .mesh import signed_volumes
+
 Places = NDArray[np.float64]
 
 
@@ -120,10 +122,4 @@ def _pieces(here: NDArray, zero: NDArray, there: NDArray, crossings: _Crossings)
 
 
 def _oriented(points: Places, cells: NDArray[np.int64]) -> NDArray[np.int32]:
-    return np.where((six_volumes(points, cells) < 0)[:, None], cells[:, [0, 1, 3, 2]], cells).astype(np.int32)
-
-
-def six_volumes(points: Places, cells: NDArray) -> NDArray[np.float64]:
-    """(E,) six times the signed volume."""
-    a, b, c, d = (points[cells[:, i]] for i in range(4))
-    return np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a))
+    return np.where((signed_volumes(points, cells) < 0)[:, None], cells[:, [0, 1, 3, 2]], cells).astype(np.int32)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import MeshError
 
+OUTWARD = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
+"""Corners of the facet opposite each corner of a positive tetrahedron, normal outward."""
+
 
 @dataclass(frozen=True, eq=False)
 class SurfaceMesh:
@@ -93,7 +96,12 @@ class TetMesh:
 
 def signed_volumes(points: NDArray[np.float64], tetrahedra: NDArray[np.int32]) -> NDArray[np.float64]:
     """(E,) volumes of tetrahedra (E, 4) over points (N, 3), in the points' unit cubed; negative where turned round."""
-    a, b, c, d = (points[tetrahedra[:, i]] for i in range(4))
+    return corner_volumes(points[tetrahedra])
+
+
+def corner_volumes(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E,) signed volumes of tetrahedra given by their corners (E, 4, 3)."""
+    a, b, c, d = (corners[:, i] for i in range(4))
     return np.einsum("ij,ij->i", b - a, np.cross(c - a, d - a)) / 6.0
 
 

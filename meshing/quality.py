@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .mesh import TetMesh
+from .mesh import TetMesh, corner_volumes
 
 RADIUS_RATIO_BINS = np.linspace(0.0, 1.0, 21)
 DIHEDRAL_BINS = np.linspace(0.0, 180.0, 37)
@@ -117,7 +117,7 @@ def radius_ratio(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     r = 3V/A with the facets' total area A; 24 V R = √((a+b+c)(a+b−c)(a−b+c)(−a+b+c)) with
     a, b, c the products of opposite edges (Crelle's formula; Liu and Joe 1994 for the measure).
     """
-    volume = np.abs(_six_volumes(corners)) / 6.0
+    volume = np.abs(corner_volumes(corners))
     area = np.linalg.norm(_facet_vectors(corners), axis=2).sum(axis=1) / 2.0
     edge = edge_lengths(corners)
     a, b, c = edge[:, 0] * edge[:, 5], edge[:, 1] * edge[:, 4], edge[:, 2] * edge[:, 3]
@@ -144,8 +144,3 @@ def _facet_vectors(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack(
         [np.cross(c - b, d - b), np.cross(d - a, c - a), np.cross(b - a, d - a), np.cross(c - a, b - a)], axis=1
     )
-
-
-def _six_volumes(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    a, b, c, d = (corners[:, i] for i in range(4))
-    return np.einsum("ei,ei->e", b - a, np.cross(c - a, d - a))

@@ -13,7 +13,8 @@ from .connectivity import without_unused
 from .legacy_formats import read_msh, read_vtk
 from .mesh import SurfaceMesh, TetMesh
 from .sets import boundary_facets, with_region_sets
-from .tetwild import positive
+from .tetwild import turned_round
+from .vtk_arrays import region_names
 
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 PLAUSIBLE_MM = (2.0, 3000.0)
@@ -36,7 +37,7 @@ def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> Surfa
         MeshError: the file is missing, damaged, of another format, or holds no triangle.
     """
     path = Path(path)
-    points, cells = _read(path)
+    points, cells, _ = _read(path)
     if "triangle" not in cells and "quad" not in cells:
         solid, facets = _tetrahedra(points, cells, path)
         points, cells = solid, {"triangle": boundary_facets(facets)[0].astype(np.int64)}
@@ -56,42 +57,47 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
     Args:
         path: the file.
         unit: of the file's coordinates: "mm", "cm" or "m".
-        name: of the one region.
-        region: its id, unless the file has integer cell data "region" (.vtu written by preop).
+        name: of the one region; of several that the file does not name, followed by their ids.
+        region: its id, unless the file has integer cell data "region" (.vtu written by preop). Tetrahedra without
+            volume are dropped.
 
     Raises:
         GeometryError: the size is implausible for the unit.
         MeshError: the file is missing, damaged, of another format, or holds no tetrahedron.
     """
     path = Path(path)
-    points, cells = _read(path)
+    points, cells, names = _read(path)
     points, tetrahedra = _tetrahedra(points, cells, path)
-    stored = cells["region"].ravel() if "region" in cells else None
+    stored = cells["region"].ravel() if "region" in cells else np.full(len(tetrahedra), region)
     points = _in_mm(points, tetrahedra, unit, path)
-    volumes_kept = len(tetrahedra)
-    points, tetrahedra = positive(points, tetrahedra)
-    if stored is None or len(stored) != volumes_kept or len(tetrahedra) != volumes_kept:
-        stored = np.full(len(tetrahedra), region)
-    points, tetrahedra = without_unused(points, tetrahedra)
-    names = {int(r): name if len(np.unique(stored)) == 1 else f"{name}_{int(r)}" for r in np.unique(stored)}
-    return with_region_sets(TetMesh(points, tetrahedra, stored.astype(np.int32), names))
+    tetrahedra, kept = turned_round(points, tetrahedra)
+    if not kept.any():
+        raise MeshError("no tetrahedron of the file has a volume", where=str(path), advice="Export the mesh again")
+    stored = stored[kept].astype(np.int32)
+    points, tetrahedra = without_unused(points, tetrahedra[kept])
+    present = np.unique(stored).tolist()
+    named = {i: name if len(present) == 1 else f"{name}_{i}" for i in present}
+    named |= {i: text for i, text in names.items() if i in named}
+    return with_region_sets(TetMesh(points, tetrahedra, stored, named))
 
 
-def _read(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+def _read(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]], dict[int, str]]:
+    """Points, kind → cells (with "region", where the file has it), and the names of the regions."""
     readers = {".vtk": read_vtk, ".msh": read_msh, ".stl": _trimesh, ".obj": _trimesh, ".vtp": _xml, ".vtu": _xml}
     if path.suffix.lower() not in readers:
         raise MeshError(f"meshes are not read from {path.suffix!r}", where=str(path),
                         advice=f"Use one of {', '.join(readers)}")  # fmt: skip
     if not path.is_file():
         raise MeshError("there is no such file", where=str(path))
-    points, cells = readers[path.suffix.lower()](path)
+    points, cells, *more = readers[path.suffix.lower()](path)
+    names = more[0] if more else {}
     if not len(points) or not any(len(c) for c in cells.values()):
         raise MeshError("the file holds no mesh", where=str(path))
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1) | (np.abs(points) > 1e9).any(axis=1))
     if bad.size:
         raise MeshError(f"the file is damaged: point {bad[0]} is at {points[bad[0]]}", where=str(path),
                         advice="Export the mesh again")  # fmt: skip
-    return points, cells
+    return points, cells, names
 
 
 def _trimesh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
@@ -106,7 +112,7 @@ def _trimesh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int6
     return np.asarray(loaded.vertices, dtype=np.float64), {"triangle": np.asarray(loaded.faces, dtype=np.int64)}
 
 
-def _xml(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+def _xml(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]], dict[int, str]]:
     from vtkmodules import vtkIOXML
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -131,7 +137,7 @@ def _xml(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]
     region = data.GetCellData().GetArray("region")
     if region is not None:
         cells["region"] = np.asarray(vtk_to_numpy(region), dtype=np.int64).reshape(-1, 1)
-    return points, cells
+    return points, cells, region_names(data)
 
 
 def _tetrahedra(points, cells, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

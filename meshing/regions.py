@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..imaging.anatomy import SEGMENTS
 from ..imaging.errors import SegmentationError
-from ..imaging.volume import LabelMap
+from ..imaging.volume import Grid, LabelMap
 from .upsampling import even_factors, refine
 from .voxelnet import well_composed
 from .voxels import bounding_box, large_pieces, nearest_in
@@ -93,13 +93,19 @@ def region_lattice(
     join what surrounds them, and the union is made well-composed.
     """
     mapped, names = region_map(labels, regions)
-    spacing = labels.grid.spacing
-    volumes = {i: float((mapped == i).sum() * labels.grid.voxel_volume) for i in names}
+    return lattice_of(mapped, names, labels.grid, spacing_mm)
+
+
+def lattice_of(mapped: NDArray[np.int32], names: Mapping[int, str], grid: Grid, spacing_mm: float) -> RegionLattice:
+    """As `region_lattice`, of (I, J, K) region ids on a grid; regions without a voxel are left out."""
+    spacing = grid.spacing
+    counted = np.bincount(mapped.ravel(), minlength=max(names) + 1)
+    volumes = {i: float(counted[i] * grid.voxel_volume) for i in names if counted[i]}
     box = bounding_box(mapped > 0)
     start = np.array([s.start for s in box])
     cropped = mapped[box]
     factors = even_factors(spacing, cropped.shape)
-    fine = _refined(cropped, spacing, factors, sorted(names, key=lambda i: volumes[i], reverse=True))
+    fine = _refined(cropped, spacing, factors, sorted(volumes, key=lambda i: volumes[i], reverse=True))
     step = np.maximum(spacing_mm, spacing.min()) / spacing * factors
     counts = np.maximum(np.ceil(np.array(fine.shape) / step).astype(int), 1)
     offset = (np.array(fine.shape) - 1 - (counts - 1) * step) / 2
@@ -109,10 +115,10 @@ def region_lattice(
     ]
     sampled = _tidy(fine[np.ix_(*picks)], volumes)
     affine = np.eye(4)
-    affine[:3, :3] = labels.grid.affine[:3, :3] * (step / factors)
+    affine[:3, :3] = grid.affine[:3, :3] * (step / factors)
     first = (offset - step - (factors - 1) / 2) / factors + start
-    affine[:3, 3] = labels.grid.points_from_index(first)
-    return RegionLattice(np.pad(sampled, 1), affine, names, volumes)
+    affine[:3, 3] = grid.points_from_index(first)
+    return RegionLattice(np.pad(sampled, 1), affine, dict(names), volumes)
 
 
 def _refined(mapped: NDArray, spacing: NDArray, factors: NDArray, order: list[int]) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from .carving import Carved
 from .distance_field import DistanceField
-from .level_cut import six_volumes
+from .mesh import signed_volumes
 from .smoothing import umbrella
 
 GOOD = 0.5
@@ -85,7 +85,7 @@ def tetrahedron_quality(points: NDArray[np.float64], cells: NDArray[np.int32]) -
     square = sum(
         ((corner[:, i] - corner[:, j]) ** 2).sum(axis=1) for i, j in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
     )
-    return np.sqrt(2.0) * six_volumes(points, cells) / np.maximum(square / 6.0, 1e-300) ** 1.5
+    return np.sqrt(72.0) * signed_volumes(points, cells) / np.maximum(square / 6.0, 1e-300) ** 1.5
 
 
 def triangle_quality(points: NDArray[np.float64], facets: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -21,7 +21,12 @@ _TURN = 0.3
 
 
 def remesh(
-    points: NDArray[np.float64], triangles: NDArray[np.int32], edge_length_mm: float, *, rounds: int = 4
+    points: NDArray[np.float64],
+    triangles: NDArray[np.int32],
+    edge_length_mm: float,
+    *,
+    rounds: int = 4,
+    held: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Even triangles of about the given edge length on the same surface, topology unchanged.
 
@@ -33,36 +38,40 @@ def remesh(
         triangles: (F, 3).
         edge_length_mm: target.
         rounds: of flipping and relaxing after the edges have about their length.
+        held: (V,) vertices that stay with the edges between them, only cut where these are too long.
     """
+    held = np.zeros(len(points), dtype=bool) if held is None else held
+    short, long = SHORT * edge_length_mm, LONG * edge_length_mm
     target = KDTree(points), points, vertex_normals(points, triangles)
     rng = np.random.default_rng(0)
     while True:
         count = len(points)
-        points, triangles = _collapse_pass(points, triangles, SHORT * edge_length_mm, LONG * edge_length_mm, rng)
+        points, triangles, held = _collapse_pass(points, triangles, held, short, long, rng)
         if len(points) > 0.99 * count:
             break
     for _ in range(rounds):
-        points, triangles = split_long(points, triangles, LONG * edge_length_mm)
+        points, triangles, halved = split_long(points, triangles, long)
+        held = np.concatenate([held, held[halved].all(axis=1)])
         for _ in range(6):
-            points, triangles = _collapse_pass(points, triangles, SHORT * edge_length_mm, LONG * edge_length_mm, rng)
+            points, triangles, held = _collapse_pass(points, triangles, held, short, long, rng)
         for _ in range(4):
-            triangles = _flip_pass(points, triangles, rng)
-        points = _relax(points, triangles, target)
+            triangles = _flip_pass(points, triangles, held, rng)
+        points = np.where(held[:, None], points, _relax(points, triangles, target))
     return points, triangles
 
 
-def _collapse_pass(points, triangles, short: float, long: float, rng) -> tuple[NDArray, NDArray]:
+def _collapse_pass(points, triangles, held, short: float, long: float, rng) -> tuple[NDArray, NDArray, NDArray]:
     """Collapse an independent set of short edges to their midpoints."""
     edges, _, _ = edges_of(triangles)
     length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
-    candidates = edges[length < short]
+    candidates = edges[(length < short) & ~held[edges].any(axis=1)]
     if not len(candidates):
-        return points, triangles
+        return points, triangles, held
     graph = _graph(edges, len(points))
     chosen = independent_edges(candidates, graph, rng.permutation(len(candidates)))
     chosen = chosen[collapse_allowed(chosen, graph)]
     if not len(chosen):
-        return points, triangles
+        return points, triangles, held
     keep, gone = chosen.T
     merged = np.arange(len(points))
     merged[gone] = keep
@@ -75,7 +84,8 @@ def _collapse_pass(points, triangles, short: float, long: float, rng) -> tuple[N
     middle[back] = points[back]
     renamed = merged[triangles]
     alive = (renamed != np.roll(renamed, 1, axis=1)).all(axis=1)
-    return without_unused(middle, renamed[alive].astype(np.int32))
+    used = np.unique(renamed[alive])
+    return *without_unused(middle, renamed[alive].astype(np.int32)), held[used]
 
 
 def _spoiled(points, moved, triangles, merged, long: float) -> NDArray[np.int64]:
@@ -96,7 +106,7 @@ def _turned(old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.bo
     return np.einsum("ij,ij->i", before, after) <= _TURN * size
 
 
-def _flip_pass(points, triangles, rng) -> NDArray[np.int32]:
+def _flip_pass(points, triangles, held, rng) -> NDArray[np.int32]:
     """Flip an independent set of edges that brings valences nearer to six."""
     edges, faces, opposite = edges_of(triangles)
     valence = np.bincount(edges.ravel(), minlength=len(points))
@@ -106,7 +116,8 @@ def _flip_pass(points, triangles, rng) -> NDArray[np.int32]:
     after = sum((valence[v] + s - 6.0) ** 2 for v, s in ((a, -1), (b, -1), (c, 1), (d, 1)))
     graph = _graph(edges, len(points))
     linked = np.asarray(graph[c, d]).ravel() > 0
-    good = np.flatnonzero((after < before) & ~linked & (c != d) & (valence[a] > 3) & (valence[b] > 3))
+    fixed = held[edges].all(axis=1) | held[opposite].all(axis=1)
+    good = np.flatnonzero((after < before) & ~fixed & ~linked & (c != d) & (valence[a] > 3) & (valence[b] > 3))
     quad = np.stack([a, b, c, d], axis=1)[good]
     first, second = np.stack([quad[:, 2], quad[:, 0], quad[:, 3]], 1), np.stack([quad[:, 3], quad[:, 1], quad[:, 2]], 1)
     reference = sum(_unit_cross(points[triangles[faces[good, side]]]) for side in (0, 1))

@@ -11,10 +11,7 @@ from scipy import sparse
 from scipy.spatial import KDTree
 
 from ..imaging.errors import MeshError
-from .mesh import TetMesh
-
-OUTWARD = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
-"""Corners of the facet opposite each corner of a positive tetrahedron, normal outward."""
+from .mesh import OUTWARD, TetMesh
 
 
 def boundary_facets(tetrahedra: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -71,20 +68,29 @@ def surface_nodes(mesh: TetMesh) -> NDArray[np.int32]:
     return np.unique(boundary_facets(mesh.tetrahedra)[0]).astype(np.int32)
 
 
-def nodes_within(mesh: TetMesh, centre: ArrayLike, radius_mm: float, *, on_surface: bool = True) -> NDArray[np.int32]:
-    """(n,) nodes at most `radius_mm` from a point (3,), on the boundary or anywhere."""
-    nodes = surface_nodes(mesh) if on_surface else np.arange(len(mesh.points), dtype=np.int32)
+def nodes_within(
+    mesh: TetMesh, centre: ArrayLike, radius_mm: float, *, on_surface: bool = True, among: NDArray | None = None
+) -> NDArray[np.int32]:
+    """(n,) nodes at most `radius_mm` from a point (3,), on the boundary or anywhere; of `among` (m,) where given."""
+    nodes = _candidates(mesh, on_surface, among)
     near = np.linalg.norm(mesh.points[nodes] - np.asarray(centre, dtype=np.float64), axis=1) <= radius_mm
     return nodes[near]
 
 
 def nodes_near_surface(
-    mesh: TetMesh, other_points: NDArray[np.float64], distance_mm: float, *, on_surface: bool = True
-) -> NDArray[np.int32]:
-    """(n,) nodes at most `distance_mm` from another organ, given as points (m, 3) dense on its surface."""
-    nodes = surface_nodes(mesh) if on_surface else np.arange(len(mesh.points), dtype=np.int32)
+    mesh: TetMesh, other_points: NDArray[np.float64], distance_mm: float, *, on_surface: bool = True,
+    among: NDArray | None = None,
+) -> NDArray[np.int32]:  # fmt: skip
+    """(n,) nodes at most `distance_mm` from another organ, given as points (m, 3) dense on its surface or in it."""
+    nodes = _candidates(mesh, on_surface, among)
     distance, _ = KDTree(other_points).query(mesh.points[nodes], distance_upper_bound=distance_mm)
     return nodes[np.isfinite(distance)]
+
+
+def _candidates(mesh: TetMesh, on_surface: bool, among: NDArray | None) -> NDArray[np.int32]:
+    if among is not None:
+        return np.asarray(among, dtype=np.int32)
+    return surface_nodes(mesh) if on_surface else np.arange(len(mesh.points), dtype=np.int32)
 
 
 def nodes_in_slab(
@@ -105,7 +111,7 @@ def nodes_in_slab(
     length = np.linalg.norm(direction)
     if not length > 0:
         raise MeshError("the normal of a slab has no length")
-    nodes = surface_nodes(mesh) if on_surface else np.arange(len(mesh.points), dtype=np.int32)
+    nodes = _candidates(mesh, on_surface, None)
     height = (mesh.points[nodes] - np.asarray(origin, dtype=np.float64)) @ (direction / length)
     return nodes[(height >= low_mm) & (height <= high_mm)]
 

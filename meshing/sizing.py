@@ -1,20 +1,20 @@
-"""Background sizing for fTetWild: fine where a region is, coarse where elements are thrown away."""
+"""Background sizing for fTetWild: small elements at small pieces of a region."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.spatial import KDTree
 
-from .regions import RegionLattice
-from .voxels import distance_inside
+from .inclusions import Inclusion
 
 
 @dataclass(frozen=True, eq=False)
 class SizingField:
-    """Edge lengths at the nodes of a coarse tetrahedral grid.
+    """Edge lengths at the nodes of tetrahedral grids that may overlap.
 
     Attributes:
         points: (n, 3) mm.
@@ -27,34 +27,32 @@ class SizingField:
     edge_mm: NDArray[np.float64]
 
 
-def coarse_away(lattice: RegionLattice, wanted: NDArray[np.bool_], edge_mm: float) -> SizingField:
-    """`edge_mm` in and beside the wanted cells of a lattice, growing by half a millimetre per millimetre away.
+def fine_at(pieces: Sequence[Inclusion], edge_mm: float) -> SizingField | None:
+    """Each piece's own edge length in and beside it, growing by a millimetre per millimetre away to `edge_mm`.
 
-    fTetWild fills the box around its input, and more than half of that is thrown away
-    afterwards; there large elements do.
-
-    Args:
-        lattice: where the cells are.
-        wanted: (I, J, K) cells whose elements are kept.
-        edge_mm: their edge length.
+    One grid around each piece; where grids overlap they hold the same lengths, the least any piece asks for.
+    None where there is no piece.
     """
-    spacing = np.linalg.norm(lattice.affine[:3, :3], axis=0)
-    margin = np.maximum(np.ceil(0.1 * np.array(wanted.shape).max() * spacing.max() / spacing), 2).astype(int)
-    padded = np.pad(wanted, [(int(m), int(m)) for m in margin])
-    away = distance_inside(~padded, spacing)
-    step = np.maximum(np.round(edge_mm / spacing), 1).astype(int)
-    # the smallest distance within each block, so that no thin part is lost between samples
-    near = ndimage.minimum_filter(away, size=tuple(2 * step + 1))
-    index = np.stack(np.meshgrid(*[np.arange(0, n + s, s) for n, s in zip(padded.shape, step, strict=True)],
-                                 indexing="ij"), axis=-1)  # fmt: skip
-    inside = np.minimum(index, np.array(padded.shape) - 1)
-    distance = near[tuple(np.moveaxis(inside, -1, 0))]
-    edge = np.minimum(edge_mm + 0.5 * distance, 8.0 * edge_mm)
-    points = lattice.points(index.reshape(-1, 3).astype(np.float64) - margin)
-    return SizingField(points, _kuhn(index.shape[:3]), edge.ravel())
+    if not pieces:
+        return None
+    points, cells, count = [], [], 0
+    for piece in pieces:
+        margin = max(edge_mm - piece.edge_mm, 0.0) + piece.edge_mm
+        low, high = piece.points.min(axis=0) - margin, piece.points.max(axis=0) + margin
+        number = np.ceil((high - low) / piece.edge_mm).astype(int) + 1
+        axes = [np.linspace(a, b, n) for a, b, n in zip(low, high, number, strict=True)]
+        points.append(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3))
+        cells.append(_kuhn(tuple(number)) + count)
+        count += len(points[-1])
+    nodes = np.concatenate(points)
+    wanted = np.full(len(nodes), edge_mm)
+    for piece in pieces:
+        distance, _ = KDTree(piece.points).query(nodes, distance_upper_bound=edge_mm + piece.edge_mm)
+        wanted = np.minimum(wanted, piece.edge_mm + np.maximum(distance - piece.edge_mm, 0.0))
+    return SizingField(nodes, np.concatenate(cells).astype(np.int32), wanted)
 
 
-def _kuhn(shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _kuhn(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Six tetrahedra about the main diagonal of each cube of a node grid: conforming."""
     number = np.arange(np.prod(shape)).reshape(shape)
     base = number[:-1, :-1, :-1].ravel()
@@ -63,4 +61,4 @@ def _kuhn(shape: tuple[int, ...]) -> NDArray[np.int32]:
     for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
         path = np.concatenate([[0], np.cumsum(stride[list(order)])])
         cells.append(base[:, None] + path)
-    return np.concatenate(cells).astype(np.int32)
+    return np.concatenate(cells)

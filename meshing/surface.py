@@ -14,12 +14,15 @@ from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import Grid, LabelMap
 from .mesh import SurfaceMesh
 from .smoothing import component_volumes, components, offset_to_volume, restore_locally, taubin_in_box, umbrella
+from .untangling import crossing_vertices, drawn_back, relaxed_apart
 from .upsampling import even_factors, refine
 from .voxelnet import triangulate, voxel_net, well_composed
 from .voxels import bounding_box, large_pieces, pieces
 
 SMOOTHING = 40
 """Default iterations of the λ|μ filter: flattens stairs of up to about ten voxels' length."""
+HOLDING_ATTEMPTS = 4
+"""Times that remeshing is done again, each time with more of the surface left as it was, where faces cross."""
 
 
 def surface_from_mask(
@@ -64,13 +67,9 @@ def surface_from_mask(
     progress(0.0, say)
     points, triangles, component, targets = _smooth_net(mask, grid, smoothing, part(progress, 0.0, 0.6), say)
     if edge_length_mm is not None:
-        from .remeshing import remesh
-
         progress(0.6, f"{say}: remeshing to {edge_length_mm:g} mm")
-        coarse, triangles = remesh(points, triangles, edge_length_mm)
-        component, targets = _carried(coarse, triangles, points, component, targets)
         limit = float(min(edge_length_mm, grid.spacing.max()))
-        points = offset_to_volume(coarse, triangles, component, targets, limit_mm=limit)
+        points, triangles = _remeshed(points, triangles, component, targets, edge_length_mm, limit)
     progress(1.0, say)
     label = SEGMENTS[name].label if name in SEGMENTS else 1
     regions = np.tile(np.array([label, 0], dtype=np.int32), (len(triangles), 1))
@@ -140,7 +139,12 @@ def _smooth_net(mask: NDArray, grid: Grid, smoothing: int, progress: Progress, s
     if smoothing:
         points = restore_locally(points, blocky, triangles, mean)
     limit = 0.5 * float(grid.spacing.max())
-    return offset_to_volume(points, triangles, component, targets, limit_mm=limit), triangles, component, targets
+    points = offset_to_volume(points, triangles, component, targets, limit_mm=limit)
+    # within their boxes vertices cannot pass each other; the net itself crosses nothing
+    inverse = np.linalg.inv(grid.affine[:3, :3])
+    strayed = (np.abs((points - blocky) @ inverse.T * factors) > 0.5).any(axis=1)
+    points = drawn_back(points, blocky, triangles, strayed)
+    return points, triangles, component, targets
 
 
 def _volume_ratio(mask, solid, factors, index, component, number) -> NDArray[np.float64]:
@@ -156,6 +160,34 @@ def _volume_ratio(mask, solid, factors, index, component, number) -> NDArray[np.
     ratio = coarse[piece] / fine[piece]
     assert len(ratio) == number
     return np.where(ratio > 0, ratio, 1.0)
+
+
+def _remeshed(points, triangles, component, targets, edge_length_mm: float, limit_mm: float):
+    """Points (V, 3) and triangles of about the edge length, of which none cross.
+
+    Where faces cross that will not come apart, the surface is left as it was, around them at first, and at last whole
+    components.
+    """
+    from .remeshing import remesh
+
+    held = np.zeros(len(points), dtype=bool)
+    tree = KDTree(points)
+    for attempt in range(HOLDING_ATTEMPTS + 1):
+        coarse, faces = remesh(points, triangles, edge_length_mm, held=held)
+        fresh, wanted = _carried(coarse, faces, points, component, targets)
+        for _ in range(3):
+            apart = relaxed_apart(coarse, faces)
+            coarse = offset_to_volume(apart, faces, fresh, wanted, limit_mm=limit_mm)
+            crossing = crossing_vertices(coarse, faces)
+            if not crossing.size:
+                return coarse, faces
+        if attempt < HOLDING_ATTEMPTS:
+            near = tree.query_ball_point(coarse[crossing], 2.0**attempt * edge_length_mm)
+            held[np.unique(np.concatenate([np.asarray(n, dtype=np.int64) for n in near]))] = True
+            held |= np.isin(np.arange(len(points)), tree.query(coarse[crossing])[1])
+        if attempt == HOLDING_ATTEMPTS - 1:
+            held |= np.isin(component, np.unique(component[held]))
+    return coarse, faces
 
 
 def _carried(coarse, triangles, points, component, targets):

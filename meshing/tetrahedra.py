@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,14 @@ from ..imaging.progress import Progress, part, silent
 from ..imaging.volume import LabelMap
 from .classify import facet_neighbours, largest_pieces, region_of_tetrahedra, tidy_regions
 from .fitting import fit_volumes
+from .inclusions import Inclusion, inclusions
 from .interfaces import Interfaces, smooth_interfaces
-from .mesh import SurfaceMesh, TetMesh, signed_volumes
-from .regions import RegionLattice, region_lattice
+from .mesh import TetMesh, signed_volumes
+from .pieces import label_pieces
+from .regions import lattice_of, region_map
 from .sets import with_region_sets
-from .sizing import coarse_away
+from .sizing import fine_at
+from .targets import volume_targets
 from .tetwild import fill
 
 TETRAHEDRA_PER_CUBE = 20.0
@@ -27,28 +29,6 @@ tumours and vessels at 20 to 100 thousand elements: 19 to 22; from 12 the first 
 LATTICE_PER_EDGE = 0.4
 """Lattice spacing over edge length: interfaces are seen finer than the elements."""
 EPSILON_PER_EDGE = 0.1
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """How well the tetrahedra keep one region.
-
-    Attributes:
-        name: region.
-        tetrahedra: number of elements.
-        volume_mm3: of the elements.
-        label_volume_mm3: of the region's voxels.
-    """
-
-    name: str
-    tetrahedra: int
-    volume_mm3: float
-    label_volume_mm3: float
-
-    @property
-    def relative_error(self) -> float:
-        """(mesh − labels) / labels."""
-        return self.volume_mm3 / self.label_volume_mm3 - 1.0
 
 
 def tetrahedralize(
@@ -113,25 +93,8 @@ def tetrahedralize(
     return _to_count(labels, regions, target_tetrahedra, tolerance, attempt, progress)
 
 
-def fidelity(mesh: TetMesh, labels: LabelMap, regions: Mapping[str, Sequence[str]] | Sequence[str]) -> list[Fidelity]:
-    """Volume of each region in the mesh against its voxels."""
-    from .regions import region_map
-
-    mapped, names = region_map(labels, regions)
-    volumes = mesh.volumes
-    return [
-        Fidelity(
-            name, int((mesh.region == i).sum()), float(volumes[mesh.region == i].sum()),
-            float((mapped == i).sum() * labels.grid.voxel_volume),
-        )
-        for i, name in names.items()
-    ]  # fmt: skip
-
-
 def _to_count(labels, regions, target: int, tolerance: float, attempt: Callable, progress: Progress) -> TetMesh:
     """Correct the edge length by the count it gave: n ∝ h⁻³, or the slope of the last two tries."""
-    from .regions import region_map
-
     volume = float((region_map(labels, regions)[0] > 0).sum() * labels.grid.voxel_volume)
     edge = (TETRAHEDRA_PER_CUBE * volume / target) ** (1 / 3)
     tries: list[tuple[float, int, TetMesh]] = []
@@ -164,46 +127,45 @@ def _of_try(number: int, progress: Progress) -> Progress:
 
 def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: Callable, progress: Progress) -> TetMesh:
     progress(0.0, f"surfaces between the parts, edge length {edge:.3g} mm")
-    lattice = region_lattice(labels, regions, LATTICE_PER_EDGE * edge)
-    missing = [name for i, name in lattice.names.items() if not (lattice.labels == i).any()]
+    mapped, names = region_map(labels, regions)
+    known = label_pieces(mapped, labels.grid)
+    largest = max(names, key=lambda i: known.volume[known.region == i].sum())
+    small, around = inclusions(mapped, known, edge, [i for i in names if i != largest])
+    lattice = lattice_of(around, names, labels.grid, LATTICE_PER_EDGE * edge)
+    shown = {piece.region for piece in small} | set(np.unique(lattice.labels).tolist())
+    missing = [name for i, name in names.items() if i not in shown]
     if missing:
         raise MeshError(
             f"an edge length of {edge:.3g} mm is too coarse for {', '.join(missing)}", advice="Ask for more tetrahedra"
         )
     surface = smooth_interfaces(lattice)
     epsilon = EPSILON_PER_EDGE * edge if epsilon_mm is None else epsilon_mm
+    soup, triangles = _soup(surface, small)
     points, tetrahedra = filler(
-        surface.points,
-        surface.triangles,
-        edge_length_mm=edge,
-        epsilon_mm=epsilon,
-        keep_outside=True,
-        sizing=coarse_away(lattice, lattice.labels > 0, edge),
+        soup, triangles, edge_length_mm=edge, epsilon_mm=epsilon, keep_outside=True, sizing=fine_at(small, edge)
     )
     progress(0.95, "which part each one belongs to")
-    mesh = assemble(points, tetrahedra, surface, lattice.names, resolution_mm=edge / 12)
-    return fit_volumes(mesh, _targets(mesh, surface, lattice), limit_mm=0.5 * epsilon)
+    mesh = assemble(points, tetrahedra, surface, names, small=small, resolution_mm=edge / 12)
+    return fit_volumes(mesh, volume_targets(mesh, mapped, known, lattice, small), limit_mm=0.5 * epsilon)
 
 
-def _targets(mesh: TetMesh, surface: Interfaces, lattice: RegionLattice) -> dict[int, float]:
-    """Volumes the regions should have: those of the voxels.
-
-    An inner region of which the lattice lost more than a sixth (twigs thinner than an element) keeps what is
-    left: blowing up the trunk for the twigs would be no vessel.
-    """
-    present = set(np.unique(mesh.region).tolist())
-    shown = {i: SurfaceMesh(p, t).volume for i, (p, t) in surface.closed().items() if i in present}
-    shown |= {i: v for i, v in lattice.volumes.items() if i in shown and abs(shown[i] / v - 1) < 1 / 6}
-    largest = max(shown, key=lambda i: shown[i])
-    return shown | {largest: shown[largest] + sum(lattice.volumes.values()) - sum(shown.values())}
+def _soup(surface: Interfaces, small: Sequence[Inclusion]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """The interfaces and the small pieces' surfaces as one set of triangles."""
+    points, triangles, count = [surface.points], [surface.triangles], len(surface.points)
+    for piece in small:
+        points.append(piece.points)
+        triangles.append(piece.triangles + np.int32(count))
+        count += len(piece.points)
+    return np.concatenate(points), np.concatenate(triangles)
 
 
 def assemble(
     points: NDArray[np.float64], tetrahedra: NDArray[np.int32], surface: Interfaces, names: Mapping[int, str],
-    *, resolution_mm: float,
+    *, small: Sequence[Inclusion] = (), resolution_mm: float,
 ) -> TetMesh:  # fmt: skip
     """Regions, the pieces that count, no unused node, and the facet sets."""
-    region = region_of_tetrahedra(points, tetrahedra, surface.closed(), resolution_mm=resolution_mm)
+    cell = min([resolution_mm, *(piece.edge_mm / 3 for piece in small)])
+    region = region_of_tetrahedra(points, tetrahedra, surface.closed(), resolution_mm=cell, small=small)
     neighbours = facet_neighbours(tetrahedra)
     region = tidy_regions(region, neighbours)
     kept = largest_pieces(region, neighbours, signed_volumes(points, tetrahedra), share=1e-3)
@@ -212,6 +174,3 @@ def assemble(
     used, renumbered = np.unique(tetrahedra[kept], return_inverse=True)
     mesh = TetMesh(points[used], renumbered.reshape(-1, 4).astype(np.int32), region[kept], dict(names))
     return with_region_sets(mesh)
-
-
-__all__ = ["Fidelity", "RegionLattice", "assemble", "fidelity", "tetrahedralize"]

@@ -84,10 +84,18 @@ def positive(
     points: NDArray[np.float64], tetrahedra: NDArray[np.int32]
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Turn tetrahedra of negative volume round, and drop those without volume."""
+    turned, kept = turned_round(points, tetrahedra)
+    return points, turned[kept]
+
+
+def turned_round(
+    points: NDArray[np.float64], tetrahedra: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """(E, 4) the tetrahedra with those of negative volume turned round, and (E,) which of them have a volume."""
     volumes = signed_volumes(points, tetrahedra)
     turned = np.where((volumes < 0)[:, None], tetrahedra[:, [0, 1, 3, 2]], tetrahedra)
     span = np.linalg.norm(np.ptp(points, axis=0))
-    return points, turned[np.abs(volumes) > 1e-16 * span**3].astype(np.int32)
+    return turned.astype(np.int32), np.abs(volumes) > 1e-16 * span**3
 
 
 def _run(source: Path, target: Path, folder: Path, timeout: float, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,27 @@ def add_array(attributes, name: str, values: NDArray) -> None:
     array = numpy_to_vtk(np.ascontiguousarray(values.reshape(len(values), -1)), deep=True)
     array.SetName(name)
     attributes.AddArray(array)
+
+
+def add_region_names(data, names: Mapping[int, str]) -> None:
+    """Add region id → name to a data set as its field data "region_id" and "region_name"."""
+    from vtkmodules.vtkCommonCore import vtkStringArray
+
+    text = vtkStringArray()
+    text.SetName("region_name")
+    for name in names.values():
+        text.InsertNextValue(name)
+    data.GetFieldData().AddArray(text)
+    add_array(data.GetFieldData(), "region_id", np.array(list(names), dtype=np.int32))
+
+
+def region_names(data) -> dict[int, str]:
+    """Region id → name as `add_region_names` left it; empty where the data set has none, or other numbers of both."""
+    ids, text = (data.GetFieldData().GetAbstractArray(name) for name in ("region_id", "region_name"))
+    if ids is None or text is None or ids.GetNumberOfTuples() != text.GetNumberOfTuples():
+        return {}
+    count = ids.GetNumberOfTuples()
+    return {int(ids.GetVariantValue(i).ToInt()): text.GetVariantValue(i).ToString() for i in range(count)}
 
 
 def _points(points: NDArray[np.float64]):

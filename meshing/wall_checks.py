@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ..imaging.errors import MeshError
 from .carving import Carved, joined_by_facets
 from .extrusion import GrowthError, Plane
-from .level_cut import six_volumes
-from .mesh import TetMesh
+from .mesh import TetMesh, signed_volumes
 
 
 def require_manifold(points: NDArray[np.float64], side: NDArray[np.int32], thickness_mm: float) -> None:
@@ -37,7 +36,7 @@ def without_crumbs(carved: Carved, cell_mm: float, fewest_cells: float = 8.0) ->
     if not carved.inside.any():
         return carved
     piece = joined_by_facets(carved.tetrahedra, carved.inside)
-    volume = np.bincount(piece, six_volumes(carved.points, carved.tetrahedra) / 6.0)
+    volume = np.bincount(piece, signed_volumes(carved.points, carved.tetrahedra))
     inside = carved.inside & (volume[piece] >= fewest_cells * cell_mm**3)
     on_interface = np.zeros(len(carved.points), dtype=bool)
     kept, rest = (np.unique(carved.tetrahedra[chosen]) for chosen in (inside, ~inside))

@@ -11,6 +11,7 @@ import numpy as np
 from .procedures import procedure
 
 if TYPE_CHECKING:
+    from ..meshing.fidelity import Fidelity
     from ..meshing.mesh import TetMesh
     from ..meshing.quality import QualityTable
     from .schema import Part
@@ -18,15 +19,20 @@ if TYPE_CHECKING:
 
 LOSS_PERCENT = 5.0
 """A region that lost or gained more than this carries a remark."""
+MOST_LISTED, MOST_NAMED = 50, 5
+"""Most lost pieces of a region whose volumes are kept, and most that its remark names."""
 
 
 def mesh_record(session: Session) -> dict[str, Any]:
     """The mesh of a session's outcome, ready for JSON.
 
-    Keys: name, nodes, tetrahedra, region_volumes_ml, regions (volume of labels against tetrahedra), quality (figures
+    Keys: name, nodes, tetrahedra, surface_crossings (pairs of boundary facets that cross; 0 in a sound mesh),
+    region_volumes_ml, regions (volume of labels against tetrahedra), quality (figures
     and histograms), worst (the five poorest elements).
     """
+    from ..meshing.check import crossing_faces
     from ..meshing.quality import quality
+    from ..meshing.sets import boundary_facets
 
     assert session.outcome is not None
     mesh = session.outcome.mesh
@@ -36,6 +42,7 @@ def mesh_record(session: Session) -> dict[str, Any]:
         "name": session.scene.name,
         "nodes": len(mesh.points),
         "tetrahedra": len(mesh.tetrahedra),
+        "surface_crossings": len(crossing_faces(mesh.points, boundary_facets(mesh.tetrahedra)[0])),
         "region_volumes_ml": {one["name"]: one["volume_ml"] for one in regions},
         "regions": regions,
         "quality": {
@@ -47,21 +54,30 @@ def mesh_record(session: Session) -> dict[str, Any]:
 
 
 def region_volumes(session: Session) -> list[dict[str, Any]]:
-    """Each region's volume in the mesh beside that of its voxels; None where the labels do not show it."""
+    """Each region's volume in the mesh beside that of its voxels; None where the labels do not show it.
+
+    Connected pieces of the labels that got no tetrahedra are counted and summed, and the largest listed by volume.
+    """
     assert session.outcome is not None
     mesh, volumes = session.outcome.mesh, session.outcome.mesh.volumes
-    labelled = _label_volumes_ml(session, procedure(session.scene.procedure).parse(session.scene))
+    options = procedure(session.scene.procedure).parse(session.scene)
+    kept = _fidelity(session, options)
+    labelled = _label_volumes_ml(session, options, kept)
     found = []
     for label, name in mesh.region_names.items():
         volume, of_labels = float(volumes[mesh.region == label].sum() / 1000), labelled.get(name)
         difference = 100 * (volume / of_labels - 1) if of_labels else None
+        lost = [round(piece.volume_mm3 / 1000, 4) for piece in kept[name].lost] if name in kept else []
         found.append(
             {
                 "name": name,
                 "label_volume_ml": of_labels,
                 "volume_ml": volume,
                 "difference_percent": difference,
-                "remark": _remark(difference),
+                "lost_pieces_ml": lost[:MOST_LISTED],
+                "lost_pieces": len(lost),
+                "lost_ml": sum(lost),
+                "remark": "; ".join(filter(None, (_remark(difference), _lost(lost)))),
             }
         )
     return found
@@ -86,19 +102,38 @@ def _remark(difference: float | None) -> str:
     return f"{what} more than {LOSS_PERCENT:g} %: finer than the tetrahedra; smaller ones keep more"
 
 
+def _lost(volumes_ml: list[float]) -> str:
+    """Pieces without tetrahedra in words: the largest by volume, the rest together."""
+    if not volumes_ml:
+        return ""
+    named = [f"{v:.2g}" for v in volumes_ml[:MOST_NAMED]]
+    rest = volumes_ml[MOST_NAMED:]
+    sizes = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 and not rest else ", ".join(named)
+    others = f" mL and {len(rest)} smaller ones ({sum(rest):.2g} mL together)" if rest else " mL"
+    pieces = "piece" if len(volumes_ml) == 1 else "pieces"
+    return f"{pieces} of {sizes}{others} got no tetrahedra: finer than they are; smaller ones keep more"
+
+
 def _regions(options: Part) -> Mapping[str, Any]:
     return getattr(options, "regions", {})
 
 
-def _label_volumes_ml(session: Session, options: Part) -> dict[str, float]:
+def _fidelity(session: Session, options: Part) -> dict[str, Fidelity]:
+    """How well each region made of labels is kept, by name; empty for meshes that are made otherwise."""
+    from ..meshing.fidelity import fidelity
+
+    assert session.outcome is not None
+    mesh = session.outcome.mesh
+    regions = {name: one.labels for name, one in _regions(options).items() if name in mesh.region_names.values()}
+    return {one.name: one for one in fidelity(mesh, session.labels, regions)} if regions else {}
+
+
+def _label_volumes_ml(session: Session, options: Part, kept: Mapping[str, Fidelity]) -> dict[str, float]:
     """Volume of the voxels of each region of the mesh that is made of labels."""
     assert session.outcome is not None
     mesh, labels = session.outcome.mesh, session.labels
-    regions = {name: one.labels for name, one in _regions(options).items() if name in mesh.region_names.values()}
-    if regions:
-        from ..meshing.tetrahedra import fidelity
-
-        return {one.name: one.label_volume_mm3 / 1000 for one in fidelity(mesh, labels, regions)}
+    if kept:
+        return {name: one.label_volume_mm3 / 1000 for name, one in kept.items()}
     clot = getattr(options, "thrombus", ())
     mask = labels.mask(clot) if clot else np.zeros(1, dtype=bool)
     if "aortic_thrombus" not in mesh.region_names.values() or not mask.any():

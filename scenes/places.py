@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ..imaging.errors import SceneError
 from ..imaging.volume import LabelMap
 from ..meshing.mesh import TetMesh
+from ..meshing.sets import nodes_near_surface, nodes_within
+from ..meshing.smoothing import vertex_normals
 from .schema import Place
 
 OUTERMOST_MM = 4.0
@@ -17,14 +18,8 @@ OUTERMOST_MM = 4.0
 
 def surface_normals(mesh: TetMesh, triangles: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Nodes of a facet set and their area-weighted outward unit normals: (n,), (n, 3)."""
-    a, b, c = (mesh.points[triangles[:, i]] for i in range(3))
-    area_normals = np.cross(b - a, c - a)
-    total = np.zeros_like(mesh.points)
-    for corner in range(3):
-        np.add.at(total, triangles[:, corner], area_normals)
     nodes = np.unique(triangles)
-    normals = total[nodes]
-    return nodes, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    return nodes, vertex_normals(mesh.points, triangles)[nodes]
 
 
 def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> NDArray[np.int32]:
@@ -34,8 +29,7 @@ def nodes_at(place: Place, mesh: TetMesh, labels: LabelMap, *, where: str) -> ND
         SceneError: no node lies there.
     """
     nodes, normals = surface_normals(mesh, mesh.facet_sets["surface"])
-    points = mesh.points[nodes]
-    chosen = nodes[_selection(place, points, normals, labels, where)]
+    chosen = _selection(place, mesh, nodes, normals, labels, where)
     if chosen.size == 0:
         raise SceneError(
             "no node of the mesh lies there",
@@ -58,22 +52,24 @@ def facets_on(mesh: TetMesh, nodes: NDArray, *, where: str) -> NDArray[np.int32]
     return facets
 
 
-def _selection(place: Place, points: NDArray, normals: NDArray, labels: LabelMap, where: str) -> NDArray[np.bool_]:
+def _selection(
+    place: Place, mesh: TetMesh, nodes: NDArray, normals: NDArray, labels: LabelMap, where: str
+) -> NDArray[np.int32]:
+    points = mesh.points[nodes]
     if place.point is not None:
-        return _within(points, np.asarray(place.point), place.radius_mm, where)
+        return _within(mesh, nodes, np.asarray(place.point), place.radius_mm, where)
     if place.towards is not None:
         direction = np.asarray(place.towards) / np.linalg.norm(place.towards)
-        return _within(points, _outermost(points, direction), place.radius_mm, where)
+        return _within(mesh, nodes, _outermost(points, direction), place.radius_mm, where)
     if place.facing is not None:
         direction = np.asarray(place.facing) / np.linalg.norm(place.facing)
         height = points @ direction
         low, high = height.min(), height.max()
-        return (normals @ direction > np.cos(np.radians(place.within_deg))) & (
-            height >= high - place.fraction * (high - low)
-        )
+        facing = normals @ direction > np.cos(np.radians(place.within_deg))
+        return nodes[facing & (height >= high - place.fraction * (high - low))]
     if place.near is not None:
-        return _near(points, labels, place.near, place.within_mm)
-    return np.ones(len(points), dtype=bool)
+        return _near(mesh, nodes, labels, place.near, place.within_mm)
+    return nodes
 
 
 def _outermost(points: NDArray, direction: NDArray) -> NDArray[np.float64]:
@@ -83,27 +79,29 @@ def _outermost(points: NDArray, direction: NDArray) -> NDArray[np.float64]:
     return points[np.argmin(np.linalg.norm(points - middle, axis=1))]
 
 
-def _within(points: NDArray, centre: NDArray, radius_mm: float, where: str) -> NDArray[np.bool_]:
-    distance = np.linalg.norm(points - centre, axis=1)
-    if distance.min() > radius_mm:
+def _within(mesh: TetMesh, nodes: NDArray, centre: NDArray, radius_mm: float, where: str) -> NDArray[np.int32]:
+    chosen = nodes_within(mesh, centre, radius_mm, among=nodes)
+    if not chosen.size:
+        away = np.linalg.norm(mesh.points[nodes] - centre, axis=1).min()
         raise SceneError(
-            f"the surface is {distance.min():.0f} mm away from {np.round(centre, 1).tolist()}",
+            f"the surface is {away:.0f} mm away from {np.round(centre, 1).tolist()}",
             where=where,
             advice="Move the point onto the organ's surface or enlarge radius_mm",
         )
-    return distance <= radius_mm
+    return chosen
 
 
-def _near(points: NDArray, labels: LabelMap, names: tuple[str, ...], within_mm: float) -> NDArray[np.bool_]:
-    mask = labels.mask(names)
+def _near(
+    mesh: TetMesh, nodes: NDArray, labels: LabelMap, names: tuple[str, ...], within_mm: float
+) -> NDArray[np.int32]:
+    mask, points = labels.mask(names), mesh.points[nodes]
     if not mask.any():
-        return np.zeros(len(points), dtype=bool)
+        return nodes[:0]
     # Only the voxels in the organ's neighbourhood can be near: cut down before building the tree.
     index = np.argwhere(mask)
     voxels = labels.grid.points_from_index(index)
     margin = within_mm + float(labels.grid.spacing.max())
     inside = ((voxels >= points.min(axis=0) - margin) & (voxels <= points.max(axis=0) + margin)).all(axis=1)
     if not inside.any():
-        return np.zeros(len(points), dtype=bool)
-    distance, _ = cKDTree(voxels[inside]).query(points, distance_upper_bound=within_mm)
-    return np.isfinite(distance)
+        return nodes[:0]
+    return nodes_near_surface(mesh, voxels[inside], within_mm, among=nodes)

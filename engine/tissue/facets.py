@@ -8,11 +8,9 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
+from ...meshing.mesh import OUTWARD
 from .elements.base import FacetElement
 from .model import MM, Model
-
-_FACES = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
-"""Faces of a positive tetrahedron, normals outward."""
 
 
 def facet_frames(facet: FacetElement, position: Array) -> tuple[Array, Array]:
@@ -39,7 +37,7 @@ def outward(model: Model, name: str) -> None:
     """
     corners = model.facets_of(name)[:, :3].astype(np.int64)
     cells = np.concatenate([np.asarray(block.nodes)[:, :4] for block in model.blocks]).astype(np.int64)
-    faces = cells[:, _FACES].reshape(-1, 3)
+    faces = cells[:, OUTWARD].reshape(-1, 3)
     order, inverse_order = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
     owners = np.bincount(inverse_order.ravel(), minlength=len(order))
     lookup = {tuple(face): k for k, face in enumerate(order.tolist())} if len(order) < 1000 else None

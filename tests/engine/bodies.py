@@ -8,9 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from preop.meshing.mesh import TetMesh
-
-FACES = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
+from preop.meshing.mesh import OUTWARD, TetMesh
 
 
 def box(
@@ -54,7 +52,7 @@ def _side_nodes(unit: NDArray) -> dict[str, NDArray]:
 
 def sides(unit: NDArray, elements: NDArray) -> dict[str, NDArray]:
     """Outward facets on each side of the unit box, named `x0 … z1`."""
-    faces = elements[:, FACES].reshape(-1, 3)
+    faces = elements[:, OUTWARD].reshape(-1, 3)
     return {
         f"{'xyz'[a]}{v}": faces[(unit[faces][:, :, a] == v).all(axis=1)].astype(np.int32)
         for a in range(3)

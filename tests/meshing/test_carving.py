@@ -12,7 +12,8 @@ from preop.meshing.body_centred import body_centred_lattice
 from preop.meshing.carving import carve
 from preop.meshing.distance_field import distance_field
 from preop.meshing.ends import trim_to_open
-from preop.meshing.level_cut import cut_at_level, six_volumes
+from preop.meshing.level_cut import cut_at_level
+from preop.meshing.mesh import signed_volumes
 from preop.meshing.relaxation import relaxed, tetrahedron_quality
 from preop.meshing.sets import all_facets, boundary_facets
 from preop.meshing.wall import vessel_wall
@@ -21,10 +22,10 @@ from preop.meshing.wall import vessel_wall
 def test_the_lattice_fills_its_box_with_two_shapes_of_tetrahedra():
     low, high = np.array([-3.0, 0.0, 5.0]), np.array([9.0, 8.0, 25.0])
     points, cells = body_centred_lattice(low, high, 4.0)
-    six = six_volumes(points, cells)
-    assert six.sum() / 6 == pytest.approx(np.prod(high - low), rel=1e-12)
+    volumes = signed_volumes(points, cells)
+    assert volumes.sum() == pytest.approx(np.prod(high - low), rel=1e-12)
     # a whole one is a twelfth of a cube, one at the border half of that
-    np.testing.assert_allclose(np.unique(np.round(six / 6, 9)), [64 / 24, 64 / 12])
+    np.testing.assert_allclose(np.unique(np.round(volumes, 9)), [64 / 24, 64 / 12])
     facets, _ = boundary_facets(cells)
     assert ((points[facets] == low) | (points[facets] == high)).all(axis=1).any(axis=1).all()
 
@@ -43,9 +44,9 @@ def test_a_cut_conforms_and_keeps_the_volume(seed):
     value = field(points)
     value[np.abs(value) < 0.15] = 0.0
     cut = cut_at_level(points, cells, value, field)
-    six = six_volumes(cut.points, cut.tetrahedra)
-    assert six.min() > 0
-    assert six.sum() / 6 == pytest.approx(64.0, rel=1e-12)
+    volumes = signed_volumes(cut.points, cut.tetrahedra)
+    assert volumes.min() > 0
+    assert volumes.sum() == pytest.approx(64.0, rel=1e-12)
     corner = cut.value[cut.tetrahedra]
     assert (corner[cut.side > 0] >= 0).all()
     assert (corner[cut.side < 0] <= 0).all()
@@ -91,7 +92,7 @@ def test_relaxing_makes_no_element_worse_and_stays_on_the_outline():
     assert after.min() >= before.min()
     assert np.percentile(after, 5) > np.percentile(before, 5)
     assert np.abs(outline.values(even.points[np.unique(even.outline)])).max() < 0.05
-    shell = six_volumes(even.points, even.tetrahedra[even.inside]).sum() / 6
+    shell = signed_volumes(even.points, even.tetrahedra[even.inside]).sum()
     assert shell == pytest.approx(4 / 3 * np.pi * (12**3 - 7**3), rel=0.03)
 
 

@@ -92,6 +92,25 @@ def test_tetrahedra_and_their_sets_come_back(block, tmp_path):
     assert not (tmp_path / "b.vtu").exists()
 
 
+def test_regions_and_their_names_come_back(block, tmp_path):
+    path = write_tetrahedra(tmp_path / "a.vtu", block)
+    back = read_tetrahedra(path, unit="mm")
+    assert dict(back.region_names) == dict(block.region_names)
+    assert set(back.facet_sets) == set(block.facet_sets)
+
+
+def test_a_flat_tetrahedron_goes_and_takes_no_region_with_it(block, tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    a, b = block.tetrahedra[0, :2]
+    cells = np.concatenate([block.tetrahedra[:7], [[a, b, b, b]], block.tetrahedra[7:]])
+    grid = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: cells}, block.points)
+    grid.cell_data["region"] = np.insert(block.region, 7, 99)
+    grid.save(tmp_path / "flat.vtu")
+    back = read_tetrahedra(tmp_path / "flat.vtu", unit="mm", name="part")
+    assert (back.region == block.region).all()
+    assert set(back.region_names.values()) == {f"part_{i}" for i in np.unique(block.region)}
+
+
 def test_a_collection_lists_its_steps(block, tmp_path):
     pyvista = pytest.importorskip("pyvista")
     steps = [(t, write_tetrahedra(tmp_path / f"step_{i}.vtu", block)) for i, t in enumerate((0.0, 0.5))]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from analytic_solids import centres, grid_of, liver_like, rod, sphere, torus
+from scipy.spatial import KDTree
 
 from preop.imaging.errors import GeometryError, MeshError, SegmentationError
 from preop.imaging.volume import Grid
+from preop.meshing import remeshing
+from preop.meshing import surface as surface_module
 from preop.meshing.check import check_surface
 from preop.meshing.surface import surface_from_mask, surfaces_from_labels
 from preop.meshing.voxelnet import voxel_net, well_composed
@@ -98,6 +101,51 @@ def test_a_target_edge_length_keeps_volume_and_topology(body, edge):
     assert length.mean() == pytest.approx(edge, rel=0.25)
     euler = len(surface.points) - len(surface.triangles) // 2
     assert euler == (0 if body == "ring" else 2)
+
+
+def _oblique_rod():
+    """3 mm of radius on slices of 8 mm: the vessel all but falls apart between them."""
+    grid = grid_of((0.6, 0.6, 8), (60, 60, 80))
+    return rod(3, 30, (1, 0, 1.0))(centres(grid)) < 0, grid
+
+
+def _noise():
+    mask = np.random.default_rng(0).random((14, 14, 14)) < 0.3
+    return mask, Grid(mask.shape, np.eye(4))
+
+
+@pytest.mark.parametrize(("body", "edge"), [(_oblique_rod, 2.0), (_noise, None), (_noise, 2.0), (_noise, 1.0)])
+def test_no_face_crosses_another(body, edge):
+    mask, grid = body()
+    report = check_surface(surface_from_mask(mask, grid, edge_length_mm=edge), self_intersections=True)
+    assert report.closed, report.faults
+    assert report.self_intersections == 0
+
+
+def test_faces_that_cross_keep_the_unremeshed_surface(monkeypatch):
+    """Remeshing that always crosses is given up: its component is returned as it was, cut where its edges are long."""
+    grid = grid_of((1, 1, 1), (24, 24, 24))
+    mask = sphere(8)(centres(grid)) < 0
+    before = surface_from_mask(mask, grid)
+    honest = remeshing.remesh
+    told = []
+
+    def spoilt(points, triangles, edge, *, held):
+        told.append(held.mean())
+        points, triangles = honest(points, triangles, edge, held=held)
+        # a free vertex is pushed through the far side
+        free = np.flatnonzero(~(KDTree(before.points[held]).query(points)[0] < 1e-9)) if held.any() else [0]
+        moved = points.copy()
+        for vertex in free[:1]:
+            moved[vertex] += 2.5 * (points.mean(axis=0) - points[vertex])
+        return moved, triangles
+
+    monkeypatch.setattr(remeshing, "remesh", spoilt)
+    monkeypatch.setattr(surface_module, "relaxed_apart", lambda points, triangles: points)
+    after = surface_from_mask(mask, grid, edge_length_mm=3.0)
+    assert told[0] == 0 < told[1] <= told[-1] == 1
+    assert check_surface(after, self_intersections=True).self_intersections == 0
+    assert len(after.triangles) == len(before.triangles)
 
 
 def test_voxels_that_meet_in_an_edge_or_a_corner_give_a_manifold():
