@@ -21,6 +21,7 @@ from .gl import prepare_off_screen
 from .procedures import procedure
 from .schema import Patient, Scene, Vector
 from .session import Session
+from .whole_organs import note_missing, require_whole
 
 if TYPE_CHECKING:
     from ..imaging.volume import Grid
@@ -121,29 +122,11 @@ def compute(session: Session) -> Session:
     segment(session)
     session.labels.require(kind.labels_needed(session.scene), where=f"segmentation for {session.scene.name}")
     require_whole(session, kind.labels_whole(session.scene))
+    note_missing(session, kind.parse(session.scene))
     make_surfaces(session)
     outcome = kind.run(session)
     session.outcome = replace(outcome, assumptions=outcome.assumptions or assumptions(session.scene, outcome))
     return session
-
-
-def require_whole(session: Session, names: tuple[str, ...]) -> None:
-    """An organ that the scan's edge cuts is told; one that is too small besides is refused.
-
-    Raises:
-        SegmentationError: the scan holds only a part of an organ that the procedure needs whole.
-    """
-    assert session.segmentation is not None
-    for note in session.segmentation.notes:
-        if note.segment not in names or not (note.touches_border or note.level == "bad"):
-            continue
-        if note.touches_border and not note.plausible and not session.scene.segmentation.accept_partial:
-            raise SegmentationError(
-                f"the scan holds only a part of what is computed on ({note.text})",
-                where=f"scene {session.scene.name}",
-                advice="Use a scan of the whole organ, or --set segmentation.accept_partial=true",
-            )
-        session.notes.append(f"The computation is on a doubtful organ. {note.text}.")
 
 
 def _patient_with_scan(patient: Patient, scan: Path) -> Patient:

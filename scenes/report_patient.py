@@ -61,16 +61,29 @@ def segmentation_pill(data: Mapping[str, Any], carried: Sequence[str] = ()) -> P
     bad = [note["segment"] for note in notes if note["level"] == "bad" and note["segment"] in used]
     if bad:
         return Pill("bad", f"Segmentation not to be trusted: {_listed(bad)}")
-    doubtful = [note["segment"] for note in notes if note["level"] != "ok"]
-    if not doubtful:
-        return Pill("ok", "Segmentation: no doubt found (automatic check)")
-    structures = sorted((one for one in doubtful if one != _WHOLE_SCAN), key=lambda one: one not in used)
-    if not structures:
-        return Pill("warn", "Segmentation: the scan as a whole needs a look")
-    total = sum(note["segment"] != _WHOLE_SCAN for note in notes)
-    count = len(structures)
-    need = f"{count} of {total} structures need{'s' if count == 1 else ''} a look: {_listed(structures)}"
-    return Pill("warn", need + ("; also the scan as a whole" if _WHOLE_SCAN in doubtful else ""))
+    doubtful = [note for note in notes if note["level"] != "ok" and note["segment"] != _WHOLE_SCAN]
+    model = [note["segment"] for note in doubtful if note["segment"] in used]
+    beside = [note for note in doubtful if note["segment"] not in used]
+    cut = [note["segment"] for note in beside if note.get("only_cut")]
+    others = [note["segment"] for note in beside if not note.get("only_cut")]
+    scan = any(note["level"] != "ok" and note["segment"] == _WHOLE_SCAN for note in notes)
+    said = [f"look at {_listed(model)}, of which the model is made" if model else "no flag raised on the model"]
+    said += [f"look at {_listed(others)} beside it"] if others else []
+    said += ["the scan as a whole needs a look"] if scan else []
+    said += [f"not in the model and cut by the scan's edge: {_listed(cut)}"] if cut else []
+    if not doubtful and not scan:
+        said = ["no flag raised (automatic check)"]
+    return Pill("warn" if model or others or scan else "ok", f"Segmentation: {'; '.join(said)}")
+
+
+def segmentation_text(data: Mapping[str, Any]) -> str:
+    """The line of result.json: structures, phase, and the pill's own words; without notes the segmenter's line."""
+    segmentation = data["segmentation"]
+    pill = segmentation_pill(data)
+    if not segmentation["notes"] or pill is None:
+        return segmentation["text"]
+    found = sum(note["volume_ml"] > 0 for note in segmentation["notes"])
+    return f"{found} structures{f', {phase}' if (phase := phase_of(data)) else ''}. {pill.text}"
 
 
 def used_segments(data: Mapping[str, Any], carried: Sequence[str] = ()) -> set[str]:

@@ -16,6 +16,7 @@ from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from ..imaging.progress import Progress
 from .mesh_record import mesh_record, mesh_seed
 from .provenance import code_version, machine, versions
+from .report_patient import segmentation_text
 from .result_folder import LAYOUT
 from .used_segments import used_segments
 
@@ -80,7 +81,7 @@ def result_dict(session: Session) -> dict[str, Any]:
     assert outcome is not None
     assert segmentation is not None
     scene = session.scene
-    return {
+    data = {
         "preop": versions()["preop"],
         "layout": LAYOUT,
         "disclaimer": NOT_A_MEDICAL_DEVICE,
@@ -105,6 +106,8 @@ def result_dict(session: Session) -> dict[str, Any]:
         "warnings": session.notes,
         "provenance": _provenance(session),
     }
+    data["segmentation"]["text"] = segmentation_text(data)
+    return data
 
 
 def _patient(session: Session) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..imaging.anatomy import SEGMENTS
 from .procedures import procedure
-from .schema import Part, Place, Support
+from .schema import Part, Place, Region, Support
 
 if TYPE_CHECKING:
     from .procedures.base import Outcome
@@ -44,3 +44,17 @@ def _places(part: Part, outcome: Outcome) -> Iterator[Place]:
                 continue
             elif isinstance(one, Part):
                 yield from _places(one, outcome)
+
+
+def named_segments(options: Part) -> Iterator[str]:
+    """Segments that a procedure's options make regions of or hold an organ by."""
+    if isinstance(options, Region):
+        yield from options.labels
+    elif isinstance(options, Place):
+        yield from options.near or ()
+    for key in type(options).model_fields:
+        value = getattr(options, key)
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        for part in parts:
+            if isinstance(part, Part):
+                yield from named_segments(part)

@@ -88,6 +88,8 @@ class QualityNote:
         plausible: the volume lies in the range known for adults (True where no range is known).
         level: "ok", "warn" (look at it) or "bad" (not to be trusted).
         text: one line for a person.
+        partial: the scan holds only a part of it: cut by more than its tip, or cut and smaller than a whole one can be.
+        only_cut: the scan's edge cuts it, and nothing else is odd about it.
     """
 
     segment: str
@@ -99,6 +101,8 @@ class QualityNote:
     plausible: bool
     level: Level
     text: str
+    partial: bool = False
+    only_cut: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from .case import Case
 from .morphology import Mask, distance, label
 from .organ_model import Abdomen, abdomen_of
 from .quality import assess
+from .tube_length import doubt_short_vessels
 
 _UNLIKE_HU, _UNLIKE_SIZE = 35.0, 2.2
 """Two kidneys of one patient enhance alike; between healthy ones volumes differ by less than a third."""
@@ -41,6 +42,7 @@ def doubt(case: Case) -> None:
     _kidneys(case)
     _spleen(case)
     _mass_beside_liver(case)
+    doubt_short_vessels(case)
 
 
 def _median(case: Case, mask: Mask) -> float:

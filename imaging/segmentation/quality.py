@@ -15,6 +15,7 @@ from scipy import ndimage
 from ..anatomy import SEGMENTS
 from ..volume import Grid, ImageVolume, LabelMap
 from .base import Level, QualityNote
+from .cut_off import MOST_CUT, cut_shares
 from .morphology import Mask, distance
 from .resample import Pyramid, box_of
 
@@ -35,7 +36,7 @@ PLAUSIBLE_ML: dict[str, tuple[float, float]] = {
     "aorta": (15.0, 800.0),
     "inferior_vena_cava": (10.0, 250.0),
 }
-"""Whole organs only: what the scan cuts is not held against the lower limit."""
+"""Whole organs only: what the scan cuts may be smaller and still be well segmented, but is only a part."""
 
 _CONNECTED = {"liver", "spleen", "kidney_left", "kidney_right", "aorta", "gallbladder", "inferior_vena_cava", "body"}
 """Organs that are one piece in a healthy adult."""
@@ -68,9 +69,8 @@ def assess(
     coarse, step = _judged_at(mask, grid)
     pieces, holes = _pieces(coarse, step), _holes(coarse, step)
     leak = _thin_share(coarse, step) if name in _SOLID else 0.0
-    sides = _cut_sides(mask)
+    sides = cut_shares(mask)
     low, high = PLAUSIBLE_ML.get(name, (0.0, np.inf))
-    plausible = volume <= high and (volume >= low or bool(sides))
     complaints: list[tuple[Level, str]] = []
     if volume > high:
         complaints.append(("bad", f"{_amount(volume)} is larger than plausible ({_span(low, high)}): leaked"))
@@ -90,8 +90,19 @@ def assess(
     for doubt in doubts:
         complaints.append(("warn", doubt))
     level = _worst(complaints)
+    text = _line(name, volume, level, complaints)
     return QualityNote(
-        name, volume, pieces, holes, leak, bool(sides), plausible, level, _line(name, volume, level, complaints)
+        name,
+        volume,
+        pieces,
+        holes,
+        leak,
+        touches_border=bool(sides),
+        plausible=low <= volume <= high,
+        level=level,
+        text=text,
+        partial=bool(sides) and (volume < low or sum(sides.values()) > MOST_CUT),
+        only_cut=bool(sides) and len(complaints) == 1 + (volume < low),
     )
 
 
@@ -138,7 +149,12 @@ def summary(notes: Sequence[QualityNote], phase: str) -> str:
     bad = [note.segment for note in notes if note.level == "bad"]
     what = "labels given" if phase == GIVEN else f"{phase or 'unknown'} phase"
     text = f"{len(found)} segments, {what}"
-    return f"{text}; not to be trusted: {', '.join(bad)}" if bad else f"{text}; no segment looks wrong"
+    if bad:
+        return f"{text}; not to be trusted: {', '.join(bad)}"
+    doubtful = [note.segment for note in found if note.level == "warn" and not note.only_cut]
+    cut = sum(note.only_cut for note in found)
+    said = f"look at {', '.join(doubtful)}" if doubtful else "no flag raised"
+    return f"{text}; {said}" + (f"; {cut} cut by the scan's edge" if cut else "")
 
 
 def _worst(complaints: list[tuple[Level, str]]) -> Level:
@@ -185,17 +201,6 @@ def _thin_share(mask: Mask, step: NDArray[np.float64]) -> float:
     return float((mask & ~opened[inner]).sum() / mask.sum())
 
 
-def _cut_sides(mask: Mask) -> tuple[str, ...]:
-    """Which sides of the scan the mask reaches with more than a few voxels."""
-    names = (("right", "left"), ("front", "back"), ("bottom", "top"))
-    sides = []
-    for axis in range(3):
-        for end, word in zip((0, -1), names[axis], strict=True):
-            if np.take(mask, end, axis=axis).sum() > 10:
-                sides.append(word)
-    return tuple(sides)
-
-
 def _mixed(mask: Mask, name: str, hu: NDArray[np.float32] | None) -> list[tuple[Level, str]]:
     """Fat, gas or bone inside a solid organ means that the mask is not that organ."""
     if hu is None or name not in _SOLID:
@@ -221,6 +226,7 @@ def _span(low: float, high: float) -> str:
 
 def _line(name: str, volume: float, level: Level, complaints: list[tuple[Level, str]]) -> str:
     if not complaints:
-        return f"{_title(name)}: {_amount(volume)}, nothing suspicious"
+        known = "volume plausible, no flag raised" if name in PLAUSIBLE_ML else "no flag raised"
+        return f"{_title(name)}: {_amount(volume)}, {known}"
     said = "; ".join(text for _, text in complaints)
     return f"{_title(name)}: {said}" + ("; do not trust it" if level == "bad" else "")

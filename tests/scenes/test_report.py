@@ -251,9 +251,13 @@ def _judged(**levels: str) -> dict:
 @pytest.mark.parametrize(
     ("levels", "level", "said"),
     [
-        ({"spleen": "ok", "liver": "ok"}, "ok", "no doubt found (automatic check)"),
-        ({"spleen": "warn", "liver": "warn", "bone": "ok"}, "warn", "2 of 3 structures need a look: liver, spleen"),
-        ({"spleen": "bad", "liver": "ok"}, "warn", "1 of 2 structures needs a look: spleen"),
+        ({"spleen": "ok", "liver": "ok"}, "ok", "no flag raised (automatic check)"),
+        (
+            {"spleen": "warn", "liver": "warn", "bone": "ok"},
+            "warn",
+            "look at liver, of which the model is made; look at spleen",
+        ),
+        ({"spleen": "bad", "liver": "ok"}, "warn", "no flag raised on the model; look at spleen beside it"),
         ({"spleen": "warn", "liver": "bad"}, "bad", "not to be trusted: liver"),
         ({"liver": "ok", "scan": "warn"}, "warn", "the scan as a whole needs a look"),
         ({}, "bad", "not to be trusted"),
@@ -266,6 +270,26 @@ def test_the_pill_never_says_more_than_the_table(levels, level, said):
     assert pill is not None
     assert pill.level == level
     assert said in pill.text
+
+
+def test_what_the_scan_cuts_beside_the_model_is_told_last_and_result_json_says_the_same():
+    session = small_session()
+    assert session.segmentation is not None
+    liver, spleen = session.segmentation.notes
+    cut = replace(spleen, segment="bone", level="warn", touches_border=True, only_cut=True)
+    notes = (cut, replace(liver, level="ok"), replace(spleen, level="warn"))
+    session.segmentation = replace(session.segmentation, notes=notes, trusted=True)
+    data = result_dict(session)
+    pill = segmentation_pill(data)
+    assert pill is not None
+    assert pill.level == "warn"
+    said = "no flag raised on the model; look at spleen beside it; not in the model and cut by the scan's edge: bone"
+    assert said in pill.text
+    assert data["segmentation"]["text"] == f"3 structures, portal phase. {pill.text}"
+    session.segmentation = replace(session.segmentation, notes=notes[:2])
+    pill = segmentation_pill(result_dict(session))
+    assert pill is not None
+    assert pill.level == "ok"
 
 
 def test_a_bad_part_of_what_the_model_used_is_red_also_in_a_result_without_a_list():
