@@ -6,6 +6,7 @@ patient stands upright and faces the viewer: glTF x = Left, y = Superior, z = An
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.anatomy import SEGMENTS
-from ..imaging.errors import MeshError
+from ..imaging.errors import MeshError, write_error
 from .mesh import SurfaceMesh, TetMesh
 from .vtk_arrays import add_array, add_region_names, polydata, unstructured
 
@@ -35,6 +36,7 @@ def write_surface(path: str | os.PathLike, surface: SurfaceMesh, fields: Mapping
 
     Raises:
         MeshError: unknown suffix, a field of the wrong length, or the file cannot be written.
+        DiskError: the disk is full.
     """
     path = Path(path)
     writers = {".vtp": _write_vtp, ".stl": _write_stl, ".glb": _write_glb}
@@ -65,6 +67,7 @@ def write_tetrahedra(
 
     Raises:
         MeshError: wrong suffix, a field of the wrong length, or the file cannot be written.
+        DiskError: the disk is full.
     """
     path = Path(path)
     if path.suffix.lower() != ".vtu":
@@ -101,6 +104,8 @@ def _beside(path: Path, write: Callable[[Path], object]) -> Path:
             raise OSError("nothing was written (is the disk full?)")
         os.replace(temporary, path)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise write_error(error, str(path)) from error
         raise MeshError(f"the file cannot be written ({error.strerror or error})", where=str(path),
                         advice="Check that the folder exists, is writable and has space") from error  # fmt: skip
     finally:
@@ -162,10 +167,13 @@ def _write_xml(writer_name: str, data, path: Path) -> None:
     from vtkmodules import vtkIOXML
 
     writer = getattr(vtkIOXML, writer_name)()
-    writer.SetFileName(str(path))
+    # On a full disk VTK prints dumps of many lines and a success: Python writes the bytes and tells the system's error.
+    writer.WriteToOutputStringOn()
     writer.SetInputData(data)
     writer.SetDataModeToAppended()
     writer.EncodeAppendedDataOff()
     writer.SetCompressorTypeToZLib()
     if not writer.Write() or writer.GetErrorCode():
         raise OSError("VTK could not write it")
+    content = writer.GetOutputString()
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
