@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from machine_line import machine_line
+
 from preop.imaging.phantom import PhantomParameters, make_phantom
 from preop.imaging.progress import silent
 from preop.imaging.volume import LabelMap
@@ -30,14 +32,14 @@ def main() -> None:
     parser.add_argument("--edges", type=float, nargs="+", default=[3.5, 2.5, 1.8])
     parser.add_argument("--element", choices=("T4", "T10"), default="T4")
     parser.add_argument("--size", type=int, nargs="+", default=[128, 256], help="voxels of the phantom along each axis")
-    parser.add_argument("--write", action="store_true", help=f"also append to {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help=f"also write {RESULTS.name}")
     arguments = parser.parse_args()
 
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    lines = [HEADER]
-    print(HEADER)
+    lines = [machine_line(), "", HEADER]
+    print("\n".join(lines))
     for size in arguments.size:
         labels = make_phantom(PhantomParameters(shape=(size,) * 3, phase="arterial", noise_hu=0.0)).labels
         for line in rows(labels, f"phantom {size}³", arguments.edges, arguments.element):
@@ -45,13 +47,13 @@ def main() -> None:
             lines.append(line)
     if arguments.write:
         RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n\n")
+        RESULTS.write_text("\n".join(["# The vessel wall by edge length", "", *lines, ""]), encoding="utf-8")
 
 
 def rows(labels: LabelMap, name: str, edges: list[float], element: Literal["T4", "T10"]) -> Iterator[str]:
     """One line of the table per edge length."""
     from preop.meshing.wall import vessel_wall
+    from preop.scenes.procedures.solving import element_fields
     from preop.scenes.procedures.vessel_wall import VesselWallOptions, pressurised
     from preop.scenes.procedures.wall_measures import wall_numbers
     from preop.scenes.procedures.wall_stress import wall_fields
@@ -67,7 +69,8 @@ def rows(labels: LabelMap, name: str, edges: list[float], element: Literal["T4",
         solver = SolverOptions(element=element, load_steps=2)
         wall = pressurised(options, mesh, patient, solver, silent)
         solved = time.perf_counter() - start - meshed
-        read = wall_fields(mesh, wall.problem.model, wall.solution)
+        model = wall.problem.model
+        read = wall_fields(mesh, model, element_fields(model, wall.solution))
         found = {n.key: n.value for n in wall_numbers(mesh, wall, read, options, labels, patient.systolic_mmHg)}
         stress = " / ".join(f"{found[f'wall_stress_{key}_kPa']:.1f}" for key in ("median", "p99", "peak"))
         moved = " / ".join(f"{found[f'wall_displacement_{key}_mm']:.2f}" for key in ("max", "mean"))

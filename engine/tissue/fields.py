@@ -47,7 +47,11 @@ def cauchy_stress(model: Model, state: State) -> Float[np.ndarray, "elements 3 3
 
 def von_mises_stress(model: Model, state: State) -> Float[np.ndarray, " elements"]:
     """√(3/2 s : s) [Pa] with s the deviator of σ."""
-    stress = cauchy_stress(model, state)
+    return von_mises_of(cauchy_stress(model, state))
+
+
+def von_mises_of(stress: Float[np.ndarray, "elements 3 3"]) -> Float[np.ndarray, " elements"]:
+    """The von Mises stress of stresses that are already there, in their unit."""
     deviator = stress - np.trace(stress, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
     return np.sqrt(1.5 * np.einsum("eij,eij->e", deviator, deviator))
 
@@ -60,7 +64,12 @@ def maximum_principal_stress(model: Model, state: State) -> Float[np.ndarray, " 
 def element_volumes(model: Model, state: State | None = None) -> Float[np.ndarray, " elements"]:
     """m³, at rest or at a state."""
     volumes = _by_element(model, _rest(model), _volume, ())
-    return volumes if state is None else volumes * _by_element(model, state, _mean_jacobian, ())
+    return volumes if state is None else volumes * volume_ratio(model, state)
+
+
+def volume_ratio(model: Model, state: State) -> Float[np.ndarray, " elements"]:
+    """V/V₀ of each element: the mean of det F."""
+    return _by_element(model, state, _mean_jacobian, ())
 
 
 def volume_change(model: Model, state: State) -> float:

@@ -15,10 +15,11 @@ from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support,
 from .base import Outcome, Procedure
 from .gravity import STANDARD, Pull, pull_of, told
 from .load_free import Hanging, load_free_shape
-from .retraction_measures import retraction_curves, retraction_numbers
+from .retraction_measures import retraction_curves, retraction_numbers, small_pieces
 from .solving import (
     BED_UNIT,
     MM_PER_M,
+    element_fields,
     field_steps,
     materials_and_densities,
     regions_present,
@@ -131,15 +132,16 @@ class Retraction(Procedure):
         with session.stage("tissue solver") as progress:
             lift = _lift(body, hanging, session, progress)
         with session.stage("measurements"):
+            elements = element_fields(lift.problem.model, lift.solution)
             outcome = Outcome(
                 mesh=mesh,
-                steps=field_steps(lift.problem.model, lift.solution, shape=hanging.gap_mm),
-                numbers=retraction_numbers(mesh, lift, options),
+                steps=field_steps(lift.problem.model, lift.solution, elements, shape=hanging.gap_mm),
+                numbers=retraction_numbers(mesh, lift, options, elements),
                 curves=retraction_curves(mesh, lift, options),
                 solver=solver_report(lift.solution),
                 node_sets={name: mesh.node_sets[name] for name in ("grasp", *held)},
                 deforming=tuple(sorted({label for region in regions.values() for label in region.labels})),
-                notes=(hanging.text(), SUPPORT_NOTE),
+                notes=(hanging.text(), SUPPORT_NOTE, *small_pieces(mesh, options.target)),
             )
             return told(outcome, session.scene, pull)
 

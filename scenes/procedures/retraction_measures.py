@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,26 +11,35 @@ from scipy import sparse
 
 from ..plain_words import name_words, position_words
 from .base import Curve, Number
-from .solving import MM_PER_M
+from .solving import MM_PER_M, ElementFields
 
 if TYPE_CHECKING:
     from ...meshing.mesh import TetMesh
     from .retraction import Lift, RetractionOptions
 
 
-def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Number, ...]:
-    """All numbers of the report, displacements counted from the scanned shape."""
+LEAST_PIECE_MM3 = 100.0
+"""A smaller piece is of a few elements, whose mean says little."""
+MOST_PLACES = 5
+"""Of small pieces whose places a note names."""
+
+
+def retraction_numbers(
+    mesh: TetMesh, lift: Lift, options: RetractionOptions, elements: Sequence[ElementFields]
+) -> tuple[Number, ...]:
+    """All numbers of the report, displacements counted from the scanned shape.
+
+    `elements` are those of `solving.element_fields`.
+    """
     from ...engine.tissue import fields
 
-    model, states = lift.problem.model, lift.solution.states
-    final = states[-1]
+    final = lift.solution.states[-1]
     moved = _moved(mesh, lift, final)
     force = np.linalg.norm(grasper_force(lift, final))
-    strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
-    weight = mesh.volumes
+    strain, before = elements[-1].strain, elements[0].strain
+    weight, rest = mesh.volumes, np.asarray(fields.element_volumes(lift.problem.model))
     beyond = float(weight[strain > options.strain_limit].sum() / 1000)
-    before = np.asarray(fields.principal_strains(model, states[0])).max(axis=1)
-    hung = float(fields.element_volumes(model, states[0]).sum())
+    hung, held = (float(rest @ elements[number].volume_ratio) for number in (0, -1))
     lifted = np.linalg.norm(moved[mesh.node_sets["grasp"]].mean(axis=0))
     return (
         Number(
@@ -74,7 +84,7 @@ def retraction_numbers(mesh: TetMesh, lift: Lift, options: RetractionOptions) ->
         Number(
             "volume_change",
             "Volume change",
-            100 * (float(fields.element_volumes(model, final).sum()) / hung - 1),
+            100 * (held / hung - 1),
             "%",
             "of the whole organ by the lift, from the scanned shape; near zero for tissue",
         ),
@@ -120,7 +130,28 @@ def grasper_force(lift: Lift, state) -> NDArray[np.float64]:
 
 
 def pieces_of(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
-    """Elements of each connected piece of a region, largest volume first; pieces under 0.1 mL are left out."""
+    """Elements of each connected piece of a region, largest volume first; `small_pieces` tells of those left out."""
+    return [piece for piece in _all_pieces(mesh, region) if mesh.volumes[piece].sum() >= LEAST_PIECE_MM3]
+
+
+def small_pieces(mesh: TetMesh, region: str) -> list[str]:
+    """One line on the pieces of a region that are too small for numbers of their own: how many, how large, where."""
+    small = [p for p in _all_pieces(mesh, region) if mesh.volumes[p].sum() < LEAST_PIECE_MM3]
+    if not small:
+        return []
+    volumes = [float(mesh.volumes[p].sum() / 1000) for p in small]
+    centres = [np.average(mesh.points[mesh.tetrahedra[p]].mean(axis=1), axis=0, weights=mesh.volumes[p]) for p in small]
+    places = "; ".join(position_words(centre) for centre in centres[:MOST_PLACES])
+    further = len(small) - MOST_PLACES
+    rest = f"; and {further} more" if further > 0 else ""
+    count = "One piece" if len(small) == 1 else f"{len(small)} pieces"
+    return [
+        f"{count} of {name_words(region)} under {LEAST_PIECE_MM3 / 1000:g} mL ({sum(volumes):.2g} mL in all) moved "
+        f"with the organ but got no number: {places}{rest}."
+    ]
+
+
+def _all_pieces(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
     label = next((i for i, name in mesh.region_names.items() if name == region), None)
     elements = np.flatnonzero(mesh.region == label) if label is not None else np.zeros(0, dtype=np.int64)
     if elements.size == 0:
@@ -129,8 +160,7 @@ def pieces_of(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
     incidence = sparse.csr_matrix((np.ones(len(rows)), (rows, mesh.tetrahedra[elements].ravel())))
     _, piece = sparse.csgraph.connected_components(incidence @ incidence.T, directed=False)
     volumes = np.bincount(piece, mesh.volumes[elements])
-    order = [i for i in np.argsort(-volumes) if volumes[i] >= 100.0]
-    return [elements[piece == i] for i in order]
+    return [elements[piece == i] for i in np.argsort(-volumes)]
 
 
 def _target_numbers(mesh: TetMesh, moved: NDArray, region: str) -> list[Number]:

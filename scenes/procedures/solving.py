@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,34 +66,72 @@ def solve_steps(
     return solution.require_converged()
 
 
-def field_steps(model: Model, solution: Solution, *, shape: NDArray[np.float64] | None = None) -> tuple[FieldStep, ...]:
+@dataclass(frozen=True, eq=False)
+class ElementFields:
+    """What one state does to each element of the mesh.
+
+    Attributes:
+        strain: (E,) largest principal Green–Lagrange strain.
+        stress: (E, 3, 3) Cauchy stress, Pa, LPS axes.
+        principal: (E,) its largest eigenvalue, Pa.
+        volume_ratio: (E,) volume over volume at rest.
+    """
+
+    strain: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    principal: NDArray[np.float64]
+    volume_ratio: NDArray[np.float64]
+
+
+def element_fields(model: Model, solution: Solution) -> tuple[ElementFields, ...]:
+    """Of every kept state. Steps, numbers and curves share them: each takes a pass over all elements."""
+    from ...engine.tissue import fields
+
+    found = []
+    for state in solution.states:
+        strain = np.asarray(fields.principal_strains(model, state)).max(axis=1)
+        stress = np.asarray(fields.cauchy_stress(model, state))
+        principal = np.linalg.eigvalsh(stress)[:, -1]
+        found.append(ElementFields(strain, stress, principal, np.asarray(fields.volume_ratio(model, state))))
+    return tuple(found)
+
+
+def field_steps(
+    model: Model,
+    solution: Solution,
+    elements: Sequence[ElementFields],
+    *,
+    shape: NDArray[np.float64] | None = None,
+) -> tuple[FieldStep, ...]:
     """Displacement (mm), strain and stress (kPa) of every kept state, in the mesh's own nodes and elements.
 
     Args:
+        elements: of `element_fields`.
         shape: (N, 3) mm, the model's reference shape minus the mesh's, where they differ: displacements are
             then counted from the mesh. None where the mesh is the reference; then the rest state comes first.
     """
     from ...engine.tissue.solution import State
 
-    states = list(solution.states)
+    pairs = list(zip(solution.states, elements, strict=True))
     if shape is None:
-        states.insert(0, State(0.0, 0.0 * model.points))
-    return tuple(_step(model, state, 0.0 if shape is None else shape) for state in states)
+        none = np.zeros(len(elements[0].strain))
+        rest = ElementFields(none, np.zeros((len(none), 3, 3)), none, none + 1.0)
+        pairs.insert(0, (State(0.0, 0.0 * model.points), rest))
+    return tuple(_step(model, state, fields, 0.0 if shape is None else shape) for state, fields in pairs)
 
 
-def _step(model: Model, state: State, shape: NDArray[np.float64] | float) -> FieldStep:
-    from ...engine.tissue import fields
+def _step(model: Model, state: State, elements: ElementFields, shape: NDArray[np.float64] | float) -> FieldStep:
+    from ...engine.tissue.fields import von_mises_of
 
     displacement = shape + np.asarray(state.displacement)[: model.mesh_nodes] * MM_PER_M
-    strain = np.asarray(fields.principal_strains(model, state))
     return FieldStep(
         load=float(state.load_fraction),
         point_data={"displacement": displacement, "displacement_magnitude": np.linalg.norm(displacement, axis=1)},
         cell_data={
-            "strain": strain.max(axis=1),
-            "von_mises_kPa": np.asarray(fields.von_mises_stress(model, state)) / PA_PER_KPA,
-            "max_principal_stress_kPa": np.asarray(fields.maximum_principal_stress(model, state)) / PA_PER_KPA,
-            "volume_ratio": fields.element_volumes(model, state) / fields.element_volumes(model),
+            "strain": elements.strain,
+            "von_mises_kPa": von_mises_of(elements.stress) / PA_PER_KPA,
+            "max_principal_stress_kPa": elements.principal / PA_PER_KPA,
+            "volume_ratio": elements.volume_ratio,
         },
     )
 

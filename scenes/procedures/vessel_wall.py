@@ -14,7 +14,7 @@ from ...imaging.progress import Progress, part
 from ..schema import Part, Patient, Scene, SegmentName, SolverOptions, TissueChoice, Vector
 from .base import Outcome, Procedure
 from .load_free import load_free_shape
-from .solving import BED_UNIT, field_steps, materials_and_densities, solve_steps, solver_report
+from .solving import BED_UNIT, element_fields, field_steps, materials_and_densities, solve_steps, solver_report
 from .vessel_measures import planning_numbers
 from .vessel_size import touching
 from .wall_measures import short_note, wall_curves, wall_numbers
@@ -119,11 +119,13 @@ class VesselWall(Procedure):
             wall = pressurised(options, mesh, session.scene.patient, session.scene.solver, progress)
         with session.stage("measurements"):
             systolic = session.scene.patient.systolic_mmHg
-            read = wall_fields(mesh, wall.problem.model, wall.solution)
+            model = wall.problem.model
+            elements = element_fields(model, wall.solution)
+            read = wall_fields(mesh, model, elements)
             planning, missing = planning_numbers(session.labels, options)
             return Outcome(
                 mesh=mesh,
-                steps=with_wall_stress(field_steps(wall.problem.model, wall.solution, shape=wall.gap_mm), read),
+                steps=with_wall_stress(field_steps(model, wall.solution, elements, shape=wall.gap_mm), read),
                 numbers=wall_numbers(mesh, wall, read, options, session.labels, systolic, planning),
                 curves=wall_curves(mesh, wall, read, options, systolic),
                 solver=solver_report(wall.solution),

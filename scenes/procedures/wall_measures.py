@@ -45,7 +45,7 @@ def wall_numbers(
     counted, stretch = away_from_ends(mesh, options.exclude_from_ends_mm), Stretch.of(labels, options)
     return (
         *_stress_numbers(mesh, read, counted, options, systolic_mmHg),
-        *_motion_numbers(mesh, wall, counted & region_mask(mesh, "aortic_wall")),
+        *_motion_numbers(mesh, wall, read.strain, counted & region_mask(mesh, "aortic_wall")),
         _thickness_number(mesh, options),
         *size_numbers(stretch),
         *_thrombus_numbers(mesh, read.element[-1], counted, stretch),
@@ -145,11 +145,11 @@ def _lies(place_mm: tuple[float, float, float], share: float) -> str:
     return where if share > 0.8 else f"in patches, the largest of them ({100 * share:.0f} % of it) {where}"
 
 
-def _motion_numbers(mesh: TetMesh, wall: Pressurised, chosen: NDArray[np.bool_]) -> list[Number]:
+def _motion_numbers(
+    mesh: TetMesh, wall: Pressurised, strain: NDArray[np.float64], chosen: NDArray[np.bool_]
+) -> list[Number]:
     from ...engine.tissue import fields
 
-    model, final = wall.problem.model, wall.solution.final
-    strain = np.asarray(fields.principal_strains(model, final)).max(axis=1)
     nodes = np.unique(mesh.tetrahedra[chosen])
     moved = moved_mm(mesh, wall, -1)[nodes]
     start = "from the scanned shape to systolic pressure"

@@ -10,39 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from .solving import PA_PER_KPA
+from .solving import PA_PER_KPA, ElementFields
 
 if TYPE_CHECKING:
     from ...engine.tissue.model import Model
-    from ...engine.tissue.solution import Solution
     from ...meshing.mesh import TetMesh
     from .base import FieldStep
 
 
 @dataclass(frozen=True, eq=False)
 class WallFields:
-    """Largest principal Cauchy stress of every kept state, kPa.
+    """Largest principal Cauchy stress of every kept state, kPa, and the last one's strain.
 
     Attributes:
         wall: one (E,) per state; in the wall the mean over its thickness, elsewhere of the element.
         element: one (E,) per state, of the element everywhere, bending included.
+        strain: (E,) largest principal Green–Lagrange strain of the last state.
     """
 
     wall: Sequence[NDArray[np.float64]]
     element: Sequence[NDArray[np.float64]]
+    strain: NDArray[np.float64]
 
 
-def wall_fields(mesh: TetMesh, model: Model, solution: Solution) -> WallFields:
+def wall_fields(mesh: TetMesh, model: Model, elements: Sequence[ElementFields]) -> WallFields:
     """The stresses of all states of a solution on a mesh of `meshing.wall.vessel_wall`."""
-    from ...engine.tissue import fields
+    from ...engine.tissue.fields import element_volumes
 
-    wall, element = [], []
-    for state in solution.states:
-        stress = np.asarray(fields.cauchy_stress(model, state))
-        volumes = np.asarray(fields.element_volumes(model, state))
-        element.append(largest_principal_kpa(stress))
-        wall.append(largest_principal_kpa(through_thickness(mesh, stress, volumes)))
-    return WallFields(wall, element)
+    rest = np.asarray(element_volumes(model))
+    wall = [largest_principal_kpa(through_thickness(mesh, one.stress, rest * one.volume_ratio)) for one in elements]
+    return WallFields(wall, [one.principal / PA_PER_KPA for one in elements], elements[-1].strain)
 
 
 def with_wall_stress(steps: Sequence[FieldStep], read: WallFields) -> tuple[FieldStep, ...]:
