@@ -17,7 +17,10 @@ rng = np.random.default_rng(0)
 points = rng.normal(size=(20_000, 3))
 try:
     if sys.argv[1].endswith(".vtu"):
-        cells = rng.integers(0, len(points), (40_000, 4)).astype(np.int32)
+        cells = np.arange(len(points), dtype=np.int32).reshape(-1, 4)
+        edges = points[cells[:, 1:]] - points[cells[:, :1]]
+        turned = np.linalg.det(edges) < 0
+        cells[turned, :2] = cells[turned, 1::-1]
         write_tetrahedra(sys.argv[1], TetMesh(points, cells, np.zeros(len(cells), np.int32), {0: "liver"}))
     else:
         write_surface(sys.argv[1], SurfaceMesh(points, rng.integers(0, len(points), (40_000, 3)).astype(np.int32)))
