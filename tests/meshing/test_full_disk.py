@@ -14,7 +14,7 @@ from preop.imaging.errors import DiskError
 from preop.meshing.io import write_surface, write_tetrahedra
 from preop.meshing.mesh import SurfaceMesh, TetMesh
 rng = np.random.default_rng(0)
-points = rng.normal(size=(20_000, 3))
+points = rng.normal(size=(60_000, 3))
 try:
     if sys.argv[1].endswith(".vtu"):
         cells = np.arange(len(points), dtype=np.int32).reshape(-1, 4)
