@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import platform
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from machine_line import machine_line
 
 from preop.imaging.volume import LabelMap
 
@@ -68,9 +68,9 @@ def _surfaces(labels: LabelMap, edge: float | None) -> tuple[str, str]:
 
 def _tetrahedra(labels: LabelMap, count: int) -> tuple[str, str]:
     from preop.meshing.embedding import embed
+    from preop.meshing.fidelity import fidelity
     from preop.meshing.quality import quality
     from preop.meshing.surface import surface_from_mask
-    from preop.meshing.fidelity import fidelity
     from preop.meshing.tetrahedra import tetrahedralize
 
     regions = [n for n in REGIONS if labels.mask(n).any()]
@@ -80,7 +80,10 @@ def _tetrahedra(labels: LabelMap, count: int) -> tuple[str, str]:
     start = time.perf_counter()
     embedding = embed(surface.points, mesh)
     took = time.perf_counter() - start
-    errors = ", ".join(f"{f.name} {f.relative_error:+.1%}" for f in fidelity(mesh, labels, regions))
+    errors = ", ".join(
+        f"{f.name} {f.relative_error:+.1%} ({f.pieces - len(f.lost)} of {f.pieces} pieces)"
+        for f in fidelity(mesh, labels, regions)
+    )
     return f"tetrahedra, {count} asked", (
         f"{len(mesh.tetrahedra)} made; {errors}; dihedral ≥ {table['dihedral_min_deg']:.1f}°, "
         f"mean radius ratio {table['radius_ratio_mean']:.2f}; {len(surface.points)} vertices embedded in {took:.1f} s, "
@@ -113,10 +116,10 @@ def _timed(job: Callable, source: tuple[Path | None, int], values: tuple) -> Row
 
 
 def _table(rows: list[Row], patient: str) -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lines = [
-        f"Meshing of {patient} on {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-        f"Python {platform.python_version()}",
+        f"# Meshing of {patient}",
+        "",
+        machine_line(),
         "",
         "| what | result | s | peak MiB |",
         "|---|---|---:|---:|",

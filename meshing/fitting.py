@@ -79,7 +79,7 @@ def _enclosed(points: NDArray[np.float64], surface: NDArray[np.int32]) -> float:
 def _offset(points, tetrahedra, surface, missing: float, fixed, least, limit_mm: float) -> NDArray[np.float64]:
     """Move the surface's free nodes so that about `missing` mm³ are gained."""
     nodes, local = np.unique(surface, return_inverse=True)
-    local = local.reshape(-1, 3)
+    local = local.reshape(-1, 3).astype(np.int32)
     corner = points[surface]
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1) / 2
     free = ~np.isin(nodes, fixed)

@@ -94,7 +94,7 @@ class TetMesh:
         return signed_volumes(self.points, self.tetrahedra)
 
 
-def signed_volumes(points: NDArray[np.float64], tetrahedra: NDArray[np.int32]) -> NDArray[np.float64]:
+def signed_volumes(points: NDArray[np.float64], tetrahedra: NDArray[np.integer]) -> NDArray[np.float64]:
     """(E,) volumes of tetrahedra (E, 4) over points (N, 3), in the points' unit cubed; negative where turned round."""
     return corner_volumes(points[tetrahedra])
 

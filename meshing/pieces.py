@@ -51,7 +51,7 @@ def label_pieces(mapped: NDArray[np.int32], grid: Grid) -> LabelPieces:
         found, number = pieces(cropped == one)
         np.add(found, len(region) - 1, out=index, where=found > 0)
         region += [one] * number
-    volume = np.bincount(index.ravel(), minlength=len(region)) * grid.voxel_volume
+    volume = np.bincount(index.ravel(), minlength=len(region)).astype(np.float64) * grid.voxel_volume
     volume[0] = 0.0
     start = np.array([s.start for s in box], dtype=np.int64)
     return LabelPieces(index, start, grid, np.array(region, dtype=np.int32), volume)

@@ -142,7 +142,7 @@ def _smooth_net(mask: NDArray, grid: Grid, smoothing: int, progress: Progress, s
     points = offset_to_volume(points, triangles, component, targets, limit_mm=limit)
     # within their boxes vertices cannot pass each other; the net itself crosses nothing
     inverse = np.linalg.inv(grid.affine[:3, :3])
-    strayed = (np.abs((points - blocky) @ inverse.T * factors) > 0.5).any(axis=1)
+    strayed = np.any(np.abs((points - blocky) @ inverse.T * factors) > 0.5, axis=1)
     points = drawn_back(points, blocky, triangles, strayed)
     return points, triangles, component, targets
 
@@ -170,24 +170,32 @@ def _remeshed(points, triangles, component, targets, edge_length_mm: float, limi
     """
     from .remeshing import remesh
 
-    held = np.zeros(len(points), dtype=bool)
-    tree = KDTree(points)
-    for attempt in range(HOLDING_ATTEMPTS + 1):
+    held, tree = np.zeros(len(points), dtype=bool), KDTree(points)
+    attempt = 0
+    while True:
         coarse, faces = remesh(points, triangles, edge_length_mm, held=held)
         fresh, wanted = _carried(coarse, faces, points, component, targets)
-        for _ in range(3):
-            apart = relaxed_apart(coarse, faces)
-            coarse = offset_to_volume(apart, faces, fresh, wanted, limit_mm=limit_mm)
-            crossing = crossing_vertices(coarse, faces)
-            if not crossing.size:
-                return coarse, faces
-        if attempt < HOLDING_ATTEMPTS:
-            near = tree.query_ball_point(coarse[crossing], 2.0**attempt * edge_length_mm)
-            held[np.unique(np.concatenate([np.asarray(n, dtype=np.int64) for n in near]))] = True
-            held |= np.isin(np.arange(len(points)), tree.query(coarse[crossing])[1])
-        if attempt == HOLDING_ATTEMPTS - 1:
+        coarse, crossing = _apart(coarse, faces, fresh, wanted, limit_mm)
+        if not crossing.size or attempt == HOLDING_ATTEMPTS:
+            return coarse, faces
+        near = tree.query_ball_point(coarse[crossing], 2.0**attempt * edge_length_mm)
+        held[np.concatenate([np.asarray(n, dtype=np.int64) for n in near])] = True
+        held[tree.query(coarse[crossing])[1]] = True
+        attempt += 1
+        if attempt == HOLDING_ATTEMPTS:
             held |= np.isin(component, np.unique(component[held]))
-    return coarse, faces
+
+
+def _apart(points, triangles, component, targets, limit_mm: float) -> tuple[NDArray, NDArray]:
+    """Relaxed where faces cross and brought to the target volumes; also the vertices of faces that still cross."""
+    crossing = np.empty(0, dtype=np.int32)
+    for _ in range(3):
+        apart = relaxed_apart(points, triangles)
+        points = offset_to_volume(apart, triangles, component, targets, limit_mm=limit_mm)
+        crossing = crossing_vertices(points, triangles)
+        if not crossing.size:
+            break
+    return points, crossing
 
 
 def _carried(coarse, triangles, points, component, targets):

@@ -63,4 +63,4 @@ def _shown(known: LabelPieces, lattice: RegionLattice, cells: NDArray[np.int32])
     piece = known.at(lattice.points(index.astype(np.float64)))
     same = known.region[piece] == cells[tuple(index.T)]
     cell = abs(float(np.linalg.det(lattice.affine[:3, :3])))
-    return np.bincount(piece[same], minlength=len(known.region)) * cell
+    return np.bincount(piece[same], minlength=len(known.region)).astype(np.float64) * cell

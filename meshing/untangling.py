@@ -14,12 +14,12 @@ _ROUNDS = 12
 
 def crossing_vertices(
     points: NDArray[np.float64], triangles: NDArray[np.int32], suspects: NDArray[np.bool_] | None = None
-) -> NDArray[np.int64]:
+) -> NDArray[np.int32]:
     """(n,) vertices of faces that cross; only faces near `suspects` (V,) are looked at where these are given."""
     if suspects is None:
         return np.unique(triangles[crossing_faces(points, triangles)])
     chosen = triangles[_beside(points, triangles, suspects)]
-    return np.unique(chosen[crossing_faces(points, chosen)]) if len(chosen) else np.empty(0, dtype=np.int64)
+    return np.unique(chosen[crossing_faces(points, chosen)]) if len(chosen) else np.empty(0, dtype=np.int32)
 
 
 def drawn_back(
