@@ -30,6 +30,13 @@ export PYTHON EXTRAS
 
 .PHONY: setup demo test test-quick lint format bench constraints system-libraries clean distclean
 
+# A stamp says nothing of a Python that was moved or upgraded since: then .venv is made anew.
+ifneq ($(wildcard $(STAMP)),)
+ifneq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),1)
+.PHONY: $(STAMP)
+endif
+endif
+
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt scripts/setup.sh scripts/find_python.sh scripts/system_libraries.py

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import uuid
@@ -16,6 +15,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
 from .errors import NOT_A_MEDICAL_DEVICE, GeometryError, ScanError, write_error
+from .permissions import umask
 from .progress import Progress, silent
 from .volume import Grid, ImageVolume
 
@@ -74,7 +74,7 @@ def write_ct_series(
         names = _write_slices(header, stored, volume.grid, work, progress)
         if target.is_dir():
             target.rmdir()
-        work.chmod(0o777 & ~_umask())
+        work.chmod(0o777 & ~umask())
         work.rename(target)
         work = None
     except OSError as error:
@@ -84,12 +84,6 @@ def write_ct_series(
             shutil.rmtree(work, ignore_errors=True)
     progress(1.0, "DICOM series written")
     return [target / name for name in names]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _stored_values(volume: ImageVolume) -> NDArray[np.int16]:

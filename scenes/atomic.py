@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..imaging.errors import DiskError, PreopError
+from ..imaging.permissions import umask
 from .leftovers import hold, sweep
 from .manifest import foreign_file, write_manifest
 from .swap import restore, swap
@@ -141,7 +142,7 @@ def _require_replaceable(target: Path, *, overwrite: bool) -> None:
 
 
 def _put_in_place(work: Path, target: Path, *, overwrite: bool) -> None:
-    work.chmod(0o777 & ~_umask())
+    work.chmod(0o777 & ~umask())
     try:
         if not os.path.lexists(target):
             work.rename(target)
@@ -192,12 +193,6 @@ def _free_name(target: Path) -> Path:
     while os.path.lexists(target.with_name(f"{target.name}-{number}")):
         number += 1
     return target.with_name(f"{target.name}-{number}")
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _existing_parent(path: Path) -> Path:

@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 done but with a finding (see the sub-command), 2 an error told in one line, 130 interrupted.
     """
+    _open_closed_streams()
     parser = build_parser()
     arguments = parser.parse_args(argv, argparse.Namespace(given=sys.argv[1:] if argv is None else list(argv)))
     # Our dense kernels are small: OpenBLAS threads only wait for each other there (a solve of 15,000
@@ -53,6 +54,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(
             f"{type(error).__name__}: {' '.join(str(error).split())}. A fault in preop: PREOP_DEBUG=1 shows where"
         )
+
+
+def _open_closed_streams() -> None:
+    """Whoever starts us may close standard output or error (`2>&-`): what is told there is lost, nothing else.
+
+    Left closed, the next file to be opened would get its number, and with it what libraries print.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -90,12 +90,20 @@ def find_manifest() -> Path | None:
     named = os.environ.get("XR_RUNTIME_JSON")
     if named:
         return Path(named)
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    home = os.environ.get("XDG_CONFIG_HOME") or _home_configuration()
     system = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     folders = [Path(folder) / _RELATIVE for folder in (home, *system.split(os.pathsep), "/etc") if folder]
     names = (f"active_runtime.{platform.machine()}.json", "active_runtime.json")
     candidates = (folder / name for name in names for folder in folders)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _home_configuration() -> str:
+    """The user's configuration folder; empty for a user without a home, as a container may run one."""
+    try:
+        return str(Path.home() / ".config")
+    except RuntimeError:
+        return ""
 
 
 def _library_of(manifest: Path) -> str:

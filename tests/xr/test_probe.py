@@ -115,3 +115,15 @@ def test_process_that_crashes_is_told(home: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_report_is_plain_values(home: Path) -> None:
     assert json.loads(json.dumps(probe.runtime_report().to_dict()))["loader"] in (True, False)
+
+
+def test_a_user_without_a_home_has_the_systems_runtime(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run a number that no user has: then there is no home to look in."""
+
+    def none(*_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(Path, "home", none)
+    system = write_manifest(home / "system", "./a.so")
+    assert probe.find_manifest() == system
