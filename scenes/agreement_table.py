@@ -36,7 +36,7 @@ def print_agreement(
         console.print(agreement_table(known))
         console.print()
         console.print(_LEGEND, style="dim", highlight=False)
-    for line in _remarks(agreements, only_in_labels):
+    for line in remarks(agreements, only_in_labels):
         console.print(line, markup=False, highlight=False)
 
 
@@ -69,7 +69,7 @@ def agreement_table(agreements: Iterable[Agreement]) -> Table:
     return table
 
 
-def _remarks(agreements: Sequence[Agreement], only_in_labels: Sequence[str]) -> list[str]:
+def remarks(agreements: Sequence[Agreement], only_in_labels: Sequence[str] = ()) -> list[str]:
     """What was done to the labels, once; and the segments that one side lacks."""
     common = [one for one in agreements if one.volume_ml and one.truth_volume_ml]
     lines = [note[:1].upper() + note[1:] + "." for note in dict.fromkeys(one.note for one in common if one.note)]

@@ -24,7 +24,7 @@ from .session import Session
 from .whole_organs import note_missing, require_whole
 
 if TYPE_CHECKING:
-    from ..imaging.volume import Grid
+    from ..imaging.volume import Grid, LabelMap
 
 TRUST_LINE = "The segmentation is not to be trusted as it is: look at its notes before using any number."
 
@@ -230,14 +230,35 @@ def _corners(box: tuple[Vector, Vector] | None) -> tuple[NDArray[np.float64], ND
 
 def _compare_with_truth(session: Session) -> None:
     from ..imaging.compare import compare_labels
+    from .agreement_table import remarks
 
     labels, truth = session.labels, session.truth
     assert truth is not None
     # A segmenter that gives "bone" is not to blame for the ribs that the truth tells apart.
     known = [*SEGMENTS, *WHOLES]
     names = [name for name in known if name in labels.names or (labels.mask(name).any() and truth.mask(name).any())]
+    missed = wholly_missed(labels, truth, _gives(session))
     with session.stage("comparison with the known truth") as progress:
-        session.agreement = [a.to_dict() for a in compare_labels(labels, truth, names, progress=progress)]
+        found = compare_labels(labels, truth, [*names, *missed], progress=progress)
+    session.agreement = [a.to_dict() for a in found]
+    session.agreement_remarks = remarks(found)
+
+
+def _gives(session: Session) -> tuple[str, ...]:
+    from ..imaging.segmentation.registry import segmenter
+
+    options = session.scene.segmentation
+    return () if options.labels is not None else segmenter(options.segmenter).gives
+
+
+def wholly_missed(labels: LabelMap, truth: LabelMap, gives: tuple[str, ...]) -> list[str]:
+    """Segments of the truth of which the labels hold nothing, neither by name nor in a whole given instead of them."""
+    held = {name for name in (*SEGMENTS, *WHOLES) if labels.mask(name).any()}
+
+    def in_a_whole(name: str) -> bool:
+        return bool(gives) and name not in gives and any(whole in held for whole in SEGMENTS[name].part_of)
+
+    return [name for name in truth.names if truth.mask(name).any() and name not in held and not in_a_whole(name)]
 
 
 def make_surfaces(session: Session) -> None:

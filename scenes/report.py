@@ -93,7 +93,7 @@ def render_report(result: ResultFolder) -> str:
         surfaces=data.get("surfaces", []),
         meshes=[_mesh(mesh) for mesh in data.get("meshes", [])],
         solver=_solver(data.get("solver", {})),
-        agreement=_agreement(data.get("agreement", [])),
+        agreement=_agreement(data.get("agreement", []), data.get("agreement_remarks", [])),
         provenance=_provenance(data.get("provenance", {})),
         pictures=embedded_pictures(result),
         animation=embedded_animation(result),
@@ -211,9 +211,11 @@ _AGREEMENT = (
 )
 
 
-def _agreement(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    columns = [column for column in _AGREEMENT if any(row.get(column[0]) is not None for row in rows)]
-    return {"columns": columns, "rows": rows}
+def _agreement(rows: Sequence[Mapping[str, Any]], remarks: Sequence[str]) -> dict[str, Any]:
+    """What both sides hold as a table; what one side lacks, of which most numbers say nothing, in words."""
+    common = [row for row in rows if row.get("volume_ml") != 0 and row.get("truth_volume_ml") != 0]
+    columns = [column for column in _AGREEMENT if any(row.get(column[0]) is not None for row in common)]
+    return {"columns": columns, "rows": common, "remarks": remarks}
 
 
 def _provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def result_dict(session: Session) -> dict[str, Any]:
         "surfaces": [_surface_dict(name, surface) for name, surface in _all_surfaces(session).items()],
         "solver": dict(outcome.solver),
         "agreement": session.agreement,
+        "agreement_remarks": session.agreement_remarks,
         "notes": list(outcome.notes),
         "warnings": session.notes,
         "provenance": _provenance(session),

@@ -42,6 +42,7 @@ class Session:
         volume, segmentation, truth, surfaces, outcome: filled by the stages in this order.
         stages: time and peak memory of each finished stage.
         inputs: name, number of files and SHA-256 of everything that was read.
+        agreement, agreement_remarks: with a known truth, where there is one; and what was missed in it, in words.
         notes: what a person should know about this run.
     """
 
@@ -58,6 +59,7 @@ class Session:
     stages: list[StageRecord] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     agreement: list[dict[str, Any]] = field(default_factory=list)
+    agreement_remarks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
 

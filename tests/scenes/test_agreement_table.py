@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import math
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from preop.imaging.anatomy import BY_LABEL, SEGMENTS
 from preop.imaging.compare import Agreement
+from preop.imaging.volume import Grid, LabelMap
 from preop.scenes.agreement_table import most_miss, print_agreement
 from preop.scenes.cli import main
+from preop.scenes.pipeline import wholly_missed
 
 NOTE = "labels resampled to the nearest voxel of another grid"
 
@@ -76,3 +80,18 @@ def test_a_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str]):
     told = capsys.readouterr().out
     for command in ("doctor", "inspect", "phantom", "run", "view", "scenes", "compare"):
         assert f"  {command}" in told
+
+
+def label_map(*names):
+    """One voxel each."""
+    voxels = np.zeros((len(names), 1, 1), dtype=np.uint16)
+    voxels[:, 0, 0] = [SEGMENTS[name].label for name in names]
+    return LabelMap(voxels, Grid(voxels.shape, np.eye(4)), BY_LABEL)
+
+
+def test_what_was_missed_wholly_is_named_and_parts_of_a_whole_that_was_given_are_not():
+    labels = label_map("liver", "liver_vessels", "bone")
+    truth = label_map("liver", "liver_tumor", "hepatic_vein", "ribs", "gallbladder", "portal_vein", "bone")
+    gives = ("liver", "liver_tumor", "liver_vessels", "bone")
+    assert wholly_missed(labels, truth, gives) == ["liver_tumor", "portal_vein", "gallbladder"]
+    assert wholly_missed(labels, label_map("liver", "bone"), gives) == []

@@ -272,6 +272,23 @@ def test_the_pill_never_says_more_than_the_table(levels, level, said):
     assert said in pill.text
 
 
+def test_what_was_missed_of_the_truth_is_told_below_the_table(folder):
+    result = ResultFolder.open(folder)
+    data = dict(result.data)
+    missed = {
+        "name": "gallbladder",
+        "dice": 0.0,
+        "volume_ml": 0.0,
+        "truth_volume_ml": 31.0,
+        "difference_percent": -100.0,
+    }
+    data["agreement"] = [*data["agreement"], missed]
+    data["agreement_remarks"] = ["In the truth, but not in the labels (Dice 0): gallbladder."]
+    section = render_report(replace(result, data=data)).partition('id="agreement"')[2].partition("</section>")[0]
+    assert "not in the labels (Dice 0): gallbladder." in section
+    assert "100" not in section
+
+
 def test_what_the_scan_cuts_beside_the_model_is_told_last_and_result_json_says_the_same():
     session = small_session()
     assert session.segmentation is not None
