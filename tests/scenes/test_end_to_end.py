@@ -207,7 +207,8 @@ def test_the_retraction_answers_the_planner(once):
     agreement = {one["name"]: one["dice"] for one in data["agreement"]}
     assert agreement["liver"] > 0.9
     volumes = {one["name"]: one for one in data["meshes"][0]["regions"]}
-    assert abs(volumes["liver"]["difference_percent"]) < 5
+    assert abs(volumes["liver"]["difference_percent"]) < 0.5
+    assert abs(volumes["liver_tumor"]["difference_percent"]) < 0.5
 
 
 def test_view_shows_it_without_a_display(run):
