@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from preop.scenes.machine import machine_facts
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -57,18 +58,11 @@ def run(scene: str, scan: Path | None, out: Path) -> list[tuple[str, str, str, f
 
 def table(rows: list[tuple[str, str, str, float, float]]) -> str:
     """Markdown, with the machine above."""
-    cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    machine = f"{platform.system()} {platform.machine()}, {cpu_name()}, {cores} cores, {memory:.0f} GiB"
+    facts = machine_facts()
+    machine = f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['platform']}"
     head = [f"Machine: {machine}. Python {platform.python_version()}.", ""]
     head += ["| scene | patient | stage | seconds | peak memory, MiB |", "|---|---|---|---:|---:|"]
     return "\n".join(head + [f"| {a} | {b} | {c} | {d:.1f} | {e:.0f} |" for a, b, c, d, e in rows])
-
-
-def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def select_device(name: str = "auto") -> str:
     gpus = [device for device in _devices() if device.platform in ("gpu", "cuda", "rocm")]
     if name == "gpu" and not gpus:
         raise SolverError(
-            "no GPU that JAX can use", advice="Install preop[gpu] on a machine with one, or use --device cpu"
+            "no GPU that JAX can use",
+            advice="In preop's folder run: make setup EXTRAS=viewer,xr,dev,gpu (on a machine with one); or --device cpu",
         )
     if name != "cpu" and gpus:
         jax.config.update("jax_default_device", gpus[0])

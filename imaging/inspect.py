@@ -8,6 +8,7 @@ are shown as they are.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,10 @@ def _of_volume_files(path: str, volumes: list[Source], sources: list[Source]) ->
     return Inspection(path, (study,), len(sources) - len(volumes), (), problem)
 
 
+_VESSEL = re.compile(r"(portal[ _-]?)?veins?|arter(y|ies)|aort[a-z]*", re.IGNORECASE)
+"""A mask of an artery is named after it, whatever the phase it was drawn in."""
+
+
 def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alone: bool) -> SeriesSummary:
     spacing = (float(grid.spacing[0]), float(grid.spacing[1]), float(grid.spacing[2])) if grid else None
     orientation = "unknown"
@@ -267,7 +272,7 @@ def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alon
         transfer_syntax="",
         kernel="",
         body_part="",
-        phase=phase_hint(source.name, ""),
+        phase=phase_hint(_VESSEL.sub(" ", source.name), ""),
         oddities=oddities,
         usable=grid is not None,
         chosen=alone and grid is not None,

@@ -82,6 +82,10 @@ def disk_error(error: OSError, target: Path, work: Path | None = None) -> PreopE
     where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else target
     if isinstance(error, DiskError) and error.where:
         where = Path(error.where)
+    hidden = work is None and where.name.startswith(_prefix(target)) and where.name.endswith(".partial")
+    if hidden and error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        # The trial folder beside the target, of which nobody but this file has heard.
+        where = target
     if where.is_relative_to(target) or (work is not None and where.is_relative_to(work)):
         where = target
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -93,6 +97,9 @@ def disk_error(error: OSError, target: Path, work: Path | None = None) -> PreopE
     if isinstance(error, DiskError) and error.errno is None:
         # A library's words, in which the file system has no say.
         return PreopError(error.what, where=str(where), advice="Nothing was written")
+    if hidden:
+        said = f"no folder can be made there (the file system says: {error.strerror or error})"
+        return PreopError(said, where=str(where), advice=_ANOTHER)
     return PreopError(
         f"the file system says: {error.strerror or error}", where=str(where), advice="Nothing was written"
     )

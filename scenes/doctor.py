@@ -130,7 +130,7 @@ def _notes(found: dict[str, Any], lacking: list[system_libraries.SystemLibrary])
     if graphics_card() and found["jax"].get("backend") == "cpu":
         notes.append(f"GPU: a graphics card is here but JAX computes on the CPU. {_SET_UP} EXTRAS=viewer,xr,dev,gpu")
     elif plug_in_missing:
-        notes.append("no GPU plug-in: pip install 'preop[gpu]'")
+        notes.append(f"no GPU plug-in. {_SET_UP} EXTRAS=viewer,xr,dev,gpu")
     if found["openxr"].get("reason"):
         notes.append(f"headset: {found['openxr']['reason']}. {found['openxr'].get('advice', '')}".rstrip(". ") + ".")
     for extra in ("viewer", "xr"):

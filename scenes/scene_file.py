@@ -16,6 +16,8 @@ from ..imaging.errors import SceneError
 from .schema import Scene
 from .yaml_text import read_yaml
 
+_BUILT_IN = "a name that `preop scenes` lists"
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -35,7 +37,8 @@ def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
     try:
         data = read_yaml(text)
     except yaml.YAMLError as error:
-        raise SceneError(f"not valid YAML: {_yaml_problem(error)}", where=where, advice="Mend that line") from None
+        advice = "Mend that line" if where.endswith((".yaml", ".yml")) else f"Give a YAML scene or {_BUILT_IN}"
+        raise SceneError(f"not valid YAML: {_yaml_problem(error)}", where=where, advice=advice) from None
     if not isinstance(data, dict):
         raise SceneError(
             "a scene file must be a mapping of keys", where=where, advice="See `preop scenes` for examples"
@@ -86,6 +89,8 @@ def _source(name_or_path: str) -> tuple[str, str, Path]:
         file = resources.files("preop.scenes.builtin") / f"{name_or_path}.yaml"
         return file.read_text(encoding="utf-8"), f"scene {name_or_path}", Path.cwd()
     path = Path(name_or_path)
+    if path.is_dir():
+        raise SceneError("is a folder, not a scene", where=name_or_path, advice="Give a YAML file or a built-in name")
     if not path.is_file():
         close = difflib.get_close_matches(name_or_path, builtin_names(), n=1)
         hint = f"Did you mean {close[0]}? " if close else ""
@@ -150,17 +155,39 @@ def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) 
     # An unknown key explains most of the others, so it is told first.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     loc = [str(part) for part in first["loc"]]
+    # What pydantic calls a mapping's key is the last name itself.
+    loc = loc[:-2] if loc and loc[-1] == "[key]" else loc
     key = ".".join([prefix, *loc]) if prefix else ".".join(loc)
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(loc[-1], _keys_at(model, loc[:-1]), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         return (f"unknown key {key}{hint}{more}",)
+    parts = _wrong_count(first, problems)
+    if parts:
+        return (f"{key.rpartition('.')[0] if first['type'] == 'missing' else key}: {parts}",)
     if first["type"] == "missing":
         return (f"the key {key} is missing{more}",)
     message = first["msg"].removeprefix("Value error, ")
     hint = _meant(first.get("ctx", {}).get("expected", ""), first["input"]) if first["type"] == "literal_error" else ""
-    return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}, not {_short(first['input'])}{hint}{more}",)
+    given = "" if message.startswith("unknown ") else f", not {_short(first['input'])}"
+    return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}{given}{hint}{more}",)
+
+
+def _wrong_count(first: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> str:
+    """Too few or too many entries of a list of fixed length, such as a point of two numbers; empty for other faults."""
+    loc = first["loc"]
+    if first["type"] == "too_long" and isinstance(first["input"], list | tuple):
+        count, given = first["ctx"]["max_length"], first["input"]
+    elif first["type"] == "missing" and loc and isinstance(loc[-1], int):
+        beside = [one["loc"][-1] for one in problems if one["type"] == "missing" and one["loc"][:-1] == loc[:-1]]
+        count, given = max(beside) + 1, first["input"]
+    else:
+        return ""
+    words = {2: "two", 3: "three"}.get(count, str(count))
+    kind = "numbers" if all(isinstance(one, int | float) for one in given) else "entries"
+    place = {"point", "box", "path_mm"} & {str(one) for one in loc}
+    return f"needs {words} {kind}{' (x, y, z in LPS mm)' if place and kind == 'numbers' else ''}, not {_short(given)}"
 
 
 def _meant(expected: str, given: Any) -> str:

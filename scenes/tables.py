@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .series_table import series_name, series_tables
@@ -88,6 +89,8 @@ def _who(study: StudySummary, identify: bool) -> str:
     return study.patient
 
 
+_SAID_ONCE = 3
+"""Series that share an oddity, from which on it is said once."""
 _ODDITIES = 4
 """Of one series that are shown; `--json` has all."""
 
@@ -100,7 +103,14 @@ def _oddities(series: Iterable[SeriesSummary]) -> Iterable[RenderableType]:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for one in series:
+    series = tuple(series)
+    told = [oddity for one in series for oddity in one.oddities]
+    common = [oddity for oddity in dict.fromkeys(told) if told.count(oddity) >= _SAID_ONCE]
+    for oddity in common:
+        count = sum(oddity in one.oddities for one in series)
+        whose = "all" if count == len(series) else f"{count} of them"
+        grid.add_row(Text.assemble("  ", (whose, "yellow"), ":"), Text(oddity))
+    for one in (replace(one, oddities=tuple(o for o in one.oddities if o not in common)) for one in series):
         for oddity in one.oddities[:_ODDITIES]:
             grid.add_row(Text.assemble("  ", (one.key, "yellow"), ":"), Text(oddity))
         if len(one.oddities) > _ODDITIES:

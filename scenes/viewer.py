@@ -63,7 +63,7 @@ def missing_for_qt() -> str:
     """
     for package in ("PySide6", "pyvistaqt"):
         if importlib.util.find_spec(package) is None:
-            return f"{package} is not installed (pip install 'preop[viewer]')"
+            return f"{package} is not installed (in preop's folder run: make setup)"
     try:
         from PySide6 import QtGui, QtWidgets
     except ImportError as error:

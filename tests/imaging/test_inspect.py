@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from dicom_files import even, make_slice, picture, save, write_series
 
 from preop.imaging.errors import ScanError
@@ -185,3 +186,17 @@ def test_printed_within_80_columns_and_without_names(export):
 )
 def test_phase_hints(description, contrast, phase):
     assert phase_hint(description, contrast) == phase
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [
+        ("aorta", ""), ("renal_arteries", ""), ("portal_vein", ""), ("iliac_artery_left", ""),
+        ("scan_arterial", "arterial"), ("aorta_cta", "arterial"), ("abdomen_portal", "portal venous"),
+    ],
+)  # fmt: skip
+def test_a_mask_named_after_a_vessel_is_in_no_phase(tmp_path, name, phase):
+    file = tmp_path / f"{name}.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 6), np.int16)), str(file))
+    (study,) = inspect_scan(file).studies
+    assert study.series[0].phase == phase

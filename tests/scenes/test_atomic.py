@@ -244,3 +244,17 @@ def test_an_empty_folder_may_be_filled(tmp_path):
     with atomic_folder(tmp_path / "out") as folder:
         (folder / "x").write_text("1")
     assert (tmp_path / "out" / "x").exists()
+
+
+def test_where_no_folder_can_be_made_the_name_given_is_told(tmp_path, monkeypatch):
+    """As below /proc: the file system names the trial folder, which nobody has heard of."""
+
+    def refuse(*, prefix, suffix, dir):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", f"{dir}/{prefix}abcd1234{suffix}")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(PreopError) as caught:
+        require_free(tmp_path / "out", overwrite=False)
+    line = caught.value.line()
+    assert line.startswith(f"{tmp_path / 'out'}: no folder can be made there")
+    assert ".partial" not in line

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -60,7 +62,7 @@ def test_verdicts_come_first_and_packages_only_on_demand(
     told = capsys.readouterr().out
     lines = told.splitlines()
     assert "has all it needs" in lines[1]
-    assert lines[2] == "optional  no GPU plug-in: pip install 'preop[gpu]'"
+    assert lines[2] == "optional  no GPU plug-in. In preop's folder run: make setup EXTRAS=viewer,xr,dev,gpu"
     assert "jax-cuda13-plugin" not in told
     assert doctor.run_doctor(False, Headset, every_package=True) == 0
     words = capsys.readouterr().out.split()
@@ -152,11 +154,26 @@ def test_requirements_follow_the_metadata() -> None:
         assert ("gpu", "jax-cuda13-plugin") in found
 
 
-def test_machine_facts_agree_with_the_kernel() -> None:
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="the kernel tells its memory in /proc/meminfo on Linux")
+def test_machine_facts_agree_with_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_container_limit_gib", lambda: None)
     total, available = machine.memory_gib()
-    assert total is None or total > 0.1
-    assert available is None or total is None or available <= total
-    assert machine.usable_cores() >= 1
+    kernel = Path("/proc/meminfo").read_text(encoding="ascii")
+    in_all = int(re.search(r"^MemTotal: +(\d+) kB$", kernel, re.MULTILINE)[1])  # type: ignore[index]
+    assert total == pytest.approx(in_all * 1024 / 2**30, abs=0.051)
+    assert available is not None
+    assert 0 < available <= in_all * 1024 / 2**30
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are bound on Linux only")
+def test_cores_are_those_that_this_process_may_use() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert machine.usable_cores() == len(allowed)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert machine.machine_facts()["cores"] == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def test_memory_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch) -> None:

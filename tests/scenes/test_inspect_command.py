@@ -117,3 +117,22 @@ def test_a_scan_that_cannot_be_used_is_listed_and_exits_with_1(tmp_path, capsys,
     assert main(["inspect", str(tmp_path / "scan"), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert f"Not usable as it is: {found['problem']}" == told[0]
+
+
+def test_what_is_odd_about_many_series_is_said_once():
+    masks = [
+        summary(key=str(number), oddities=("no modality", *(["bent"] if number == 2 else []))) for number in range(5)
+    ]
+    lines = one_study(*masks)
+    assert [line.split(":")[0].strip() for line in lines if "no modality" in line] == ["all"]
+    assert [line.split(":")[0].strip() for line in lines if "bent" in line] == ["2"]
+    few = one_study(*masks[:2])
+    assert sum("no modality" in line for line in few) == 2
+
+
+def one_study(*series: SeriesSummary) -> list[str]:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=120, legacy_windows=False)
+    print_inspection(Inspection("there", (StudySummary("patient 1", "", "", series),), 0, (), ""), console=console)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]

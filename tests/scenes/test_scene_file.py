@@ -77,6 +77,23 @@ def test_seeds_can_be_set_from_the_command_line():
         (lambda d: d.update(segmentation={"seeds": {"liver": {}}}), "give either a point or a box"),
         (lambda d: d.update(segmentation={"seeds": {"livre": {"point": [0, 0, 0]}}}), "unknown segment livre"),
         (lambda d: d.update(show=["livre"]), "unknown segment livre"),
+        (
+            lambda d: d.update(segmentation={"seeds": {"livver": {"point": [0, 0, 0]}}}),
+            "segmentation.seeds: unknown segment livver (did you mean liver?)",
+        ),
+        (
+            lambda d: d.update(segmentation={"seeds": {"liver": {"point": [-60, -20]}}}),
+            "segmentation.seeds.liver.point: needs three numbers (x, y, z in LPS mm), not [-60, -20]",
+        ),
+        (
+            lambda d: d.update(segmentation={"seeds": {"liver": {"point": [-60]}}}),
+            "segmentation.seeds.liver.point: needs three numbers (x, y, z in LPS mm), not [-60]",
+        ),
+        (
+            lambda d: d.update(segmentation={"seeds": {"liver": {"point": [1, 2, 3, 4]}}}),
+            "segmentation.seeds.liver.point: needs three numbers (x, y, z in LPS mm), not [1, 2, 3, 4]",
+        ),
+        (lambda d: d["options"].update(gravity=[0, 9.81]), "options.gravity: needs three numbers, not [0, 9.81]"),
         (lambda d: d.update(name="../evil"), "name: "),
         (lambda d: d.pop("preop"), "the key preop is missing"),
     ],
@@ -230,3 +247,13 @@ def test_every_key_of_a_scene_is_documented():
     parts = (*of_the_scene, GraspOptions, RetractionOptions, VesselWallOptions)
     keys = {key for part in parts for key in part.model_fields} - {"folder"}
     assert {key for key in keys if key not in text} == set()
+
+
+def test_a_file_that_is_no_scene_and_a_folder_are_told_as_what_they_are(tmp_path):
+    prose = tmp_path / "README.md"
+    prose.write_text("# Title\n\nFirst: a word: another\n", encoding="utf-8")
+    for path, expected in ((prose, "Give a YAML scene"), (tmp_path, "is a folder, not a scene")):
+        with pytest.raises(SceneError) as caught:
+            load_scene(str(path))
+        assert expected in caught.value.line()
+        assert "no such scene" not in caught.value.line()
