@@ -30,7 +30,7 @@ def select_device(name: str = "auto") -> str:
     if name == "gpu" and not gpus:
         raise SolverError(
             "no GPU that JAX can use",
-            advice="In preop's folder run: make setup EXTRAS=viewer,xr,dev,gpu (on a machine with one); or --device cpu",
+            advice="In preop's folder run: make setup EXTRAS=viewer,xr,dev,gpu (where there is one); or --device cpu",
         )
     if name != "cpu" and gpus:
         jax.config.update("jax_default_device", gpus[0])

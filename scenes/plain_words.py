@@ -48,8 +48,17 @@ def position_words(point: Sequence[float] | NDArray[np.float64]) -> str:
     return f"{listed([side_words(axis, float(value)) for axis, value in enumerate(point)])} from the scan's origin"
 
 
+def part_words(point: Sequence[float], low: Sequence[float], high: Sequence[float]) -> str:
+    """In which third of an organ's box, corners (3,) LPS mm, a point lies: `the right, front, lower part`."""
+    words = []
+    for axis, sides in enumerate((("right", "left"), ("front", "back"), ("lower", "upper"))):
+        share = (point[axis] - low[axis]) / max(high[axis] - low[axis], 1e-9)
+        words += [sides[0]] if share < 1 / 3 else [sides[1]] if share > 2 / 3 else []
+    return f"the {', '.join(words)} part" if words else "the middle"
+
+
 def way_words(step: Sequence[float]) -> str:
-    """A way (3,) mm, its zeros left out: `12 mm forward and 5 mm up`."""
+    """A straight path (3,) mm, its zeros left out: `12 mm forward and 5 mm up`."""
     parts = [f"{abs(value):g} mm {_SIDES[axis][value < 0]}" for axis, value in enumerate(step) if value]
     return listed(parts) if parts else "nowhere"
 

@@ -13,8 +13,9 @@ import yaml
 from numpy.typing import NDArray
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
-from ..imaging.progress import Progress
+from ..imaging.progress import Progress, part
 from .mesh_record import mesh_record, mesh_seed
+from .plain_words import name_words
 from .provenance import code_version, machine, versions
 from .report_patient import segmentation_text
 from .result_folder import LAYOUT
@@ -37,10 +38,8 @@ def write_result(session: Session, folder: Path, *, pictures: bool = True) -> No
     with session.stage("writing") as progress:
         (folder / "scene.yaml").write_text(scene_text(session), encoding="utf-8")
         _write_labels(session, folder)
-        progress(0.2, "surfaces")
-        _write_surfaces(session, folder / "surfaces")
-        progress(0.5, "tetrahedra")
-        _write_steps(session, folder / "fields")
+        _write_surfaces(session, folder / "surfaces", part(progress, 0.2, 0.5))
+        _write_steps(session, folder / "fields", part(progress, 0.5, 1.0))
         write_json(folder / "result.json", result_dict(session))
     if pictures:
         with session.stage("pictures") as progress:
@@ -164,16 +163,18 @@ def _write_labels(session: Session, folder: Path) -> None:
     write_labels(folder / LABELS, session.labels)
 
 
-def _write_surfaces(session: Session, folder: Path) -> None:
+def _write_surfaces(session: Session, folder: Path, progress: Progress) -> None:
     from ..meshing.io import write_surface
 
     folder.mkdir()
-    for name, surface in _all_surfaces(session).items():
+    surfaces = _all_surfaces(session)
+    for number, (name, surface) in enumerate(surfaces.items()):
         for suffix in (".vtp", ".stl", ".glb"):
+            progress(number / len(surfaces), f"{name_words(name)} {suffix[1:]}")
             write_surface(folder / f"{name}{suffix}", surface)
 
 
-def _write_steps(session: Session, folder: Path) -> None:
+def _write_steps(session: Session, folder: Path, progress: Progress) -> None:
     """One VTU per load step, a .pvd over them, and the carried surfaces per step."""
     from ..meshing.io import write_collection, write_tetrahedra
 
@@ -184,11 +185,12 @@ def _write_steps(session: Session, folder: Path) -> None:
     marks = {f"set_{name}": _mark(nodes, len(outcome.mesh.points)) for name, nodes in outcome.node_sets.items()}
     files = []
     for number, step in enumerate(outcome.steps):
+        progress(0.5 * number / len(outcome.steps), f"fields of load step {number + 1} of {len(outcome.steps)}")
         file = folder / f"step_{number:03d}.vtu"
         write_tetrahedra(file, outcome.mesh, point_data={**step.point_data, **marks}, cell_data=step.cell_data)
         files.append((step.load, file))
     write_collection(folder / "steps.pvd", files)
-    _write_deformed(session, folder.parent / "deformed")
+    _write_deformed(session, folder.parent / "deformed", part(progress, 0.5, 1.0))
 
 
 def _mark(nodes: NDArray, count: int) -> NDArray[np.uint8]:
@@ -197,7 +199,7 @@ def _mark(nodes: NDArray, count: int) -> NDArray[np.uint8]:
     return marked
 
 
-def _write_deformed(session: Session, folder: Path) -> None:
+def _write_deformed(session: Session, folder: Path, progress: Progress) -> None:
     """The anatomy that the mesh carries, moved along at every load step."""
     from dataclasses import replace
 
@@ -207,12 +209,14 @@ def _write_deformed(session: Session, folder: Path) -> None:
     assert session.outcome is not None
     outcome = session.outcome
     folder.mkdir()
-    for name in outcome.deforming:
+    for count, name in enumerate(outcome.deforming):
         surface = session.surfaces.get(name)
         if surface is None:
             continue
         embedding = embed(surface.points, outcome.mesh)
         for number, step in enumerate(outcome.steps):
+            done = (count + number / len(outcome.steps)) / len(outcome.deforming)
+            progress(done, f"{name_words(name)} at load step {number + 1}")
             moved = surface.points + embedding.apply(outcome.mesh.tetrahedra, step.point_data["displacement"])
             write_surface(folder / f"{name}_step_{number:03d}.vtp", replace(surface, points=moved))
 

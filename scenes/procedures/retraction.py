@@ -15,7 +15,7 @@ from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support,
 from .base import Outcome, Procedure
 from .gravity import STANDARD, Pull, pull_of, told
 from .load_free import Hanging, load_free_shape
-from .retraction_measures import retraction_curves, retraction_numbers, small_pieces
+from .retraction_measures import retraction_curves, retraction_numbers, small_pieces, uncertain_outline
 from .solving import (
     BED_UNIT,
     MM_PER_M,
@@ -125,6 +125,7 @@ class Retraction(Procedure):
                 tolerance=0.35,
                 progress=progress,
             )
+        session.notes.extend(uncertain_outline(session, mesh, options.target))
         mesh, held = _with_sets(options, mesh, session)
         with session.stage("load-free shape") as progress:
             body = _Body(options, regions, mesh, held, session.scene.solver.element)

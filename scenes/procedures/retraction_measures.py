@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..plain_words import name_words, position_words
+from ..plain_words import name_words, part_words, position_words
 from .base import Curve, Number
 from .solving import MM_PER_M, ElementFields
 
 if TYPE_CHECKING:
     from ...meshing.mesh import TetMesh
+    from ..session import Session
     from .retraction import Lift, RetractionOptions
 
 
@@ -47,7 +48,8 @@ def retraction_numbers(
             "Lift of the grasped edge",
             float(lifted),
             "mm",
-            "of the patch in the jaws, on average; the tissue slips a little",
+            "of the patch in the jaws, on average, straight from start to end; curves count its bent path, which is longer; "
+            "the largest displacement is of one single point",
         ),
         _patch_number(mesh),
         Number("grasper_force_N", "Grasper force", float(force), "N", "at the end of the path"),
@@ -102,7 +104,8 @@ def _patch_number(mesh: TetMesh) -> Number:
     corners = mesh.points[mesh.facet_sets["grasp"]]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     x, y, z = (float(v) for v in (areas[:, None] * corners.mean(axis=1)).sum(axis=0) / areas.sum())
-    text = f"its middle lies {position_words((x, y, z))}"
+    part = part_words((x, y, z), mesh.points.min(axis=0).tolist(), mesh.points.max(axis=0).tolist())
+    text = f"its middle lies in {part} of the organ: {position_words((x, y, z))}"
     return Number("grasped_area_cm2", "Grasped surface", float(areas.sum() / 100), "cm²", text, (x, y, z))
 
 
@@ -148,6 +151,18 @@ def small_pieces(mesh: TetMesh, region: str) -> list[str]:
     return [
         f"{count} of {name_words(region)} under {LEAST_PIECE_MM3 / 1000:g} mL ({sum(volumes):.2g} mL in all) moved "
         f"with the organ but got no number: {places}{rest}."
+    ]
+
+
+def uncertain_outline(session: Session, mesh: TetMesh, region: str) -> list[str]:
+    """That a tumour which the built-in segmenter outlined in a patient moves no more exactly than it is outlined."""
+    scene = session.scene
+    given = scene.segmentation.labels is not None or scene.segmentation.segmenter != "classical"
+    if given or scene.patient.scan == "phantom" or region not in mesh.region_names.values():
+        return []
+    return [
+        f"The outline of the {name_words(region)} is itself uncertain (Dice 0.72 against manual outlines in the one "
+        "patient measured): compare it in the slices; its displacement is not good to three figures."
     ]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from preop.scenes.assumptions import place_words
-from preop.scenes.plain_words import direction_words, name_words, path_words, position_words
+from preop.scenes.plain_words import direction_words, name_words, part_words, path_words, position_words
+from preop.scenes.procedures.retraction_measures import uncertain_outline
+from preop.scenes.scene_file import load_scene
 from preop.scenes.schema import Place
 
 
@@ -54,3 +58,25 @@ def test_names_have_one_spelling():
     assert [name_words(name) for name in ("liver_tumor", "iliac_artery_left", "hepatic_vein")] == [
         "liver tumour", "left iliac artery", "hepatic vein"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("point", "words"),
+    [((-90, -50, -90), "the right, front, lower part"), ((0, 0, 90), "the upper part"), ((0, 0, 0), "the middle"),
+     ((90, 50, 0), "the left, back part")],
+)  # fmt: skip
+def test_a_place_on_an_organ_is_told_by_its_sides(point, words):
+    assert part_words(point, (-100, -60, -100), (100, 60, 100)) == words
+
+
+def test_a_tumour_of_a_patient_is_called_uncertain_and_that_of_the_phantom_or_of_given_labels_is_not():
+    mesh = SimpleNamespace(region_names={1: "liver", 2: "liver_tumor"})
+
+    def told(*overrides, region="liver_tumor"):
+        session = SimpleNamespace(scene=load_scene("liver-retraction", overrides))
+        return uncertain_outline(session, mesh, region)  # pyright: ignore[reportArgumentType]
+
+    (line,) = told("patient.scan=ct.zip")
+    assert "not good to three figures" in line
+    assert told() == told("patient.scan=ct.zip", "segmentation.labels=mine.nii.gz") == []
+    assert told("patient.scan=ct.zip", region="cyst") == []

@@ -20,7 +20,7 @@ from preop.scenes.report import render_report, write_report
 from preop.scenes.report_patient import segmentation_pill
 from preop.scenes.report_words import figure, number_html, words_of
 from preop.scenes.result_folder import ResultFolder
-from preop.scenes.results import result_dict
+from preop.scenes.results import result_dict, write_result
 from preop.scenes.scene_file import load_scene
 
 
@@ -420,3 +420,16 @@ def test_histogram_is_in_proportion():
     assert "&lt;x&gt;" in svg
     with pytest.raises(ValueError, match="need 3 edges"):
         histogram_svg([1, 2], [0, 1], "x")
+
+
+def test_writing_tells_of_every_file(tmp_path):
+    heard = []
+    session = small_session(tmp_path)
+    session.progress = lambda fraction, message: heard.append((fraction, message))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    write_result(session, folder, pictures=False)
+    for words in ("liver vtp", "liver tumour glb", "fields of load step 2 of 2"):
+        assert any(words in message for _, message in heard), words
+    told = [fraction for fraction, _ in heard if fraction is not None]
+    assert told == sorted(told)
