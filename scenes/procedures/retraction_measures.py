@@ -48,7 +48,7 @@ def retraction_numbers(
             "Lift of the grasped edge",
             float(lifted),
             "mm",
-            "of the patch in the jaws, on average, straight from start to end; curves count its bent path, which is longer; "
+            "of the patch in the jaws, on average, from start to end; curves count its bent path, which is longer; "
             "the largest displacement is of one single point",
         ),
         _patch_number(mesh),
