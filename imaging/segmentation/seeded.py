@@ -24,8 +24,10 @@ _POINT_MM = 6.0
 _INNER_SHARE = 0.6
 _BOX_SLACK_MM = 8.0
 _LUMP_REACH_MM = 80.0
-_SAME_ORGAN = 0.7
+_SAME_ORGAN = 0.6
 """Dice from which two results are one organ with a part more or less, not two organs."""
+_LARGE_PART = 0.25
+"""Share of what was found from which a part to be added must be of the same tissue; a tumour is mostly smaller."""
 _LUMP_MM = 3.0
 """Radius from which a difference between two results is a part, not another run of the same border."""
 
@@ -96,8 +98,9 @@ def corrected(case: Case, name: str, found: Mask, again: Mask) -> Mask:
     """What was found, changed by what its seed says and no more.
 
     Where the search from the seed came to the same organ, only its parts at the point, or towards the sides of the
-    box that were not reached, are added, and what lies outside the box is taken away. Where it came to another
-    organ, or nothing had been found before, its result is taken whole.
+    box that were not reached, are added, and what lies outside the box is taken away. A large part of another tissue
+    is left out with a doubt: the search has then run into a neighbour. Where it came to another organ, or nothing
+    had been found before, its result is taken whole.
 
     Args:
         case: with its seeds.
@@ -123,8 +126,12 @@ def corrected(case: Case, name: str, found: Mask, again: Mask) -> Mask:
     for number in range(1, count + 1):
         lump = np.zeros_like(added)
         lump[box] = added[box] & (distance(labels != number, case.grid.spacing) <= _LUMP_MM + 1.0)
-        if _is_asked_for(case, seed, kept, lump):
+        if not _is_asked_for(case, seed, kept, lump):
+            continue
+        if _may_be_part(case, kept, lump):
             result |= lump
+        else:
+            case.doubt(name, "its seed leads to something larger and of another tissue, which was left out")
     if seed.point is not None:
         away = _from_point(case, seed.point)
         result |= again & (away < _POINT_MM + _LUMP_MM)
@@ -139,6 +146,19 @@ def _is_asked_for(case: Case, seed: Seed, kept: Mask, lump: Mask) -> bool:
         return False
     before = _misfit(case, seed.box, kept)
     return bool((_misfit(case, seed.box, kept | lump) < before).any())
+
+
+def _may_be_part(case: Case, kept: Mask, lump: Mask) -> bool:
+    """Small against the rest, or of its tissue: the search from a seed may have run into muscle or bowel."""
+    if lump.sum() < _LARGE_PART * kept.sum():
+        return True
+    # On the coarse, smoothed scan: one voxel's noise at full resolution says nothing of a tissue.
+    own, other = (case.coarse.voxels[case.pyramid.down(mask) > 0.9] for mask in (kept, lump))
+    if not own.size or not other.size:
+        return False
+    middle = float(np.median(own))
+    spread = 1.4826 * float(np.median(np.abs(own - middle)))
+    return abs(float(np.median(other)) - middle) < max(spread, 5.0)
 
 
 def _from_point(case: Case, point: NDArray[np.float64]) -> NDArray[np.float64]:

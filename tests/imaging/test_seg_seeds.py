@@ -245,6 +245,17 @@ def test_a_box_takes_away_what_is_outside_and_adds_what_it_is_short_of() -> None
     assert result[organ].mean() > 0.99
 
 
+@pytest.mark.parametrize(("hu", "taken"), [(110.0, True), (75.0, False)])
+def test_a_large_part_is_added_only_if_it_is_of_the_same_tissue(hu: float, taken: bool) -> None:
+    organ, part = ball((75.0, 100.0, 100.0), 40.0), ball((135.0, 100.0, 100.0), 30.0)
+    voxels = np.where(organ, 110.0, np.where(part, hu, -100.0))
+    case = case_with({"liver": Seed(point=np.array([135.0, 100.0, 100.0]))}, voxels)
+    result = corrected(case, "liver", organ, organ | part)
+    assert result[organ].all()
+    assert bool(result[part].mean() > 0.9) is taken
+    assert ("liver" in case.doubts) is not taken
+
+
 def test_a_seed_that_finds_another_organ_is_followed() -> None:
     wrong, right = ball((60.0, 60.0, 60.0), 30.0), ball((130.0, 130.0, 130.0), 30.0)
     case = case_with({"spleen": Seed(point=np.full(3, 130.0))})
