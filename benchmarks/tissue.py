@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from machine_line import machine_line
 
 if TYPE_CHECKING:
     from preop.engine.tissue.problem import Problem
@@ -101,7 +102,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(case(options.one, options.element, options.linear_solver)))
         return
-    lines = [machine(options), "", *HEADER]
+    lines = [f"{options.element}, {options.linear_solver}, float64; {machine_line()}", "", *HEADER]
     one_thread = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
     print("\n".join(lines))
     for cells in options.cells:
@@ -119,16 +120,6 @@ HEADER = (
     "| parts s: " + ", ".join(PARTS) + " | peak MiB |",
     "|" + "---|" * 12,
 )
-
-
-def machine(options: argparse.Namespace) -> str:
-    """What ran where."""
-    from preop.scenes.machine import machine_facts
-
-    facts = machine_facts()
-    place = f"{facts['processor']}, {facts['cores']} cores, {facts['platform']}"
-    load = os.getloadavg()[0]
-    return f"{options.element}, {options.linear_solver}, float64. {place}; load {load:.1f} when it began."
 
 
 def line(cells: int, row: dict, element: str) -> str:
