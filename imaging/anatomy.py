@@ -41,7 +41,7 @@ _TABLE = (
     Segment("pelvis", 7, "12921003", "Pelvic bone", (0.92, 0.88, 0.76), ("bone",)),
     Segment("liver", 10, "10200004", "Liver", (0.60, 0.26, 0.20)),
     Segment("liver_tumor", 11, "126851005", "Neoplasm of liver", (0.95, 0.80, 0.30), ("liver",)),
-    Segment("liver_vessels", 12, "110806002", "Vessels of liver", (0.30, 0.35, 0.75), ("liver",)),
+    Segment("liver_vessels", 12, "110806002", "Vessels of liver", (0.33, 0.70, 0.86), ("liver",)),
     Segment(
         "portal_vein_intrahepatic",
         13,
@@ -58,8 +58,8 @@ _TABLE = (
     Segment("kidney_left", 22, "18639004", "Left kidney", (0.72, 0.40, 0.30), ("kidneys",)),
     Segment("kidney_right", 23, "9846003", "Right kidney", (0.72, 0.40, 0.30), ("kidneys",)),
     Segment("aorta", 30, "15825003", "Aorta (lumen)", (0.85, 0.15, 0.12)),
-    Segment("iliac_artery_left", 31, "73634005", "Left common iliac artery (lumen)", (0.85, 0.20, 0.15), ("aorta",)),
-    Segment("iliac_artery_right", 32, "73634005", "Right common iliac artery (lumen)", (0.85, 0.20, 0.15), ("aorta",)),
+    Segment("iliac_artery_left", 31, "73634005", "Left common iliac artery (lumen)", (0.96, 0.52, 0.46), ("aorta",)),
+    Segment("iliac_artery_right", 32, "73634005", "Right common iliac artery (lumen)", (0.96, 0.52, 0.46), ("aorta",)),
     Segment("aortic_thrombus", 33, "396339007", "Intraluminal thrombus of aorta", (0.70, 0.55, 0.35)),
     Segment("aortic_wall", 40, "15825003", "Aorta (wall)", (0.90, 0.60, 0.55)),
 )

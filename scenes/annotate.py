@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from .render_style import BACKGROUND, INK, QUIET_INK, Colour, ColourScale, View, bar_length, colour_map_of
 
+LIMIT_INK = (190, 20, 30)
 HEADER, FOOTER = 92, 52
 """Heights of the two bands, in pixels of a 1600 px wide picture."""
 
@@ -157,12 +158,17 @@ class Lettering:
         if scale.beyond:
             tip = [(x, y), (x + width, y), (x + width / 2, y - 26)]
             self.draw.polygon([(self.px(a), self.px(b)) for a, b in tip], fill=tuple(map(int, colours[0])), outline=INK)
-        for value in _round_ticks(scale.low, scale.high):
+        for value in round_ticks(scale.low, scale.high):
             level = y + height * (1 - (value - scale.low) / (scale.high - scale.low))
             self.draw.line(
                 [self.px(v) for v in (x + width, level, x + width + 9, level)], fill=INK, width=max(1, self.px(2))
             )
             self.text((x + width + 16, level), f"{value:g}".replace("-", "−"), 23, anchor="lm")
+        if scale.limit is not None:
+            level = y + height * (1 - (scale.limit - scale.low) / (scale.high - scale.low))
+            line = [self.px(v) for v in (x - 12, level, x + width + 9, level)]
+            self.draw.line(line, fill=LIMIT_INK, width=max(2, self.px(4)))
+            self.text((x + width + 52, level), "limit", 23, bold=True, fill=LIMIT_INK, anchor="lm")
         self._bar_title(scale, x, y - (66 if scale.beyond else 40))
 
     def _bar_title(self, scale: ColourScale, x: float, bottom: float) -> None:
@@ -219,7 +225,8 @@ def blank(size: tuple[int, int]) -> Image.Image:
     return Image.new("RGB", size, BACKGROUND)
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
+    """Where a colour bar is numbered: round values, and its upper end."""
     from matplotlib.ticker import MaxNLocator
 
     within = [float(value) for value in MaxNLocator(5, steps=[1, 2, 2.5, 3, 4, 5, 10]).tick_values(low, high)]

@@ -7,6 +7,7 @@ Crevices of solid surfaces are darkened.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from .annotate import FOOTER, HEADER
 from .crevices import crevice_shade
+from .fitting_view import Box, fit
 from .off_screen import off_screen_plotter, read_depth_mm, read_pixels
 from .render_style import BACKGROUND, STILL_SIZE, SUPERSAMPLE, Colour, ColourScale, View, colour_map_of
 from .shaded_surface import move, with_normals
@@ -33,6 +35,7 @@ class Canvas:
         view: where the camera stands.
         size: pixels of the picture.
         margins: left, top, right, bottom, in pixels of a 1600 px wide picture, kept free for lettering.
+        taken: boxes (left, top, right, bottom), in the same pixels, on which lettering will stand.
         supersample: how much larger it is rendered than shown.
         peels: layers of translucent surfaces that are sorted correctly.
     """
@@ -43,11 +46,12 @@ class Canvas:
         size: tuple[int, int] = STILL_SIZE,
         *,
         margins: tuple[float, float, float, float] = (60, HEADER + 30, 60, FOOTER + 90),
+        taken: Sequence[Box] = (),
         supersample: float = SUPERSAMPLE,
         peels: int = PEELS,
     ) -> None:
         self.view, self.size, self.supersample, self._peels = view, size, supersample, peels
-        self._margins = np.array(margins) * size[0] / 1600
+        self._margins, self.taken = margins, tuple(taken)
         self._translucent: list[pv.Actor] = []
         self._framed: list[NDArray[np.float64]] = []
         self.mm_per_pixel = 1.0
@@ -194,7 +198,7 @@ class Canvas:
             self._framed.append(points[:: max(1, len(points) // 4000)])
 
     def aim(self, points: ArrayLike | None = None) -> None:
-        """Place the camera so that what was added (or `points`) fills the part free of margins."""
+        """Place the camera so that what was added (or `points`) is as large as the lettering leaves room for."""
         right, up, back = self.view.axes()
         if points is not None:
             cloud = np.asarray(points, dtype=float)
@@ -203,11 +207,11 @@ class Canvas:
         flat = cloud @ np.column_stack([right, up, back])
         low, high = flat.min(axis=0), flat.max(axis=0)
         left, top, right_margin, bottom = self._margins
-        free = np.array([self.size[0] - left - right_margin, self.size[1] - top - bottom])
-        self.mm_per_pixel = float(max(np.max((high - low)[:2] / free), 1e-6))
+        unit, height = self.size[0] / 1600, 1600 * self.size[1] / self.size[0]
+        scale, place = fit(flat[:, :2], (left, top, 1600 - right_margin, height - bottom), self.taken)
+        self.mm_per_pixel = scale / unit
         middle = (low + high) / 2
-        stage = np.array([left + free[0] / 2 - self.size[0] / 2, self.size[1] / 2 - (top + free[1] / 2)])
-        focus = middle[:2] - stage * self.mm_per_pixel
+        focus = middle[:2] - (place - (800, height / 2)) * (1, -1) * scale
         self._centre = focus[0] * right + focus[1] * up + middle[2] * back
         camera = self.plotter.camera
         distance = float(np.linalg.norm(high - low)) * 2 + 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,7 @@ class ComputedOrgan:
 
     Args:
         grids: one per step, undeformed, LPS mm, with `displacement` in mm.
+        limits: field → stored value to mark on its colour bar.
 
     Attributes:
         magnification: by which all motion is drawn.
@@ -39,7 +40,8 @@ class ComputedOrgan:
         keys: (steps, V, 3) LPS mm, the surface's points as drawn.
     """
 
-    def __init__(self, grids: Sequence[pv.UnstructuredGrid]) -> None:
+    def __init__(self, grids: Sequence[pv.UnstructuredGrid], limits: Mapping[str, float] | None = None) -> None:
+        self._limits = dict(limits or {})
         self.grids = list(grids)
         self.magnification = magnification_of(self.grids[-1])
         self.name = main_region(self.grids[-1])
@@ -66,7 +68,7 @@ class ComputedOrgan:
     def scale(self, key: str) -> ColourScale:
         """A field's colour range, that of the last step at every load."""
         if key not in self._scales:
-            self._scales[key] = field_scale(self.grids[-1], key)
+            self._scales[key] = field_scale(self.grids[-1], key, self._limits.get(key))
         return self._scales[key]
 
     def surface_values(self, key: str, load: float) -> NDArray[np.float64]:

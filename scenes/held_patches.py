@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .canvas import Canvas
 from .plain_words import name_words
-from .render_style import HELD_COLOURS, TOOL_COLOUR, Colour
+from .render_style import HELD_COLOURS, TOOL_COLOUR, Colour, View
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -21,7 +21,8 @@ TOOL_SET = "grasp"
 
 
 def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-    """Name → triangles (n,) of the surface whose corners all belong to a set; each triangle counts once.
+    """Name → triangles (n,) of the surface whose corners all belong to a set; each triangle counts once,
+    for the tool first, then for the smallest set.
 
     Sets that differ only in a number at the end (`end_0`, `end_1`) are one.
 
@@ -32,7 +33,7 @@ def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) ->
     corners = np.asarray(surface.point_data["vtkOriginalPointIds"])[surface.regular_faces]
     free = np.ones(len(corners), dtype=bool)
     found: dict[str, list[NDArray[np.int64]]] = {}
-    for name, nodes in sorted(node_sets.items(), key=lambda one: not one[0].startswith(TOOL_SET)):
+    for name, nodes in sorted(node_sets.items(), key=lambda one: (not one[0].startswith(TOOL_SET), len(one[1]))):
         inside = np.isin(corners, nodes)
         # A set of a few scattered nodes holds no whole triangle.
         within = inside.all(axis=1) if inside.all(axis=1).any() else inside.any(axis=1)
@@ -43,21 +44,48 @@ def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) ->
     return {name: np.concatenate(pieces) for name, pieces in found.items()}
 
 
-def add_patches(
-    canvas: Canvas, surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]
+def patch_entries(
+    surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]], *, way: bool = False
 ) -> list[tuple[str, Colour]]:
-    """Draw every patch as a tinted part of the surface; returns legend entries."""
+    """Legend entries of the patches, in the order in which they are drawn; `way` where the tool's arrow is drawn."""
+    grasped = "Grasped patch and its way" if way else "Grasped patch"
     entries: list[tuple[str, Colour]] = []
     supports = 0
-    for name, triangles in patches(surface, node_sets).items():
+    for name in patches(surface, node_sets):
         tool = name.startswith(TOOL_SET)
-        colour = TOOL_COLOUR if tool else HELD_COLOURS[supports % len(HELD_COLOURS)]
-        supports += not tool
-        canvas.add_shell(_part(surface, triangles), colour, opacity=0.75 if tool else 0.28, rim=0.9, frame=False)
         several = sum(re.sub(r"_\d+$", "", other) == name for other in node_sets) > 1
         words = name_words(name) + ("s" if several else "")
-        entries.append(("Grasped patch and its way" if tool else f"Held: {words}", colour))
+        colour = TOOL_COLOUR if tool else HELD_COLOURS[supports % len(HELD_COLOURS)]
+        supports += not tool
+        entries.append((grasped if tool else f"Held: {words}", colour))
     return entries
+
+
+def add_patches(
+    canvas: Canvas, surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]], *, solid: bool = False
+) -> None:
+    """Draw every patch as a tinted part of the surface, in the colours of `patch_entries`."""
+    entries = patch_entries(surface, node_sets)
+    for (_, colour), triangles in zip(entries, patches(surface, node_sets).values(), strict=True):
+        if solid:
+            canvas.add_solid(_part(surface, triangles), colour, frame=False)
+        else:
+            canvas.add_shell(_part(surface, triangles), colour, opacity=0.75, rim=0.9, frame=False)
+
+
+def seen_at_best(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]], views: Sequence[View]) -> View:
+    """The view in which the patch that shows least of itself shows most; the earlier one of equals."""
+    corners = np.asarray(surface.points, dtype=float)[surface.regular_faces]
+    # Twice the area along the outward normal; the tetrahedra's boundary is consistently wound.
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    found = list(patches(surface, node_sets).values())
+
+    def least(view: View) -> float:
+        facing = normals @ view.axes()[2]
+        areas = np.linalg.norm(normals, axis=1)
+        return min((float(np.maximum(facing[one], 0).sum() / areas[one].sum()) for one in found), default=0.0)
+
+    return max(views, key=least)
 
 
 def without_patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) -> pv.PolyData:

@@ -118,7 +118,7 @@ def _jobs(
     from .still_anatomy import render_anatomy
 
     sheet = sheet or Sheet(result.title)
-    surfaces = {name: light(result.surface(name)) for name in result.surface_files}
+    surfaces = {name: result.surface(name) for name in result.surface_files}
     grid = result.grid(-1) if result.step_files else None
     if surfaces:
         yield _Job("anatomy", lambda path: render_anatomy(surfaces, path, sheet=sheet))
@@ -172,10 +172,11 @@ def _focus(grid: pv.UnstructuredGrid | None, volume: ImageVolume, labels: LabelM
 
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:
+    from .field_limits import limit_of
     from .field_shapes import main_region, regions
     from .marks import marks_of
     from .still_cuts import render_cut, render_mesh
-    from .still_motion import render_before_after, render_field
+    from .still_motion import render_before_after, render_field, render_held
 
     view, sets = main_view(grid), result.node_sets(grid)
     inner = {
@@ -189,6 +190,8 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -
         "before_after",
         lambda path: render_before_after(grid, path, view=view, node_sets=sets, inner=inner, sheet=sheet),
     )
+    if sets:
+        yield _Job("held", lambda path: render_held(grid, path, node_sets=sets, sheet=sheet))
     has = {*grid.point_data.keys(), *grid.cell_data.keys()}
     if "displacement_magnitude" in has:
         yield _Job(
@@ -196,7 +199,8 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -
             lambda path: render_field(grid, "displacement_magnitude", path, view=view, node_sets=sets, sheet=sheet),
         )
     if "strain" in has:
-        yield _Job("strain", lambda path: render_field(grid, "strain", path, view=view, sheet=sheet))
+        limit = limit_of(result.data, "strain")
+        yield _Job("strain", lambda path: render_field(grid, "strain", path, view=view, limit=limit, sheet=sheet))
     # A vessel wall carries tension along itself; inside an organ no direction is special.
     order = _STRESS[::-1] if "liver" in regions(grid) else _STRESS
     stress = next((key for key in order if key in has), None)
@@ -225,14 +229,4 @@ def _carried_keys(
     return keys, meshes
 
 
-_MOST_TRIANGLES = 120_000
-
-
-def light(mesh: pv.PolyData) -> pv.PolyData:
-    """A surface with no more triangles than a picture can show."""
-    if mesh.n_cells <= _MOST_TRIANGLES:
-        return mesh
-    return mesh.triangulate().decimate(1 - _MOST_TRIANGLES / mesh.n_cells)
-
-
-__all__ = ["Picture", "animate_result", "light", "main_view", "stills_for_result", "write_pictures"]
+__all__ = ["Picture", "animate_result", "main_view", "stills_for_result", "write_pictures"]

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from .annotate import FOOTER, HEADER, Lettering, blank
+from .plain_words import listed
 from .render_style import colour_map_of
 from .sheet import Sheet, save_png
 
@@ -55,7 +56,17 @@ def render_curves(curves: Sequence[Mapping[str, Any]], path: Path, *, sheet: She
     letters.image.paste(plot, (letters.px(box[0]), letters.px(box[1])), plot)
     save_png(letters.image, path)
     sentences = [_described(panel) for panel in shown]
-    return "; ".join([sentences[0], *(text[:1].lower() + text[1:] for text in sentences[1:])]) + "."
+    told = "; ".join([sentences[0], *(text[:1].lower() + text[1:] for text in sentences[1:])]) + "."
+    return told + _turns_sentence(shown)
+
+
+def _turns_sentence(panels: Sequence[Panel]) -> str:
+    """What a caption says of the bends at which a path turns, with a space in front; else nothing."""
+    turns = sorted({(turn, panel[0].get("x_unit", "")) for panel in panels for turn in panel[0].get("turns") or ()})
+    if not turns:
+        return ""
+    places = listed([f"{turn:.3g} {unit}".strip() for turn, unit in turns])
+    return f" Dotted at {places}: the path takes a new direction there, which bends the curves."
 
 
 Panel = list[Mapping[str, Any]]
@@ -101,6 +112,12 @@ def _plot(axes: Any, panel: Panel, *, single: bool) -> None:
         style = {"color": _LINES[number % len(_LINES)], "marker": _MARKERS[number % len(_MARKERS)], "label": name}
         axes.plot(x, y, linewidth=2.4, markersize=5.5, markeredgecolor="white", **style)
         lowest = min(lowest, float(y.min(initial=0.0)))
+    for turn in panel[0].get("turns") or ():
+        axes.axvline(turn, color="#5c6874", linewidth=1.4, linestyle=":", zorder=1)
+        axes.annotate(
+            "path turns", (turn, 1), xycoords=("data", "axes fraction"), xytext=(-4, -3), textcoords="offset points",
+            rotation=90, ha="right", va="top", fontsize=9, color="#3a4652",
+        )  # fmt: skip
     axes.set_xlabel(_with_unit(panel[0]["x_name"], panel[0].get("x_unit", "")))
     axes.set_ylabel(_with_unit(panel[0]["y_name"], panel[0].get("y_unit", "")))
     if not single:

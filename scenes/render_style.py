@@ -120,12 +120,14 @@ class ColourScale:
         style: title, unit and colour map.
         low, high: shown values (after `style.factor`) at the ends of the colour bar.
         beyond: True where some values lie above `high` and share its colour.
+        limit: a shown value to mark on the bar, of which the report counts what lies above; None without one.
     """
 
     style: FieldStyle
     low: float
     high: float
     beyond: bool = False
+    limit: float | None = None
 
     def label(self) -> str:
         """Title with unit."""
@@ -134,27 +136,36 @@ class ColourScale:
     def beyond_sentence(self) -> str:
         """What a caption says where some values lie beyond the bar, with a space in front; else nothing."""
         unit = f" {self.style.unit}" if self.style.unit else ""
-        return f" The arrow on the colour bar: some values lie above {self.high:g}{unit}." if self.beyond else ""
+        words = f" The arrow on the colour bar: some values lie above {self.high:g}{unit}." if self.beyond else ""
+        if self.limit is not None:
+            words += f" The red line on the bar: {self.limit:g}{unit}, above which the report counts volume."
+        return words
 
 
-def colour_scale(key: str, values: ArrayLike) -> ColourScale:
+def colour_scale(key: str, values: ArrayLike, limit: float | None = None) -> ColourScale:
     """A rounded range for stored values of a field.
 
-    The top is the style's quantile. Where values lie above it the picture's colour bar says
-    so (`beyond`), and the maximum stands in the numbers.
+    The top is the style's quantile, or a third above a limit that lies higher. Where values lie
+    above it the picture's colour bar says so (`beyond`), and the maximum stands in the numbers.
+
+    Args:
+        limit: a stored value to mark.
     """
     style = field_style(key)
     shown = np.asarray(values, dtype=float).ravel() * style.factor
     shown = shown[np.isfinite(shown)]
     if not shown.size:
         return ColourScale(style, 0.0, 1.0)
+    shown_limit = None if limit is None else limit * style.factor
     top = float(np.quantile(shown, style.quantile))
+    if shown_limit is not None:
+        top = max(top, shown_limit * 4 / 3)
     bottom = float(np.quantile(shown, 1 - style.quantile))
     high = nice_ceiling(top) if top > 0 else 0.0
     low = -nice_ceiling(-bottom) if bottom < -0.02 * max(high, -bottom) else 0.0
     if high <= low:
         high = low + 1.0
-    return ColourScale(style, low, high, bool(shown.max() > high * (1 + 1e-9)))
+    return ColourScale(style, low, high, bool(shown.max() > high * (1 + 1e-9)), shown_limit)
 
 
 def nice_ceiling(value: float) -> float:
@@ -174,12 +185,21 @@ def bar_length(extent_mm: float) -> float:
 
 
 def colour_map_of(name: str) -> Any:
-    """A matplotlib colour map, without the near-black start in which a lit shape cannot be read."""
+    """A matplotlib colour map, without its dark start and paler there, so that a lit shape can be read everywhere."""
     import matplotlib
     from matplotlib.colors import ListedColormap
 
-    start = 0.16 if name in ("inferno", "magma") else 0.0
-    return ListedColormap(matplotlib.colormaps[name](np.linspace(start, 1, 256)), name=name)
+    share = np.linspace(0, 1, 256)
+    colours = matplotlib.colormaps[name](_STARTS.get(name, 0.0) + (1 - _STARTS.get(name, 0.0)) * share)
+    paler = _PALER * (1 - share)[:, None]
+    colours[:, :3] = (1 - paler) * colours[:, :3] + paler
+    return ListedColormap(colours, name=name)
+
+
+_STARTS = {"viridis": 0.14, "plasma": 0.16, "inferno": 0.28, "magma": 0.28}
+"""Where a colour map begins: left of it no shading is seen."""
+_PALER = 0.24
+"""Share of white at its beginning; little enough that lightness still rises all along."""
 
 
 # Surfaces drawn as a shell, so that what lies inside is seen.

@@ -22,7 +22,7 @@ from .result_folder import ResultFolder
 
 __all__ = ["figure", "render_report", "write_report"]
 
-_PICTURE_WIDTH = 1400
+_PICTURE_WIDTH = 1600
 _FIRST = ("before_after", "displacement", "slices")
 """Keys of the pictures that come first."""
 _WIDE = ("slices",)

@@ -55,6 +55,13 @@ def percentage(value: float) -> str:
     return "0.00" if text == "−0.00" else text
 
 
+def number_text(value: Any, unit: str = "") -> str:
+    """A result as it is written wherever it stands; "%" and "Dice" have digits of their own."""
+    if unit == "%":
+        return percentage(value)
+    return f"{value:.3f}" if unit == "Dice" else figure(value)
+
+
 def number_html(value: Any, unit: str = "", *, given: bool = False) -> Any:
     """A number in a `<data>` element that carries its full value; anything else as text.
 
@@ -66,12 +73,7 @@ def number_html(value: Any, unit: str = "", *, given: bool = False) -> Any:
 
     if value is None or isinstance(value, bool) or not isinstance(value, int | float):
         return escape(british(figure(value)))
-    if given:
-        text = figure(value, INPUT_DIGITS, padded=False)
-    elif unit == "%":
-        text = percentage(value)
-    else:
-        text = f"{value:.3f}" if unit == "Dice" else figure(value)
+    text = figure(value, INPUT_DIGITS, padded=False) if given else number_text(value, unit)
     return Markup('<data value="{}">{}</data>').format(repr(value), text)
 
 

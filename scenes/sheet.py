@@ -8,20 +8,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from .annotate import FOOTER, HEADER, Lettering
+from .annotate import FOOTER, HEADER, Lettering, blank
 from .canvas import Canvas
 from .render_style import STILL_SIZE, Colour, ColourScale, View
 
 _CUBE = 108
 """Distance of the orientation cube's centre from the right edge and from the footer."""
-LEGEND_MARGINS = (330, HEADER + 36, 60, FOOTER + 100)
-"""Left, top, right, bottom in pixels of a 1600 px wide picture, with a legend on the left."""
-BAR_MARGINS = (60, HEADER + 36, 300, FOOTER + 100)
-"""The same with a colour bar on the right."""
-CUT_MARGINS = (330, HEADER + 36, 330, FOOTER + 100)
-"""With room for either, so that two pictures of one cut are framed alike."""
+_MARGINS = (36, HEADER + 30, 36, FOOTER + 30)
+"""Left, top, right, bottom in pixels of a 1600 px wide picture."""
 _LEGEND_AT = (36, HEADER + 30)
 _BAR_AT = (1330, HEADER + 180)
+_BAR_HEIGHT = 560
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,16 @@ class Sheet:
     size: tuple[int, int] = STILL_SIZE
     supersample: int = 2
 
-    def canvas(self, view: View, margins: tuple[float, float, float, float]) -> Canvas:
-        """An empty picture."""
-        return Canvas(view, self.size, margins=margins, supersample=self.supersample)
+    def canvas(self, view: View, legend: Sequence[str] = (), *, bar: bool = False) -> Canvas:
+        """An empty picture that keeps clear of its lettering: a legend's lines, colour bar, scale bar and cube."""
+        bottom = 1600 * self.size[1] / self.size[0] - FOOTER
+        cube = (1600 - _CUBE - 92, bottom - _CUBE - 92, 1600.0, bottom)
+        taken = [cube, (0.0, bottom - 84, 330.0, bottom)]
+        if legend:
+            taken.append((0.0, HEADER, *legend_corner(legend)))
+        if bar:
+            taken.append((_BAR_AT[0] - 20, HEADER, 1600.0, _BAR_AT[1] + _BAR_HEIGHT + 20))
+        return Canvas(view, self.size, margins=_MARGINS, taken=taken, supersample=self.supersample)
 
     def lettered(
         self,
@@ -89,13 +93,21 @@ class Sheet:
         scale: ColourScale,
         view_note: str = "",
         *,
+        entries: Sequence[tuple[str, Colour]] = (),
         crevices: float = 0.3,
         marks: Callable[[Lettering], None] | None = None,
     ) -> None:
-        """Write the lettered picture with its colour bar on the right; `marks` as with a legend."""
+        """Write the lettered picture with its colour bar on the right, and a legend on the left; `marks` as there."""
         letters = self.lettered(canvas, title, view_note, crevices=crevices, marks=marks)
-        letters.colour_bar(scale, at=_BAR_AT)
+        letters.colour_bar(scale, at=_BAR_AT, height=_BAR_HEIGHT)
+        letters.legend(entries, at=_LEGEND_AT)
         save_png(letters.image, path)
+
+
+def legend_corner(names: Sequence[str]) -> tuple[float, float]:
+    """Right and lower end of a legend with these lines, in pixels of a 1600 px wide picture."""
+    widest = max(Lettering(blank((1600, 8))).width(name, 23) for name in names)
+    return _LEGEND_AT[0] + 50 + widest, _LEGEND_AT[1] + 36.0 * len(names)
 
 
 def save_png(image: Image.Image, path: Path) -> None:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 STRIP = 30
 """Height of the title above a slice, in pixels of a 1600 px wide picture: nothing of the scan lies under it."""
+_RIM_MM = 6.0
+"""Of air that is shown around the body."""
+_LEAST_BODY = 0.05
+"""Share of a slice below which what is brightest is not the body."""
+_LETTERS = 34.0
+"""Strip at each side in which a letter stands, in pixels of a 1600 px wide picture: no anatomy lies under it."""
 _DARK = 0.32
 """Outlines of less relative luminance get a light rim: dark blue on grey could not be seen."""
 
@@ -57,12 +63,43 @@ def slice_panel(
     if labels is not None:
         sampled, _ = sample_plane(labels.labels, labels.grid, plane, point, order=0, outside=0)
         seen = _outline(axes, labels, sampled, extent, colours)
-    _frame_slice(axes, plane, point, extent, (size[0] / unit, (size[1] - strip) / unit))
+    body = body_extent(picture, extent, limits[0])
+    _frame_slice(axes, plane, point, body, (size[0] / unit, (size[1] - strip) / unit))
     _title(figure, f"{plane.title}  {position_of(plane, np.asarray(point, dtype=float))}", strip / size[1])
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=dpi, facecolor="black")
     memory.seek(0)
     return Image.open(memory).convert("RGB").resize(size), seen
+
+
+def body_extent(
+    picture: NDArray, extent: tuple[float, float, float, float], air: float
+) -> tuple[float, float, float, float]:
+    """(left, right, bottom, top) mm of the largest connected thing that is brighter than air, with a rim.
+
+    Args:
+        picture: (rows, columns) values of a slice.
+        extent: (left, right, bottom, top) mm of the picture; its own answer where nothing stands out.
+    """
+    from scipy.ndimage import binary_opening, label
+
+    # Opened, or the table's thin shells count where the back touches them.
+    bright = binary_opening(picture > air, iterations=2)
+    parts, count = label(bright)
+    if not count:
+        return extent
+    largest = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    if largest.sum() < _LEAST_BODY * largest.size:
+        return extent
+    rows, columns = np.flatnonzero(largest.any(axis=1)), np.flatnonzero(largest.any(axis=0))
+    left, right, bottom, top = extent
+    wide, tall = (right - left) / picture.shape[1], (bottom - top) / picture.shape[0]
+    return (
+        max(left, left + columns[0] * wide - _RIM_MM),
+        min(right, left + (columns[-1] + 1) * wide + _RIM_MM),
+        min(bottom, top + (rows[-1] + 1) * tall + _RIM_MM),
+        max(top, top + rows[0] * tall - _RIM_MM),
+    )
 
 
 def outlines(sampled: NDArray, numbers: Mapping[int, str]) -> list[tuple[str, NDArray[np.bool_]]]:
@@ -116,7 +153,7 @@ def _frame_slice(axes: Axes, plane: Plane, point, extent, size: tuple[float, flo
     axes.set_axis_off()
     left, right, bottom, top = extent
     # Fill the panel at one scale in both directions, whatever its shape.
-    scale = max((right - left) / size[0], (bottom - top) / size[1])
+    scale = max((right - left) / (size[0] - 2 * _LETTERS), (bottom - top) / (size[1] - 2 * _LETTERS))
     centre = (left + right) / 2, (bottom + top) / 2
     axes.set_xlim(centre[0] - scale * size[0] / 2, centre[0] + scale * size[0] / 2)
     axes.set_ylim(centre[1] + scale * size[1] / 2, centre[1] - scale * size[1] / 2)

@@ -15,8 +15,18 @@ from numpy.typing import NDArray
 from .annotate import Lettering
 from .callouts import draw_callouts
 from .canvas import Canvas
-from .field_shapes import boundary, field_scale, field_values, magnification_of, moved, nodal, regions, tumour_pieces
-from .held_patches import TOOL_SET, add_patches, without_patches
+from .field_shapes import (
+    boundary,
+    field_scale,
+    field_values,
+    magnification_of,
+    main_region,
+    moved,
+    nodal,
+    regions,
+    tumour_pieces,
+)
+from .held_patches import TOOL_SET, add_patches, patch_entries, seen_at_best, without_patches
 from .marks import Mark, is_seen, seen_from
 from .plain_words import listed
 from .render_style import (
@@ -28,7 +38,8 @@ from .render_style import (
     colour_of,
     title_of,
 )
-from .sheet import BAR_MARGINS, LEGEND_MARGINS, Sheet
+from .sheet import Sheet
+from .shown_surfaces import without_crumbs
 from .tumour_numbers import draw_numbers
 
 if TYPE_CHECKING:
@@ -55,11 +66,11 @@ def render_before_after(
     inner: Mapping[str, tuple[pv.PolyData, pv.PolyData]] | None = None,
     sheet: Sheet | None = None,
 ) -> str:
-    """The organ before (its outline) and after (in its colour), what it carries inside, tool and supports.
+    """The organ before (its outline) and after (in its colour), what it carries inside, and the tool.
 
     Args:
         grid: undeformed tetrahedra with `displacement` mm.
-        node_sets: `grasp…` is drawn as the tool's patch, any other set as a support.
+        node_sets: `grasp…` is drawn as the tool's patch; `render_held` shows the others.
         inner: name → surface before and after; regions of the grid itself are used without it.
     """
     sheet = sheet or Sheet()
@@ -72,16 +83,18 @@ def render_before_after(
         if name != main and name not in parts:
             parts[name] = (boundary(rest_parts[name]), boundary(after_parts[name]))
     rest, surface = boundary(grid), boundary(after)
-    with sheet.canvas(VIEWS[view], LEGEND_MARGINS) as canvas:
+    tools = {name: nodes for name, nodes in (node_sets or {}).items() if name.startswith(TOOL_SET)}
+    entries = [(f"{title_of(main)} after", colour_of(main)), ("Before: outline", OUTLINE_COLOUR)]
+    entries += [("Before, inside", GHOST_COLOUR)] if parts else []
+    entries += [(f"{title_of(name)} after", colour_of(name)) for name in parts]
+    entries += patch_entries(surface, tools, way=True)
+    with sheet.canvas(VIEWS[view], [name for name, _ in entries]) as canvas:
         canvas.add_shell(rest, GHOST_COLOUR, opacity=0.08, rim=0.5)
-        held = add_patches(canvas, surface, node_sets or {})
-        canvas.add_shell(without_patches(surface, node_sets or {}), colour_of(main), opacity=0.20, rim=0.85)
+        add_patches(canvas, surface, tools)
+        canvas.add_shell(without_patches(surface, tools), colour_of(main), opacity=0.20, rim=0.85)
         for name, (before, now) in parts.items():
-            canvas.add_shell(before, GHOST_COLOUR, opacity=0.30, rim=0.7)
-            canvas.add_solid(now, colour_of(name))
-        entries = [(f"{title_of(main)} after", colour_of(main)), ("Before: outline", OUTLINE_COLOUR)]
-        entries += [("Before, inside", GHOST_COLOUR)] if parts else []
-        entries += [(f"{title_of(name)} after", colour_of(name)) for name in parts]
+            canvas.add_shell(_shown(before, name), GHOST_COLOUR, opacity=0.30, rim=0.7)
+            canvas.add_solid(_shown(now, name), colour_of(name))
         _add_way(canvas, grid, after, node_sets or {})
         canvas.aim()
         tumours = [np.asarray(piece.points) for piece in tumour_pieces(after)]
@@ -92,7 +105,7 @@ def render_before_after(
             draw_numbers(letters, canvas, tumours)
 
         title = f"{title_of(main)}: before and after"
-        sheet.save_with_legend(canvas, path, title, entries + held, _magnified(factor), marks=marks)
+        sheet.save_with_legend(canvas, path, title, entries, _magnified(factor), marks=marks)
     numbered = " The tumours' numbers are those of the report, largest first." if tumours else ""
     return f"{title_of(main)} before (outline) and after.{numbered}{_magnified_sentence(factor)}"
 
@@ -105,6 +118,7 @@ def render_field(
     view: str = "surgeon",
     node_sets: Mapping[str, NDArray[np.int64]] | None = None,
     scale: ColourScale | None = None,
+    limit: float | None = None,
     marked: Sequence[Mark] = (),
     sheet: Sheet | None = None,
 ) -> str:
@@ -114,35 +128,68 @@ def render_field(
         key: point or cell data of the grid; cell fields are averaged to the nodes.
         node_sets: with `grasp…` among them the way of the tool is drawn as an arrow.
         scale: the colour range; from the field's own values without it.
+        limit: a stored value to mark on the colour bar.
         marked: places to ring, with their words; the view turns to the side from which most of them are seen.
     """
     sheet = sheet or Sheet()
     factor = magnification_of(grid)
     after = moved(grid, factor)
-    scale = scale or field_scale(grid, key)
+    scale = scale or field_scale(grid, key, limit)
     surface = boundary(after)
     places = [mark.place(np.asarray(after.points)) for mark in marked]
     chosen = seen_from(places, surface, [VIEWS[name] for name in dict.fromkeys((view, *_OTHER_VIEWS))])
-    with sheet.canvas(chosen, BAR_MARGINS) as canvas:
+    with sheet.canvas(chosen, bar=True) as canvas:
         values = field_values(after, key)
         at_nodes = values if key in after.point_data else nodal(after, values)
         canvas.add_field(surface, at_nodes[np.asarray(surface.point_data["vtkOriginalPointIds"])], scale)
-        canvas.add_shell(boundary(grid), GHOST_COLOUR, opacity=0.0, rim=0.45)
+        rest = boundary(grid)
         arrow = _add_way(canvas, grid, after, node_sets or {})
-        canvas.aim()
-        notes = [_magnified(factor), "blue arrow: the grasper's way" if arrow else ""]
+        canvas.aim(np.vstack([surface.points, rest.points]))
+        notes = [_magnified(factor), "line: before", "blue arrow: the grasper's way" if arrow else ""]
         seen = [is_seen(place, surface, chosen) for place in places]
 
         def rings(letters: Lettering) -> None:
+            letters.outline(canvas.pixels(rest.points)[rest.regular_faces], OUTLINE_COLOUR, width=2.0)
             middle = float(canvas.pixels(np.asarray(surface.points))[:, 0].mean())
             words = [mark.words for mark in marked]
             draw_callouts(letters, list(canvas.pixels(np.reshape(places, (-1, 3)))), words, seen, middle)
 
         note = ", ".join(note for note in notes if note)
-        sheet.save_with_bar(canvas, path, scale.style.title, scale, note, marks=rings if marked else None)
+        sheet.save_with_bar(canvas, path, scale.style.title, scale, note, marks=rings)
     ringed = f" Ringed: {listed([mark.words[:1].lower() + mark.words[1:] for mark in marked])}." if marked else ""
     way = " The blue arrow is the grasper's way." if arrow else ""
-    return f"{scale.label()} on the surface.{ringed}{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
+    what = f"{scale.label()} on the surface; the line is its outline before."
+    return f"{what}{ringed}{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
+
+
+def render_held(
+    grid: pv.UnstructuredGrid,
+    path: Path,
+    *,
+    node_sets: Mapping[str, NDArray[np.int64]],
+    sheet: Sheet | None = None,
+) -> str:
+    """What holds the organ before the operation, and where the tool takes it: patches on its surface.
+
+    Args:
+        node_sets: `grasp…` is a tool's, any other set a support; seen from where each shows at its best.
+    """
+    sheet = sheet or Sheet()
+    surface, main = boundary(grid), main_region(grid)
+    view = seen_at_best(surface, node_sets, [VIEWS[name] for name in ("surgeon", *_OTHER_VIEWS)])
+    entries = [(title_of(main), colour_of(main)), *patch_entries(surface, node_sets)]
+    with sheet.canvas(view, [name for name, _ in entries]) as canvas:
+        add_patches(canvas, surface, node_sets, solid=True)
+        canvas.add_solid(without_patches(surface, node_sets), colour_of(main), frame=False)
+        canvas.aim(np.asarray(surface.points))
+        title = f"{title_of(main)}: what holds it"
+        sheet.save_with_legend(canvas, path, title, entries, "before")
+    names = [name[:1].lower() + name[1:] for name, _ in entries[1:]]
+    return f"{title_of(main)} before the operation, and where it is held: {listed(names)}. Seen in the {view.title}."
+
+
+def _shown(mesh: pv.PolyData, name: str) -> pv.PolyData:
+    return without_crumbs(mesh, one_organ="tumor" not in name)
 
 
 def _add_way(

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..imaging.anatomy import SEGMENTS
+from .annotate import round_ticks
 from .computed_organ import ComputedOrgan, between
+from .field_limits import limit_of
 from .off_screen import soft_lights
 from .render_style import (
     BACKGROUND,
+    FIELDS,
     GHOST_COLOUR,
     VIEWS,
     Colour,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 FIELD_LAYER = "computed organ"
 BEFORE_LAYER = "before"
+_SEEN_THROUGH = 0.6
 
 
 class ResultScene:
@@ -50,7 +55,7 @@ class ResultScene:
         self.field = ""
         self.cut: tuple[str, float] | None = None
         self.steps = len(result.step_files)
-        self.organ = ComputedOrgan([result.grid(step) for step in range(self.steps)]) if self.steps else None
+        self.organ = self._computed() if self.steps else None
         self._cut_actor: Any = None
         self.marks = ViewerMarks(plotter, self.organ, result.data) if self.organ else None
         self._prepare_plotter()
@@ -58,6 +63,10 @@ class ResultScene:
         if self.organ:
             self.set_field(self.fields[0])
         self.set_view("surgeon" if "liver" in result.surface_files else "anterior")
+
+    def _computed(self) -> ComputedOrgan:
+        limits = {key: limit for key in FIELDS if (limit := limit_of(self.result.data, key)) is not None}
+        return ComputedOrgan([self.result.grid(step) for step in range(self.steps)], limits)
 
     def _prepare_plotter(self) -> None:
         plotter = self.plotter
@@ -87,18 +96,19 @@ class ResultScene:
         return "Tissue" if key == REGION else field_style(key).title
 
     def _add_layers(self) -> None:
-        from .pictures import light
+        from .shown_surfaces import shown
 
         if self.organ:
             self._add(BEFORE_LAYER, self.organ.rest, GHOST_COLOUR, 0.12)
-            self._add(FIELD_LAYER, self.organ.surface, colour_of(self.organ.name), 1.0, self.organ.keys)
+            self._add(FIELD_LAYER, self.organ.surface, colour_of(self.organ.name), self._opacity(), self.organ.keys)
         names = tuple(self.result.surface_files)
         for name in names:
             shell = shell_opacity(name, names)
             keys = self._carried_keys(name)
+            mesh = self.result.surface(name)
             layer = self._add(
                 name,
-                light(self.result.surface(name)) if keys is None else self.result.surface(name),
+                shown(mesh, name, clear=shell is not None) if keys is None else mesh,
                 colour_of(name),
                 0.35 if shell is not None else 1.0,
                 keys,
@@ -106,6 +116,13 @@ class ResultScene:
             # The computed organ stands in for the surface it was made from.
             if self.organ and name in ("body", self.organ.name):
                 layer.actor.SetVisibility(False)
+
+    def _opacity(self) -> float:
+        """Of the computed organ at the start: what is shown inside of it is to be seen."""
+        assert self.organ is not None
+        wholes = [SEGMENTS[one].part_of for one in self.result.surface_files if one in SEGMENTS]
+        inside = any(self.organ.name in whole for whole in wholes)
+        return _SEEN_THROUGH if inside else 1.0
 
     def _add(self, name: str, mesh: Any, colour: Colour, opacity: float, keys: NDArray | None = None) -> Layer:
         self.layers[name] = add_layer(self.plotter, name, mesh, colour, opacity, keys)
@@ -218,12 +235,18 @@ class ResultScene:
 
     def _add_bar(self, key: str) -> None:
         assert self.organ is not None
+        from vtkmodules.util.numpy_support import numpy_to_vtk
+
         scale = self.organ.scale(key)
-        self.plotter.add_scalar_bar(
+        bar = self.plotter.add_scalar_bar(
             title=scale.label(), mapper=self.layers[FIELD_LAYER].actor.mapper, vertical=True, n_labels=5,
-            fmt="%.4g", color="#1c242c", title_font_size=16, label_font_size=15, position_x=0.86, position_y=0.25,
+            fmt="%.4g", color="#1c242c", title_font_size=16, label_font_size=15, position_x=0.84, position_y=0.25,
             width=0.07, height=0.5, render=False,
         )  # fmt: skip
+        # The ticks of the stills, and the limit that they mark.
+        ticks = {*round_ticks(scale.low, scale.high), *([] if scale.limit is None else [scale.limit])}
+        bar.SetCustomLabels(numpy_to_vtk(np.array(sorted(ticks)), deep=True))
+        bar.SetUseCustomLabels(True)
 
     def layer_title(self, name: str) -> str:
         """A layer's name for people."""

@@ -9,7 +9,7 @@ from typing import Any
 
 os.environ.setdefault("QT_API", "pyside6")
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QApplication,
@@ -36,7 +36,7 @@ from pyvistaqt import QtInteractor
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from .orientation_cube import orientation_cube
 from .render_style import VIEWS
-from .report import figure
+from .report_words import number_text
 from .result_folder import ResultFolder
 from .viewer_layers import CUTS
 from .viewer_scene import ResultScene
@@ -53,7 +53,7 @@ class ResultWindow(QMainWindow):
         super().__init__()
         self.result = result
         self.setWindowTitle(f"{result.title} – preop")
-        self.resize(1500, 950)
+        self._fit_screen()
         self.plotter: Any = QtInteractor(self)
         self.scene = ResultScene(result, self.plotter)
         self.plotter.add_orientation_widget(orientation_cube(), interactive=False)
@@ -68,6 +68,16 @@ class ResultWindow(QMainWindow):
         self.statusBar().addPermanentWidget(line, 1)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._advance)
+
+    def _fit_screen(self) -> None:
+        """As large as is useful, and within what the screen has free."""
+        size = QSize(1500, 950)
+        screen = self.screen()
+        if screen is not None:
+            free = screen.availableGeometry()
+            # The window's own frame and title need some of it.
+            size = size.boundedTo(QSize(free.width() - 16, free.height() - 48))
+        self.resize(size)
 
     def _panel(self) -> QScrollArea:
         column = QWidget()
@@ -185,7 +195,7 @@ class ResultWindow(QMainWindow):
         table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         table.setWordWrap(True)
         for row, number in enumerate(numbers):
-            cells = (number["name"], f"{figure(number['value'])} {number['unit']}".strip())
+            cells = (number["name"], f"{number_text(number['value'], number['unit'])} {number['unit']}".strip())
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 item.setToolTip(number.get("meaning", ""))

@@ -45,6 +45,8 @@ class Curve:
     y_unit: str
     x: tuple[float, ...]
     y: tuple[float, ...]
+    turns: tuple[float, ...] = ()
+    """x at which the cause takes a new direction, so that a bend there has its explanation."""
 
 
 @dataclass(frozen=True)

@@ -110,19 +110,29 @@ def _patch_number(mesh: TetMesh) -> Number:
 
 
 def retraction_curves(mesh: TetMesh, lift: Lift, options: RetractionOptions) -> tuple[Curve, ...]:
-    """Grasper force and target displacement over the lift."""
+    """Grasper force and target displacement over the way of the jaws; the tissue in them slips behind a little."""
     states = lift.solution.states
-    patch = mesh.node_sets["grasp"]
     moved = [_moved(mesh, lift, state) for state in states]
-    travel = np.linalg.norm(np.diff([m[patch].mean(axis=0) for m in moved], axis=0), axis=1)
-    x = (0.0, *np.cumsum(travel).tolist())
+    x, turns = _jaws_travel(lift)
     force = [float(np.linalg.norm(grasper_force(lift, state))) for state in states]
-    curves = [Curve("Grasper force over its travel", "travel of the grasper", "mm", "force", "N", x, tuple(force))]
+    curves = [Curve("Grasper force over the travel of the jaws", _TRAVEL, "mm", "force", "N", x, tuple(force), turns)]
     for number, nodes in enumerate(pieces_of(mesh, options.target), start=1):
         y = tuple(float(np.linalg.norm(_centroid_shift(mesh, m, nodes))) for m in moved)
         name = f"Displacement of {name_words(options.target)} {number}"
-        curves.append(Curve(name, "travel of the grasper", "mm", "displacement", "mm", x, y))
+        curves.append(Curve(name, _TRAVEL, "mm", "displacement", "mm", x, y, turns))
     return tuple(curves)
+
+
+_TRAVEL = "travel of the jaws"
+
+
+def _jaws_travel(lift: Lift) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """mm the jaws have gone at each state, along their path, and at its corners; the first leg stands still."""
+    path = np.asarray(lift.grip.path, dtype=float) * MM_PER_M
+    gone = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0, prepend=np.zeros((1, 3))), axis=1))])
+    shares = np.linspace(0.0, 1.0, len(gone))
+    x = np.interp([float(state.load_fraction) for state in lift.solution.states], shares, gone)
+    return tuple(x.tolist()), tuple(float(one) for one in gone[1:-1] if 0 < one < gone[-1])
 
 
 def grasper_force(lift: Lift, state) -> NDArray[np.float64]:

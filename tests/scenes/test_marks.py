@@ -69,8 +69,8 @@ def test_the_still_rings_the_place(result, tmp_path):
         caption = render_field(grid, "von_mises_kPa", tmp_path / f"{name}.png", view="left", marked=some, sheet=sheet)
         pictures.append(np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")).astype(int))
     assert "peak 8.12 kPa" in caption
-    with Canvas(VIEWS["left"], (640, 480), margins=(60, 128, 300, 152), supersample=1) as canvas:
-        canvas.aim(np.vstack([grid.points, moved(grid).points]))
+    with sheet.canvas(VIEWS["left"], bar=True) as canvas:
+        canvas.aim(np.vstack([boundary(moved(grid)).points, boundary(grid).points]))
         x, y = (0.4 * value for value in canvas.pixel(marks[0].place(np.asarray(moved(grid).points))))
     rows, columns = np.nonzero(np.abs(pictures[1] - pictures[0]).max(axis=2) > 60)
     away = np.hypot(columns - x, rows - y)

@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br", "link"):
+        if tag not in ("meta", "img", "input", "br", "link"):
             self.open.append(tag)
         if tag == "data":
             self.values.append(float(dict(attrs)["value"] or "nan"))

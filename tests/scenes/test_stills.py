@@ -16,16 +16,19 @@ from preop.imaging.volume import Grid, ImageVolume, LabelMap
 from preop.scenes.animation import animate
 from preop.scenes.annotate import Lettering, blank
 from preop.scenes.canvas import Canvas
+from preop.scenes.field_limits import limit_of
 from preop.scenes.field_shapes import boundary, magnification_of, moved, nodal, regions, tumour_centre, tumour_pieces
+from preop.scenes.fitting_view import fit
 from preop.scenes.gl import prepare_off_screen
 from preop.scenes.held_patches import patches
 from preop.scenes.pictures import stills_for_result
 from preop.scenes.plots import line_names, render_curves, together
-from preop.scenes.render_style import VIEWS, bar_length, colour_scale, nice_ceiling
+from preop.scenes.render_style import VIEWS, bar_length, colour_map_of, colour_scale, nice_ceiling
 from preop.scenes.result_folder import ResultFolder
 from preop.scenes.sheet import Sheet
+from preop.scenes.shown_surfaces import shown, without_crumbs
 from preop.scenes.slice_focus import focus_point, widest_point, window_of
-from preop.scenes.slice_panel import outlines
+from preop.scenes.slice_panel import body_extent, outlines
 from preop.scenes.slice_planes import AXIAL, CORONAL, SAGITTAL, sample_plane
 from preop.scenes.slices import legend_entries, render_slices
 from preop.scenes.still_motion import render_field
@@ -139,14 +142,62 @@ def test_field_colours_are_those_of_the_values(result, tmp_path):
     path = tmp_path / "field.png"
     grid = result.grid(-1)
     render_field(grid, "displacement_magnitude", path, view="anterior", sheet=SMALL)
-    with Canvas(VIEWS["anterior"], (640, 480), margins=(60, 128, 300, 152), supersample=1) as canvas:
-        canvas.aim(np.vstack([grid.points, moved(grid).points]))
+    with SMALL.canvas(VIEWS["anterior"], bar=True) as canvas:
+        canvas.aim(np.vstack([boundary(moved(grid)).points, boundary(grid).points]))
         top = np.array(canvas.pixel(CENTRE + np.array([0, 0, 33]) + LIFT)) * 0.4
         bottom = np.array(canvas.pixel(CENTRE - np.array([0, 0, 33]))) * 0.4
     picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
     high, low = (picture[round(at[1]), round(at[0])] for at in (top, bottom))
     assert high[1] > high[2] + 30, high
     assert low[2] > low[1] + 10, low
+
+
+def test_lettering_covers_nothing():
+    """An L of points beside a legend: as large as it goes, inside of the picture, none of it under a box."""
+    rng = np.random.default_rng(1)
+    points = np.vstack([rng.uniform((0, 0), (30, 100), (400, 2)), rng.uniform((0, 0), (160, 30), (400, 2))])
+    points = np.vstack([points, [(0, 0), (160, 0), (0, 100)]])
+    legend, cube = (0.0, 100.0, 420.0, 500.0), (1400.0, 950.0, 1600.0, 1150.0)
+    scale, place = fit(points, (36, 120, 1564, 1120), [legend, cube])
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    pixels = (points - middle) * (1, -1) / scale + place
+    assert (pixels >= (35.9, 119.9)).all()
+    assert (pixels <= (1564.1, 1120.1)).all()
+    for left, top, right, bottom in (legend, cube):
+        inside = (pixels[:, 0] > left) & (pixels[:, 0] < right) & (pixels[:, 1] > top) & (pixels[:, 1] < bottom)
+        assert not inside.any()
+    assert np.ptp(pixels, axis=0).max() > 900
+    free, _ = fit(points, (36, 120, 1564, 1120))
+    assert free == pytest.approx(max(160 / 1528, 100 / 1000))
+
+
+@pytest.mark.parametrize("name", ["viridis", "plasma", "inferno"])
+def test_colour_maps_rise_in_lightness_from_where_shading_is_seen(name):
+    colours = colour_map_of(name)(np.linspace(0, 1, 64))[:, :3]
+    linear = np.where(colours > 0.04045, ((colours + 0.055) / 1.055) ** 2.4, colours / 12.92)
+    lightness = 116 * np.cbrt(linear @ (0.2126, 0.7152, 0.0722)) - 16
+    assert lightness[0] > 33
+    assert (np.diff(lightness) > 0).all()
+
+
+def test_a_limit_is_on_the_bar():
+    scale = colour_scale("strain", np.append(np.linspace(0, 0.25, 999), 0.61), 0.3)
+    assert (scale.limit, scale.high, scale.beyond) == (30, 40, True)
+    assert "30 %" in scale.beyond_sentence()
+    told = {"assumptions": [{"key": "options.strain_limit", "value": 30.0, "unit": "%"}]}
+    assert limit_of(told, "strain") == 0.3
+    assert limit_of(told, "von_mises_kPa") is None
+    assert limit_of({"assumptions": []}, "strain") is None
+
+
+def test_crumbs_are_left_out_of_pictures_and_findings_stay():
+    """An organ of 270 mL with a crumb of 33 mm³, and a tumour of that size which is no crumb."""
+    organ, crumb = pv.Sphere(radius=40), pv.Sphere(radius=2, center=(70, 0, 0))
+    both = organ.merge(crumb).extract_surface(algorithm="dataset_surface")
+    assert without_crumbs(both).n_cells == organ.n_cells
+    assert without_crumbs(both, one_organ=False).n_cells == both.n_cells
+    assert without_crumbs(crumb).n_cells == crumb.n_cells
+    assert shown(organ, "liver", clear=True).volume == pytest.approx(organ.volume, rel=0.03)
 
 
 def test_animation_goes_there_and_back(result, tmp_path):
@@ -196,6 +247,16 @@ def test_slices_are_sampled_in_the_patients_axes(plane):
     inside = np.isfinite(picture)
     assert inside.sum() > 300
     np.testing.assert_allclose(picture[inside], (places @ slope)[inside], atol=1e-2)
+
+
+def test_slices_are_cropped_to_the_body_and_not_to_its_table():
+    picture = np.full((200, 300), -1000.0)
+    picture[60:120, 80:220] = 40
+    picture[150:151, 10:290] = 200
+    left, right, bottom, top = body_extent(picture, (-150.0, 150.0, 200.0, 0.0), -160.0)
+    assert (left, right, bottom, top) == pytest.approx((-76, 76, 126, 54))
+    empty = np.full((20, 30), -1000.0)
+    assert body_extent(empty, (0.0, 30.0, 20.0, 0.0), -160.0) == (0.0, 30.0, 20.0, 0.0)
 
 
 def test_patients_right_is_on_the_left_and_another_grid_is_refused(tmp_path):
@@ -269,6 +330,10 @@ def test_curves_of_one_quantity_share_a_plot_and_captions_say_nothing_twice(tmp_
     assert line_names(panels[1]) == ["Liver tumor 1", "Liver tumor 2"]
     assert render_curves(curves, tmp_path / "c.png", sheet=SMALL) == (
         "Grasper force over its travel; displacement over travel of the grasper: liver tumor 1, liver tumor 2."
+    )
+    turning = {**curves[0], "turns": [1.25]}
+    assert "Dotted at 1.25 mm: the path takes a new direction" in render_curves(
+        [turning], tmp_path / "t.png", sheet=SMALL
     )
     pressure = _curve("Wall stress over pressure", "99th percentile of wall stress", "kPa", "pressure")
     assert render_curves([pressure], tmp_path / "p.png", sheet=SMALL) == "Wall stress over pressure."
