@@ -48,7 +48,7 @@ def patch_entries(
     surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]], *, way: bool = False
 ) -> list[tuple[str, Colour]]:
     """Legend entries of the patches, in the order in which they are drawn; `way` where the tool's arrow is drawn."""
-    grasped = "Grasped patch and its way" if way else "Grasped patch"
+    grasped = "Grasped patch and its path" if way else "Grasped patch"
     entries: list[tuple[str, Colour]] = []
     supports = 0
     for name in patches(surface, node_sets):

@@ -45,6 +45,7 @@ from .tumour_numbers import draw_numbers
 if TYPE_CHECKING:
     import pyvista as pv
 
+_FREE = (0.82, 0.82, 0.80)
 _OTHER_VIEWS = (
     "oblique_left",
     "posterior_oblique_left",
@@ -145,7 +146,7 @@ def render_field(
         rest = boundary(grid)
         arrow = _add_way(canvas, grid, after, node_sets or {})
         canvas.aim(np.vstack([surface.points, rest.points]))
-        notes = [_magnified(factor), "line: before", "blue arrow: the grasper's way" if arrow else ""]
+        notes = [_magnified(factor), "line: before", "blue arrow: the grasper's path" if arrow else ""]
         seen = [is_seen(place, surface, chosen) for place in places]
 
         def rings(letters: Lettering) -> None:
@@ -157,7 +158,7 @@ def render_field(
         note = ", ".join(note for note in notes if note)
         sheet.save_with_bar(canvas, path, scale.style.title, scale, note, marks=rings)
     ringed = f" Ringed: {listed([mark.words[:1].lower() + mark.words[1:] for mark in marked])}." if marked else ""
-    way = " The blue arrow is the grasper's way." if arrow else ""
+    way = " The blue arrow is the grasper's path." if arrow else ""
     what = f"{scale.label()} on the surface; the line is its outline before."
     return f"{what}{ringed}{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
 
@@ -177,10 +178,10 @@ def render_held(
     sheet = sheet or Sheet()
     surface, main = boundary(grid), main_region(grid)
     view = seen_at_best(surface, node_sets, [VIEWS[name] for name in ("surgeon", *_OTHER_VIEWS)])
-    entries = [(title_of(main), colour_of(main)), *patch_entries(surface, node_sets)]
+    entries = [(f"{title_of(main)}: free surface", _FREE), *patch_entries(surface, node_sets)]
     with sheet.canvas(view, [name for name, _ in entries]) as canvas:
         add_patches(canvas, surface, node_sets, solid=True)
-        canvas.add_solid(without_patches(surface, node_sets), colour_of(main), frame=False)
+        canvas.add_solid(without_patches(surface, node_sets), _FREE, frame=False)
         canvas.aim(np.asarray(surface.points))
         title = f"{title_of(main)}: what holds it"
         sheet.save_with_legend(canvas, path, title, entries, "before")
@@ -195,7 +196,7 @@ def _shown(mesh: pv.PolyData, name: str) -> pv.PolyData:
 def _add_way(
     canvas: Canvas, grid: pv.UnstructuredGrid, after: pv.UnstructuredGrid, node_sets: Mapping[str, NDArray]
 ) -> bool:
-    """An arrow for the tool's way; True where there is a tool."""
+    """An arrow for the tool's path; True where there is a tool."""
     extent = float(np.linalg.norm(np.ptp(np.asarray(grid.points), axis=0)))
     tools = [nodes for name, nodes in node_sets.items() if name.startswith(TOOL_SET) and len(nodes)]
     for nodes in tools:
