@@ -182,12 +182,6 @@ def field_scale(grid: pv.UnstructuredGrid, key: str, limit: float | None = None)
     return colour_scale(key, shown_values(grid, key), limit)
 
 
-def behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:
-    """The part of a grid on the far side of a plane, cut smoothly."""
-    cut = grid.clip(normal=tuple(np.asarray(normal, float)), origin=tuple(np.asarray(origin, float)), invert=True)
-    return cut
-
-
 def whole_cells_behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:
     """The cells whose centre lies on the far side of a plane, none of them cut."""
     import pyvista as pv

@@ -14,6 +14,7 @@ from PIL import Image
 from .annotate import FOOTER, HEADER, Lettering, blank
 from .plain_words import listed
 from .render_style import colour_map_of
+from .report_words import british
 from .sheet import Sheet, save_png
 
 _LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#B8860B")
@@ -83,14 +84,14 @@ def together(curves: Sequence[Mapping[str, Any]]) -> list[Panel]:
 
 def panel_title(panel: Panel) -> str:
     """The curve's name, or the quantity of several."""
-    name = panel[0]["name"] if len(panel) == 1 else panel[0]["y_name"]
+    name = british(panel[0]["name"] if len(panel) == 1 else panel[0]["y_name"])
     return name[:1].upper() + name[1:]
 
 
 def line_names(panel: Panel) -> list[str]:
     """What tells the lines of one plot apart: their names without the quantity that the axis tells."""
     quantity = f"{panel[0]['y_name']} of "
-    names = [str(curve["name"]) for curve in panel]
+    names = [british(curve["name"]) for curve in panel]
     if all(name.lower().startswith(quantity.lower()) and len(name) > len(quantity) for name in names):
         names = [name[len(quantity) :] for name in names]
     return [name[:1].upper() + name[1:] for name in names]

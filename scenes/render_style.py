@@ -25,9 +25,9 @@ QUIET_INK = (92, 104, 116)
 TOOL_COLOUR = (0.00, 0.45, 0.70)
 GHOST_COLOUR = (0.55, 0.60, 0.66)
 OUTLINE_COLOUR = (0.20, 0.25, 0.31)
-HELD_COLOURS = ((0.00, 0.62, 0.45), (0.80, 0.40, 0.70), (0.34, 0.71, 0.91), (0.84, 0.37, 0.00), (0.55, 0.45, 0.10))
+HELD_COLOURS = ((0.00, 0.62, 0.45), (0.80, 0.40, 0.70), (0.90, 0.56, 0.10), (0.34, 0.71, 0.91), (0.55, 0.45, 0.10))
 """Okabe & Ito's, without the tool's blue and the yellow of tumours, for held patches of different supports.
-Those near a liver's colour come last."""
+The one nearest to the tool's comes late."""
 
 Colour = tuple[float, float, float]
 

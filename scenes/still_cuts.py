@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from .canvas import Canvas
 from .field_shapes import (
-    behind,
     boundary,
     field_scale,
     moved,
@@ -60,14 +59,13 @@ def render_cut(
     scale = scale or field_scale(grid, key)
     entries = [("Behind the plane", _BEHIND), ("Borders of tissues", _BORDER)]
     with sheet.canvas(VIEWS[view], _names(grid), bar=True) as canvas:
-        half = behind(after, origin, back)
+        # The surface alone: the faces below close it, and its edge keeps its own shading.
+        half = boundary(after).clip(normal=tuple(back), origin=tuple(origin), invert=True)
         if half.n_cells:
-            canvas.add_solid(boundary(half), _BEHIND, gloss=0.0)
+            canvas.add_solid(half, _BEHIND, gloss=0.0)
         for part in regions(with_nodal(after, key)).values():
             face = pv.PolyData(part.slice(normal=tuple(back), origin=tuple(origin)))
             if face.n_cells:
-                # In front of the grey half's own face.
-                face.points = np.asarray(face.points) + 0.2 * back
                 canvas.add_field(face, face.point_data[f"nodal_{key}"], scale)
                 _outline_section(canvas, face)
         canvas.aim(_framed(grid, through, back))

@@ -327,9 +327,9 @@ def test_curves_of_one_quantity_share_a_plot_and_captions_say_nothing_twice(tmp_
     curves += [_curve(f"Displacement of liver tumor {n}", "displacement", "mm") for n in (1, 2)]
     panels = together(curves)
     assert [len(panel) for panel in panels] == [1, 2]
-    assert line_names(panels[1]) == ["Liver tumor 1", "Liver tumor 2"]
+    assert line_names(panels[1]) == ["Liver tumour 1", "Liver tumour 2"]
     assert render_curves(curves, tmp_path / "c.png", sheet=SMALL) == (
-        "Grasper force over its travel; displacement over travel of the grasper: liver tumor 1, liver tumor 2."
+        "Grasper force over its travel; displacement over travel of the grasper: liver tumour 1, liver tumour 2."
     )
     turning = {**curves[0], "turns": [1.25]}
     assert "Dotted at 1.25 mm: the path takes a new direction" in render_curves(
