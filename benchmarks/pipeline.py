@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from preop.scenes.machine import machine_facts
+from machine_line import machine_line
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -58,9 +58,7 @@ def run(scene: str, scan: Path | None, out: Path) -> list[tuple[str, str, str, f
 
 def table(rows: list[tuple[str, str, str, float, float]]) -> str:
     """Markdown, with the machine above."""
-    facts = machine_facts()
-    machine = f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['platform']}"
-    head = [f"Machine: {machine}. Python {platform.python_version()}.", ""]
+    head = [f"{machine_line()} Python {platform.python_version()}.", ""]
     head += ["| scene | patient | stage | seconds | peak memory, MiB |", "|---|---|---|---:|---:|"]
     return "\n".join(head + [f"| {a} | {b} | {c} | {d:.1f} | {e:.0f} |" for a, b, c, d, e in rows])
 
