@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FIELD_LAYER = "computed organ"
 BEFORE_LAYER = "before"
-_SEEN_THROUGH = 0.6
+_SEEN_THROUGH = 0.45
 
 
 class ResultScene:
@@ -247,6 +247,10 @@ class ResultScene:
         ticks = {*round_ticks(scale.low, scale.high), *([] if scale.limit is None else [scale.limit])}
         bar.SetCustomLabels(numpy_to_vtk(np.array(sorted(ticks)), deep=True))
         bar.SetUseCustomLabels(True)
+        # The whole title stands in the list of fields; here it would leave the window.
+        unit = f" [{scale.style.unit}]" if scale.style.unit else ""
+        limit = "" if scale.limit is None else f"\nlimit {scale.limit:g}"
+        bar.SetTitle(f"{scale.style.short or scale.style.title}{unit}{limit}")
 
     def layer_title(self, name: str) -> str:
         """A layer's name for people."""
