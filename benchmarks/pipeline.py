@@ -29,12 +29,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="keep the table in benchmarks/results/")
     arguments = parser.parse_args()
     scenes = arguments.scene or ["liver-retraction", "aneurysm-wall"]
-    rows = []
+    place, rows = machine_line(), []
     with tempfile.TemporaryDirectory() as folder:
         for scene in scenes:
             for scan in [None, *arguments.scan]:
                 rows += run(scene, scan, Path(folder) / f"{scene}-{scan.name if scan else 'phantom'}")
-    text = table(rows)
+    text = table(place, rows)
     print(text)
     if arguments.write:
         (RESULTS / "pipeline.md").write_text(text + "\n", encoding="utf-8")
@@ -56,9 +56,9 @@ def run(scene: str, scan: Path | None, out: Path) -> list[tuple[str, str, str, f
     return [*rows, (scene, patient, "**whole command**", seconds, peak)]
 
 
-def table(rows: list[tuple[str, str, str, float, float]]) -> str:
+def table(place: str, rows: list[tuple[str, str, str, float, float]]) -> str:
     """Markdown, with the machine above."""
-    head = [f"{machine_line()} Python {platform.python_version()}.", ""]
+    head = [f"{place} Python {platform.python_version()}.", ""]
     head += ["| scene | patient | stage | seconds | peak memory, MiB |", "|---|---|---|---:|---:|"]
     return "\n".join(head + [f"| {a} | {b} | {c} | {d:.1f} | {e:.0f} |" for a, b, c, d, e in rows])
 
