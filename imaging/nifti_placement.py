@@ -50,19 +50,24 @@ def nifti_placement(header: bytes, order: str) -> Placement | None:
     sform = _usable(_sform(header, order), scale) if sform_code > 0 else None
     qform = _usable(_qform(header, order), scale) if qform_code > 0 else None
     if sform is None:
-        return None if qform is None else Placement(qform)
+        return None if qform is None else Placement(qform, _template_note(qform_code))
     if qform is None:
-        return Placement(sform, (_IN_TEMPLATE,) if sform_code in _TEMPLATE else ())
+        return Placement(sform, _template_note(sform_code))
     if sform_code in _TEMPLATE and qform_code in _SCANNER:
         return Placement(qform, ("the file also leads to a template (its sform): its place in the scanner was used",))
     apart, voxel = _apart(sform, qform, shape), float(np.linalg.norm(sform[:3, :3], axis=0).min())
     if apart <= SAME_PLACE_VOXELS * voxel:
-        return Placement(sform)
+        return Placement(sform, _template_note(sform_code))
     note = f"its sform and qform place the volume up to {apart:.1f} mm apart: the sform was used"
-    return Placement(sform, (note, *((_IN_TEMPLATE,) if sform_code in _TEMPLATE else ())))
+    return Placement(sform, (note, *_template_note(sform_code)))
 
 
 _IN_TEMPLATE = "the file places the volume in a template's space: lengths may not be those of the patient"
+
+
+def _template_note(code: int) -> tuple[str, ...]:
+    """Of the form that was used."""
+    return (_IN_TEMPLATE,) if code in _TEMPLATE else ()
 
 
 def _sform(header: bytes, order: str) -> NDArray[np.float64]:

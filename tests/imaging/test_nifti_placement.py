@@ -225,3 +225,11 @@ def test_rounded_axes_are_squared_and_can_be_written(tmp_path):
     true = np.c_[corners, [1, 1]] @ (RAS_TO_LPS @ affine).T
     assert np.abs(volume.grid.points_from_index(corners) - true[:, :3]).max() < 0.07
     write_labels(tmp_path / "l.nii.gz", LabelMap(np.ones(SHAPE, np.uint16), volume.grid, {}))
+
+
+@pytest.mark.parametrize(
+    ("sform", "qform", "told"), [(4, 4, True), (4, 3, True), (0, 4, True), (1, 1, False), (1, 4, False)]
+)
+def test_a_templates_space_is_told_whichever_form_leads_there(tmp_path, sform, qform, told):
+    volume = read_scan(write(tmp_path / "v.nii", blob()[0], np.diag([0.8, 0.8, 2.5, 1.0]), sform=sform, qform=qform))
+    assert any("in a template's space" in note for note in volume.notes) == told
