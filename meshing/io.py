@@ -74,7 +74,8 @@ def write_tetrahedra(
         raise MeshError(f"tetrahedra are not written as {path.suffix!r}", where=str(path), advice="Use .vtu")
     grid = unstructured(mesh.points, mesh.tetrahedra)
     add_array(grid.GetCellData(), "region", mesh.region)
-    add_region_names(grid, mesh.region_names)
+    if mesh.region_names:
+        add_region_names(grid, mesh.region_names)
     for name, nodes in mesh.node_sets.items():
         member = np.zeros(len(mesh.points), dtype=np.uint8)
         member[nodes] = 1

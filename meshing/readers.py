@@ -68,7 +68,9 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
     path = Path(path)
     points, cells, names = _read(path)
     points, tetrahedra = _tetrahedra(points, cells, path)
-    stored = cells["region"].ravel() if "region" in cells else np.full(len(tetrahedra), region)
+    stored = cells["region"].ravel() if "region" in cells else np.empty(0, dtype=np.int64)
+    if stored.size != len(tetrahedra):  # none, or several values per element: no ids
+        stored = np.full(len(tetrahedra), region)
     points = _in_mm(points, tetrahedra, unit, path)
     tetrahedra, kept = turned_round(points, tetrahedra)
     if not kept.any():

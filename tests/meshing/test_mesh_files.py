@@ -99,6 +99,19 @@ def test_regions_and_their_names_come_back(block, tmp_path):
     assert set(back.facet_sets) == set(block.facet_sets)
 
 
+def test_a_mesh_without_names_of_regions_is_written(block, tmp_path):
+    path = write_tetrahedra(tmp_path / "a.vtu", TetMesh(block.points, block.tetrahedra, block.region, {}))
+    back = read_tetrahedra(path, unit="mm", name="part")
+    assert (back.region == block.region).all()
+    assert set(back.region_names.values()) == {"part_10", "part_11"}
+
+
+def test_a_region_of_several_components_holds_no_ids(block, tmp_path):
+    fields = {"region": np.zeros((len(block.tetrahedra), 3), dtype=np.int32)}
+    path = write_tetrahedra(tmp_path / "a.vtu", block, cell_data=fields)
+    assert set(read_tetrahedra(path, unit="mm", region=5).region) == {5}
+
+
 def test_a_flat_tetrahedron_goes_and_takes_no_region_with_it(block, tmp_path):
     pyvista = pytest.importorskip("pyvista")
     a, b = block.tetrahedra[0, :2]
