@@ -27,16 +27,19 @@ def rejoined(instances: Iterable[Instance]) -> tuple[list[Instance], dict[str, t
     everything = list(instances)
     notes: dict[str, tuple[str, ...]] = {}
     changed: dict[int, Instance] = {}
-    for members in _lookalikes(everything):
+    for alike in _lookalikes(everything):
+        members = _once(alike)
         series = {one.series_uid for one in members}
         frames = {one.frame_of_reference_uid for one in members}
         torn_series, torn_frames = len(series) == len(members), len(frames) == len(members)
-        if not (torn_series or torn_frames) or not (torn_series or len(series) == 1) or not _is_one_stack(members):
+        if len(members) < MIN_SLICES or not (torn_series or torn_frames):
+            continue
+        if not (torn_series or len(series) == 1) or not _is_one_stack(members):
             continue
         first = min(members, key=lambda one: one.series_uid)
         # Of frames that contradict each other none is known to be that of other series.
         frame = "" if len(frames) > 1 else first.frame_of_reference_uid
-        for one in members:
+        for one in alike:
             changed[id(one)] = replace(one, series_uid=first.series_uid, frame_of_reference_uid=frame)
         notes[first.series_uid] = (_note(len(members), torn_series, torn_frames),)
     return [changed.get(id(one), one) for one in everything], notes
@@ -60,6 +63,15 @@ def _lookalikes(instances: list[Instance]) -> list[list[Instance]]:
         if frame and frame.position and frame.orientation and frame.pixel_spacing:
             found[_likeness(one)].append(one)
     return [members for members in found.values() if len(members) >= MIN_SLICES]
+
+
+def _once(instances: list[Instance]) -> list[Instance]:
+    """Without the copies of an object that has been exported twice."""
+    seen: dict[Hashable, Instance] = {}
+    for one in instances:
+        uids = one.sop_instance_uid, one.series_uid, one.frame_of_reference_uid
+        seen.setdefault((*uids, one.frames[0].position), one)
+    return list(seen.values())
 
 
 def _likeness(one: Instance) -> Hashable:

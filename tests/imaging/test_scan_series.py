@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -330,6 +331,16 @@ def test_slices_that_only_their_uids_tear_apart_are_joined_with_a_note(tmp_path,
     assert listing.problem == ""
     assert listing.chosen is not None
     assert any("of its own" in one for one in listing.chosen.oddities)
+
+
+@pytest.mark.parametrize("what", TORN)
+def test_torn_slices_that_are_there_twice_are_joined(tmp_path, what):
+    torn(tmp_path / "torn", even(8), TORN[what])
+    shutil.copytree(tmp_path / "torn", tmp_path / "torn" / "copy")
+    write_series(tmp_path / "whole", even(8))
+    volume = read_scan(tmp_path / "torn")
+    np.testing.assert_array_equal(volume.voxels, read_scan(tmp_path / "whole").voxels)
+    assert any(f"each of its 8 slices has a {what} of its own" in note for note in volume.notes)
 
 
 APART = {
