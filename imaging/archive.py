@@ -162,12 +162,21 @@ def _folder_or_archives(folder: Path, stack: ExitStack, is_scan: Callable[[Sourc
     packed = [one for one in files if one.path is not None and one.name.lower().endswith(_ARCHIVES)]
     if not packed or is_scan is None or any(is_scan(one) for one in files if one not in packed):
         return files
-    found = [one for one in files if one not in packed]
+    found: list[Source] = []
+    refused: list[tuple[Source, ScanError]] = []
     for one in packed:
         assert one.path is not None
-        inside = _sources(one.path, stack, None)
+        try:
+            inside = _sources(one.path, stack, None)
+        except ScanError as error:
+            refused.append((one, error))
+            continue
         found += [replace(member, name=f"{one.name}/{member.name}") for member in inside if member.path is None]
-    return found
+    if refused and not found:
+        raise refused[0][1]
+    # Nothing can be unpacked from the others: as empty files they are told among the damaged ones.
+    loose = [one for one in files if one not in packed]
+    return [*loose, *found, *(replace(one, size=0) for one, _ in refused)]
 
 
 def _opener(file: Path) -> Callable[[], IO[bytes]]:

@@ -160,6 +160,17 @@ def test_a_broken_zip_in_a_folder_is_named(series, tmp_path):
         read_scan(folder)
 
 
+def test_a_broken_zip_beside_a_whole_one_is_left_out_and_told(series, tmp_path):
+    folder = tmp_path / "download"
+    folder.mkdir()
+    zipped(series, folder / "whole.zip")
+    (folder / "broken.zip").write_bytes((folder / "whole.zip").read_bytes()[:-200])
+    volume = read_scan(folder)
+    assert same_as_folder(volume, series)
+    assert any("1 file left out: damaged or empty" in note for note in volume.notes)
+    assert inspect_scan(folder).problem == ""
+
+
 def test_links_are_followed_and_none_of_them_for_ever(series, tmp_path):
     folder = tmp_path / "links"
     (folder / "deep").mkdir(parents=True)
