@@ -41,7 +41,7 @@ class Agreement:
         name: the segment.
         dice, jaccard: in [0, 1]; 0 if one side is empty, NaN if both are.
         hausdorff_95_mm, mean_surface_distance_mm: NaN if a side is empty: there is no surface to measure to; and
-            where most segments of two label maps miss each other: the distances of two patients tell nothing.
+            where it and most segments of two label maps miss each other: the distances of two patients tell nothing.
         volume_ml, truth_volume_ml: of the labels and of the truth.
         note: what makes a number unusual, in words.
     """
@@ -107,11 +107,14 @@ def compare_labels(
         b, _ = _mask(theirs, name, theirs.grid, "truth")
         pairs.append(_Pair.of(name, a, b, note))
     # Between organs that lie apart every search of a nearest place is a long one, and its answer tells nothing.
-    apart = mostly_miss([pair.dice for pair in pairs if pair.common])
+    # A whole meets where its parts do: it is not asked a second time.
+    parts = [pair for pair in pairs if pair.name in ours.loaders or pair.name in theirs.loaders] or pairs
+    apart = mostly_miss([pair.dice for pair in parts if pair.common])
     found = []
     for number, pair in enumerate(pairs):
         progress(0.5 + 0.5 * number / len(pairs), f"surfaces of segment {number + 1} of {len(pairs)}")
-        found.append(pair.overlap(theirs.grid) if apart and pair.common else pair.agreement(theirs.grid))
+        skipped = apart and pair.common and pair.dice < MISSED
+        found.append(pair.overlap(theirs.grid) if skipped else pair.agreement(theirs.grid))
     progress(1.0, "compared")
     return found
 

@@ -243,7 +243,7 @@ def test_progress_ends_at_one():
 
 
 def test_surfaces_of_two_patients_are_not_measured():
-    """Boxes overlap, organs do not: the overlap alone is told, and why. With most organs met all is measured."""
+    """Boxes overlap, organs do not: of these the overlap alone is told, and why. With most met all is measured."""
     shape = (40, 30, 20)
     low, high = box(shape, (2, 2, 2), (12, 12, 12)), box(shape, (25, 15, 5), (35, 25, 15))
     met = box(shape, (2, 15, 2), (10, 25, 10))
@@ -252,7 +252,8 @@ def test_surfaces_of_two_patients_are_not_measured():
     found = {agreed.name: agreed for agreed in compare_labels(one, other)}
     assert found["liver"].dice == 0.0
     assert (found["aorta"].dice, found["aorta"].jaccard, found["aorta"].volume_ml) == (1.0, 1.0, met.sum() / 1000)
-    for agreed in found.values():
+    assert (found["aorta"].hausdorff_95_mm, found["aorta"].note) == (0.0, "")
+    for agreed in (found["liver"], found["spleen"]):
         assert math.isnan(agreed.hausdorff_95_mm)
         assert math.isnan(agreed.mean_surface_distance_mm)
         assert "not measured" in agreed.note
@@ -260,3 +261,15 @@ def test_surfaces_of_two_patients_are_not_measured():
     assert alone.hausdorff_95_mm == pytest.approx(agreement("liver", low, high, one.grid).hausdorff_95_mm)
     kept = labels_of(shape, {"liver": low, "spleen": low & False, "aorta": met})
     assert all("not measured" not in agreed.note for agreed in compare_labels(kept, other))
+
+
+def test_wholes_do_not_make_two_patients_of_one():
+    """One of two segments is missed, and so is the whole that it alone makes up."""
+    shape = (40, 30, 20)
+    low, high = box(shape, (2, 2, 2), (12, 12, 12)), box(shape, (25, 15, 5), (35, 25, 15))
+    met = box(shape, (2, 15, 2), (10, 25, 10))
+    one = labels_of(shape, {"kidney_left": low, "aorta": met})
+    other = labels_of(shape, {"kidney_left": high, "aorta": met})
+    found = {agreed.name: agreed for agreed in compare_labels(one, other)}
+    assert found["kidneys"].dice == 0.0
+    assert all(agreed.hausdorff_95_mm >= 0 for agreed in found.values())
