@@ -12,6 +12,7 @@ from .render_style import BACKGROUND, INK, QUIET_INK
 
 _RING = 15.0
 _AWAY = 150.0
+_LEFT, _RIGHT = 40.0, 1300.0
 _ROW = 52.0
 """Between the words of two marks, in pixels of a 1600 px wide picture."""
 
@@ -35,14 +36,21 @@ def draw_callouts(letters: Lettering, places: Sequence[NDArray[np.float64]], wor
         text = words[number] if seen[number] else f"{words[number]} (far side)"
         side = 1 if x >= middle else -1
         width = letters.width(text, 23, bold=True)
-        start = float(np.clip(x + side * _AWAY - (width if side < 0 else 0), 40, 1300 - width))
+        if not _LEFT <= _start(x, side, width) <= _RIGHT - width:
+            side = -side
+        start = float(np.clip(_start(x, side, width), _LEFT, _RIGHT - width))
         _callout(letters, (x, y), (start, level), text, width, quiet=not seen[number])
+
+
+def _start(x: float, side: int, width: float) -> float:
+    """Where words begin that stand beside a place, on its right (1) or left (−1)."""
+    return x + side * _AWAY - (width if side < 0 else 0)
 
 
 def _callout(letters: Lettering, at: tuple[float, float], start: tuple[float, float], text: str, width: float, *,
              quiet: bool) -> None:  # fmt: skip
     x, y = at
-    near = (start[0] - 10 if start[0] > x else start[0] + width + 10, start[1])
+    near = (float(np.clip(x, start[0] - 10, start[0] + width + 10)), start[1])
     way = np.array(near) - (x, y)
     rim = np.array(at) + _RING * way / max(float(np.linalg.norm(way)), 1e-6)
     ink = QUIET_INK if quiet else INK

@@ -83,7 +83,7 @@ def _platform() -> str:
         name = platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         name = platform.system()
-    return f"{name}, {platform.release()}, {platform.machine()}"
+    return f"{name}, {platform.machine()}"
 
 
 def processor_name() -> str:

@@ -38,7 +38,7 @@ class Mark:
 
 
 def marks_of(data: Mapping[str, Any], field: str, grid: pv.UnstructuredGrid) -> list[Mark]:
-    """The numbers of a result.json that have a place in a field, in its order.
+    """The numbers of a result.json that have a place in a field, peaks first: they choose the view.
 
     Args:
         grid: undeformed tetrahedra, LPS mm.
@@ -46,6 +46,7 @@ def marks_of(data: Mapping[str, Any], field: str, grid: pv.UnstructuredGrid) -> 
     told = [one for one in data["numbers"] if one.get("field") == field and one.get("place_mm")]
     if not told:
         return []
+    told.sort(key=lambda one: "percentile" in one["name"])
     corners = np.asarray(grid.cells).reshape(-1, 5)[:, 1:]
     centres = np.asarray(grid.points, dtype=float)[corners].mean(axis=1)
     found = []
@@ -53,6 +54,8 @@ def marks_of(data: Mapping[str, Any], field: str, grid: pv.UnstructuredGrid) -> 
         nearest = int(np.argmin(np.linalg.norm(centres - np.asarray(one["place_mm"], dtype=float), axis=1)))
         # "Wall stress, peak" of the field of that name: what follows the comma tells the rest.
         words = capitalised(one["name"].rpartition(", ")[2])
+        # A percentile has no place of its own: the mark stands in the largest patch that lies above it.
+        words = f"Patch above the {words}," if "percentile" in words else words
         found.append(Mark(f"{words} {figure(one['value'])} {one['unit']}", tuple(int(n) for n in corners[nearest])))
     return found
 

@@ -150,6 +150,13 @@ def _list_index(target: list, part: str, text: str) -> int:
     raise SceneError(f"{part!r} is not an entry of that list (0 to {len(target) - 1})", where=f"--set {text}")
 
 
+_PLAIN = {
+    "tuple_type": "Needs a list, such as [a, b]",
+    "list_type": "Needs a list, such as [a, b]",
+    "too_short": "Needs at least one entry",
+}
+
+
 def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) -> tuple[str]:
     problems = error.errors(include_url=False)
     # An unknown key explains most of the others, so it is told first.
@@ -168,7 +175,7 @@ def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) 
         return (f"{key.rpartition('.')[0] if first['type'] == 'missing' else key}: {parts}",)
     if first["type"] == "missing":
         return (f"the key {key} is missing{more}",)
-    message = first["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     hint = _meant(first.get("ctx", {}).get("expected", ""), first["input"]) if first["type"] == "literal_error" else ""
     given = "" if message.startswith("unknown ") else f", not {_short(first['input'])}"
     return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}{given}{hint}{more}",)
@@ -186,7 +193,7 @@ def _wrong_count(first: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]
         return ""
     words = {2: "two", 3: "three"}.get(count, str(count))
     kind = "numbers" if all(isinstance(one, int | float) for one in given) else "entries"
-    place = {"point", "box", "path_mm"} & {str(one) for one in loc}
+    place = {"point", "box", "path_mm", "box_mm", "renal_mm"} & {str(one) for one in loc}
     return f"needs {words} {kind}{' (x, y, z in LPS mm)' if place and kind == 'numbers' else ''}, not {_short(given)}"
 
 

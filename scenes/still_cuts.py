@@ -22,7 +22,7 @@ from .field_shapes import (
     whole_cells_behind,
     with_nodal,
 )
-from .plain_words import listed
+from .plain_words import listed, side_words
 from .render_style import VIEWS, ColourScale, colour_of, title_of
 from .report_words import figure
 from .sheet import Sheet
@@ -78,7 +78,7 @@ def render_cut(
     cut = [str(number) for number, points in enumerate(tumours, start=1) if len(points)]
     numbered = f" Numbered: liver tumour{'s' * (len(cut) > 1)} {listed(cut)} of the report." if cut else ""
     return (
-        f"{scale.label()} inside the deformed organ, cut through {what}: plane {where} of the scan's coordinates; "
+        f"{scale.label()} inside the deformed organ, cut through {what}: plane {where} of the scan's origin; "
         f"black lines are the borders of the tissues in the plane, grey lies behind it.{numbered}"
         f"{scale.beyond_sentence()}"
     )
@@ -114,10 +114,10 @@ def _names(grid: pv.UnstructuredGrid) -> list[str]:
 
 
 def _plane_words(origin: NDArray[np.float64], normal: NDArray[np.float64]) -> str:
-    """`y = −12.5 mm` of a plane that an axis is perpendicular to, else the point it goes through."""
+    """`12.5 mm forward` of a plane that an axis is perpendicular to, else the point (LPS) it goes through."""
     axis = int(np.argmax(np.abs(normal)))
     if abs(normal[axis]) > 1 - 1e-9:
-        return f"{'xyz'[axis]} = {origin[axis]:.1f} mm".replace("-", "−")
+        return side_words(axis, float(origin[axis]), 1)
     return f"through ({', '.join(f'{value:.1f}' for value in origin)}) mm".replace("-", "−")
 
 

@@ -185,7 +185,8 @@ def render_held(
         canvas.aim(np.asarray(surface.points))
         title = f"{title_of(main)}: what holds it"
         sheet.save_with_legend(canvas, path, title, entries, "before")
-    names = [name[:1].lower() + name[1:] for name, _ in entries[1:]]
+    words = [name.removeprefix("Held: ") for name, _ in entries[1:]]
+    names = [name[:1].lower() + name[1:] for name in words]
     return f"{title_of(main)} before the operation, and where it is held: {listed(names)}. Seen in the {view.title}."
 
 

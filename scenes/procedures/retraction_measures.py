@@ -48,8 +48,8 @@ def retraction_numbers(
             "Lift of the grasped edge",
             float(lifted),
             "mm",
-            "of the patch in the jaws, on average, from start to end; curves count its bent path, which is longer; "
-            "the largest displacement is of one single point",
+            "of the patch in the jaws, on average, from start to end; the curves count the jaws' travel along their "
+            "path, which is longer; the largest displacement is of one single point",
         ),
         _patch_number(mesh),
         Number("grasper_force_N", "Grasper force", float(force), "N", "at the end of the path"),
@@ -132,7 +132,11 @@ def _jaws_travel(lift: Lift) -> tuple[tuple[float, ...], tuple[float, ...]]:
     gone = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0, prepend=np.zeros((1, 3))), axis=1))])
     shares = np.linspace(0.0, 1.0, len(gone))
     x = np.interp([float(state.load_fraction) for state in lift.solution.states], shares, gone)
-    return tuple(x.tolist()), tuple(float(one) for one in gone[1:-1] if 0 < one < gone[-1])
+    legs = np.diff(path, axis=0, prepend=np.zeros((1, 3)))
+    legs = legs / np.maximum(np.linalg.norm(legs, axis=1), 1e-12)[:, None]
+    bends = np.linalg.norm(np.diff(legs, axis=0), axis=1) > 1e-6
+    corners = tuple(float(at) for at, bend in zip(gone[1:-1], bends, strict=True) if bend and 0 < at < gone[-1])
+    return tuple(x.tolist()), corners
 
 
 def grasper_force(lift: Lift, state) -> NDArray[np.float64]:

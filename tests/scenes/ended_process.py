@@ -5,9 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def as_from_a_terminal(command: list[str]) -> list[str]:
+    """The command with no signal ignored, though what runs the tests may ignore some, as nohup does."""
+    code = (
+        "import os, signal, sys\n"
+        "for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(one, signal.SIG_DFL)\n"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", code, *command]
 
 
 def assert_ends_cleanly(process: subprocess.Popen, sent: signal.Signals, folder: Path) -> None:

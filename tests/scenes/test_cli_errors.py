@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ended_process import SIGNALS, assert_ends_cleanly
+from ended_process import SIGNALS, as_from_a_terminal, assert_ends_cleanly
 
 from preop.imaging.dicom_write import write_ct_series
 from preop.imaging.errors import PreopError
@@ -230,7 +230,7 @@ def test_a_folder_that_is_not_ours(tmp_path):
 @pytest.mark.parametrize("sent", SIGNALS)
 def test_interrupting_leaves_nothing(tmp_path, sent):
     command = [sys.executable, "-m", "preop.scenes.cli", "run", "liver-retraction", "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, encoding="utf-8")
+    process = subprocess.Popen(as_from_a_terminal(command), cwd=tmp_path, stderr=subprocess.PIPE, encoding="utf-8")
     assert process.stderr is not None
     # Wait for the first stage to speak, so that the signal meets work in progress.
     first = process.stderr.readline()

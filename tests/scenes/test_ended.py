@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ended_process import SIGNALS, assert_ends_cleanly
+from ended_process import SIGNALS, as_from_a_terminal, assert_ends_cleanly
 
 from preop.scenes import leftovers
 
@@ -31,8 +31,9 @@ def waiting_command(tmp_path: Path) -> subprocess.Popen:
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment
-    )
+        as_from_a_terminal([sys.executable, "-c", code]),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment,
+    )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     assert [name for name in os.listdir(tmp_path) if name.startswith(leftovers.SCRATCH)]
