@@ -37,7 +37,9 @@ def region_of_tetrahedra(
     for region, (surface_points, triangles) in surfaces.items():
         image[draw_inside(surface_points, triangles, low, resolution_mm, shape)] = region
     for piece in small:
-        _draw_over(image, piece, low, resolution_mm)
+        # The lattice shows neither a small piece nor another small one around it, only what surrounds both.
+        hosts = {piece.host, *(other.host for other in small if other.region == piece.host)}
+        _draw_over(image, piece, hosts - {piece.region}, low, resolution_mm)
     corners = points[tetrahedra]
     votes = np.empty((len(INNER_POINTS), len(tetrahedra)), dtype=np.int32)
     for row, weights in enumerate(INNER_POINTS):
@@ -47,15 +49,15 @@ def region_of_tetrahedra(
     return _majority(votes)
 
 
-def _draw_over(image: NDArray[np.int32], piece: Inclusion, origin: NDArray, cell: float) -> None:
-    """Give the cells of the piece's host that lie in the piece to its region."""
+def _draw_over(image: NDArray[np.int32], piece: Inclusion, hosts: set[int], origin: NDArray, cell: float) -> None:
+    """Give the cells of some regions that lie in the piece to its region."""
     first = np.maximum(np.floor((piece.points.min(axis=0) - origin) / cell).astype(int), 0)
     last = np.minimum(np.ceil((piece.points.max(axis=0) - origin) / cell).astype(int) + 1, image.shape)
     if (last <= first).any():
         return
     window = image[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
     inside = draw_inside(piece.points, piece.triangles, origin + first * cell, cell, last - first)
-    window[inside & (window == piece.host)] = piece.region
+    window[inside & np.isin(window, list(hosts))] = piece.region
 
 
 def draw_inside(

@@ -168,6 +168,10 @@ def assemble(
     region = region_of_tetrahedra(points, tetrahedra, surface.closed(), resolution_mm=cell, small=small)
     neighbours = facet_neighbours(tetrahedra)
     region = tidy_regions(region, neighbours)
+    lost = sorted(set(names) - set(np.unique(region).tolist()))
+    if lost:
+        told = ", ".join(names[i] for i in lost)
+        raise MeshError(f"the edge length is too coarse for {told}", advice="Ask for more tetrahedra")
     kept = largest_pieces(region, neighbours, signed_volumes(points, tetrahedra), share=1e-3)
     if not kept.any():
         raise MeshError("no tetrahedron lies inside the regions", advice="The edge length is too coarse")

@@ -83,6 +83,18 @@ def test_small_tumours_keep_their_own_volumes_among_large_elements(tumours):
     np.testing.assert_allclose(speck.centre_mm, (0, 0, 15), atol=1.5)
 
 
+@pytest.mark.parametrize(("inner", "outer"), [("liver_vessels", "liver_tumor"), ("liver_tumor", "liver_vessels")])
+def test_a_small_piece_inside_another_small_one_keeps_its_volume(inner, outer):
+    """7 mm inside 13 mm, among elements of 12 mm."""
+    grid = grid_of((1.0, 1.0, 1.0), (70, 70, 70))
+    body = np.zeros(grid.shape, dtype=np.uint16)
+    for name, radius in (("liver", 32.0), (outer, 6.3), (inner, 3.4)):
+        body[sphere(radius)(centres(grid)) < 0] = SEGMENTS[name].label
+    labels = LabelMap(body, grid, BY_LABEL)
+    found = fidelity(tetrahedralize(labels, REGIONS, edge_length_mm=12.0, threads=1), labels, REGIONS)
+    assert max(abs(one.relative_error) for one in found) < 0.05
+
+
 def test_every_facet_joins_two_elements_or_is_boundary(mesh):
     """Conforming: a facet has one or two owners, and the boundary is one closed manifold."""
     facets, _, _ = all_facets(mesh.tetrahedra)
