@@ -15,7 +15,7 @@ def limit_of(data: Mapping[str, Any], field: str) -> float | None:
     if option is None:
         return None
     for one in data.get("assumptions", []):
-        if one.get("key") == f"options.{option}" or one.get("name") == option.replace("_", " "):
+        if one.get("key") == f"options.{option}":
             value = float(one["value"])
             return value / 100 if one.get("unit") == "%" else value
     return None

@@ -114,6 +114,7 @@ _WORDS = {
     "poor": "poor tetrahedra",
     "linear_solver": "kind of linear solver",
     "tolerance": "tolerance of the residual, relative",
+    "stability": "balance of the last state",
     "newton_iterations": "Newton iterations",
     "cg_iterations": "conjugate-gradient iterations",
     "cutbacks": "load steps cut in half",
@@ -123,6 +124,7 @@ _WORDS = {
     "seconds/assembly": "matrix, s",
     "seconds/preconditioner": "preconditioner, s",
     "seconds/krylov": "linear solver, s",
+    "seconds/stability": "check of the balance, s",
     "seconds/total": "in all, s",
 }
 _VALUES = {

@@ -146,6 +146,7 @@ def solver_report(solution: Solution) -> dict[str, Any]:
         "elements": statistics.elements,
         "linear_solver": statistics.linear_solver,
         "tolerance": statistics.tolerance,
+        "stability": statistics.stability,
         "newton_iterations": statistics.newton_iterations,
         "cg_iterations": statistics.linear_iterations,
         "cutbacks": statistics.cutbacks,

@@ -103,6 +103,7 @@ def test_result_json_has_the_documented_layout(run):
     for key in ("command", "code", "inputs", "versions", "machine", "device", "seed", "mesh_seed", "stages"):
         assert key in data["provenance"]
     assert data["status"] == "converged"
+    assert data["solver"]["stability"] == "stable"
     for number in data["numbers"]:
         assert set(number) == {"key", "name", "value", "unit", "meaning", "place_mm", "field"}
         assert math.isfinite(number["value"])

@@ -386,8 +386,8 @@ def test_the_first_line_tells_whose_scan_it_is(folder, page):
 
 def test_the_words_are_a_surgeons_not_a_programmers(folder):
     data = numbers()
-    data["solver"].update(linear_solver="HostSystem", cg_iterations=217)
-    data["solver"]["seconds"]["krylov"] = 7.5
+    data["solver"].update(linear_solver="HostSystem", cg_iterations=217, stability="stable")
+    data["solver"]["seconds"].update(krylov=7.5, stability=1.2)
     data["solver"]["steps"][0].update(newton_iterations=0, energy_J=0.5, min_jacobian=0.9)
     data["numbers"][0].update(name="Liver tumor 1: displacement")
     (folder / "result.json").write_text(json.dumps(data))
@@ -395,6 +395,7 @@ def test_the_words_are_a_surgeons_not_a_programmers(folder):
     for told in (
         "assembled matrix, multigrid (CPU)", "Conjugate-gradient iterations", "Linear solver, s",
         "Energy [J]", "Smallest det F", "Liver tumour 1", "the body as it was scanned", "Automatic check",
+        "Balance of the last state stable", "Check of the balance, s",
     ):  # fmt: skip
         assert told in page.text
     for foreign in ("HostSystem", "krylov", "jacobian", "tumor", " ml ", "[ml]"):
