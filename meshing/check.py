@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ..imaging.errors import MeshError
 from .connectivity import without_unused
+from .crossings import crossing_faces
 from .mesh import SurfaceMesh
 from .smoothing import component_volumes, components
 
@@ -112,53 +112,6 @@ def require_closed(surface: SurfaceMesh) -> SurfaceReport:
         raise MeshError(f"the surface is not closed: {', '.join(report.faults)}", where=surface.name,
                         advice="Try check.repaired, or make it anew from labels")  # fmt: skip
     return report
-
-
-def crossing_faces(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(n, 2) pairs of faces that share no vertex and cross each other.
-
-    Faces near each other are found by their centres; a pair crosses when an edge of one passes through the
-    other (Möller and Trumbore's test). Coplanar overlap is not reported.
-    """
-    corner = points[triangles]
-    centre = corner.mean(axis=1)
-    radius = np.linalg.norm(corner - centre[:, None], axis=2).max(axis=1)
-    found = []
-    order = np.argsort(radius)
-    # a large face sees all smaller ones: search in classes of like radius
-    for chunk in np.array_split(order, max(len(order) // 20000, 1)):
-        smaller = order[: np.searchsorted(radius[order], radius[chunk[-1]], side="right")]
-        tree = KDTree(centre[smaller])
-        near = tree.query_ball_point(centre[chunk], radius[chunk] + radius[chunk[-1]])
-        first = np.repeat(chunk, [len(n) for n in near])
-        second = smaller[np.concatenate([np.asarray(n, dtype=np.int64) for n in near])] if len(first) else first
-        touching = np.linalg.norm(centre[first] - centre[second], axis=1) <= radius[first] + radius[second]
-        apart = ~(triangles[first][:, :, None] == triangles[second][:, None]).any(axis=(1, 2))
-        pair = np.stack([first, second], axis=1)[touching & apart]
-        pair = np.unique(np.sort(pair, axis=1), axis=0)
-        found.append(pair[_cross(corner[pair[:, 0]], corner[pair[:, 1]])])
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
-    hit = np.zeros(len(one), dtype=bool)
-    for a, b in ((one, other), (other, one)):
-        for side in range(3):
-            hit |= _pierces(a[:, side], a[:, (side + 1) % 3], b)
-    return hit
-
-
-def _pierces(start: NDArray, stop: NDArray, face: NDArray) -> NDArray[np.bool_]:
-    along, u, v = stop - start, face[:, 1] - face[:, 0], face[:, 2] - face[:, 0]
-    across = np.cross(along, v)
-    determinant = np.einsum("ij,ij->i", u, across)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        offset = start - face[:, 0]
-        first = np.einsum("ij,ij->i", offset, across) / determinant
-        turned = np.cross(offset, u)
-        second = np.einsum("ij,ij->i", along, turned) / determinant
-        at = np.einsum("ij,ij->i", v, turned) / determinant
-        return (first > 0) & (second > 0) & (first + second < 1) & (at > 0) & (at < 1)
 
 
 def _inverted(points: NDArray, triangles: NDArray, component: NDArray, number: int) -> int:

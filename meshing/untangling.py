@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
-from .check import crossing_faces
+from .crossings import crossing_faces
 from .smoothing import umbrella
 
 _ROUNDS = 12
@@ -15,11 +14,9 @@ _ROUNDS = 12
 def crossing_vertices(
     points: NDArray[np.float64], triangles: NDArray[np.int32], suspects: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int32]:
-    """(n,) vertices of faces that cross; only faces near `suspects` (V,) are looked at where these are given."""
-    if suspects is None:
-        return np.unique(triangles[crossing_faces(points, triangles)])
-    chosen = triangles[_beside(points, triangles, suspects)]
-    return np.unique(chosen[crossing_faces(points, chosen)]) if len(chosen) else np.empty(0, dtype=np.int32)
+    """(n,) vertices of faces that cross; only faces with one of `suspects` (V,) are looked at where these are given."""
+    among = None if suspects is None else np.any(suspects[triangles], axis=1)
+    return np.unique(triangles[crossing_faces(points, triangles, among)])
 
 
 def drawn_back(
@@ -69,15 +66,3 @@ def relaxed_apart(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> 
         if not hit.size:
             break
     return points
-
-
-def _beside(points: NDArray, triangles: NDArray[np.int32], suspects: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Faces so near to a face with a vertex among `suspects` that they may touch it."""
-    own = suspects[triangles].any(axis=1)
-    if not own.any():
-        return np.empty(0, dtype=np.int64)
-    corner = points[triangles]
-    centre = corner.mean(axis=1)
-    radius = np.linalg.norm(corner - centre[:, None], axis=2).max(axis=1)
-    distance, _ = KDTree(centre[own]).query(centre, distance_upper_bound=2.0 * float(radius.max()))
-    return np.flatnonzero(distance <= radius + float(radius[own].max()))

@@ -30,7 +30,7 @@ def mesh_record(session: Session) -> dict[str, Any]:
     region_volumes_ml, regions (volume of labels against tetrahedra), quality (figures
     and histograms), worst (the five poorest elements).
     """
-    from ..meshing.check import crossing_faces
+    from ..meshing.crossings import crossing_faces
     from ..meshing.quality import quality
     from ..meshing.sets import boundary_facets
 

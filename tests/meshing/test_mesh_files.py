@@ -10,7 +10,8 @@ import pytest
 from analytic_solids import centres, grid_of, sphere
 
 from preop.imaging.errors import GeometryError, MeshError
-from preop.meshing.check import check_surface, crossing_faces, repaired, require_closed
+from preop.meshing.check import check_surface, repaired, require_closed
+from preop.meshing.crossings import crossing_faces
 from preop.meshing.io import write_collection, write_surface, write_tetrahedra
 from preop.meshing.mesh import SurfaceMesh, TetMesh
 from preop.meshing.readers import cut_hexahedra, read_surface, read_tetrahedra
@@ -192,6 +193,21 @@ def test_crossing_faces_are_found(ball):
     first = pairs < len(ball.triangles)
     assert len(pairs) > 20
     assert (first.sum(axis=1) == 1).all(), "only faces of different balls cross"
+
+
+def test_crossing_faces_of_very_unlike_sizes_are_found_once():
+    """A huge triangle cut by hundreds of tiny ones in a plane across it: each of those and no other pair."""
+    across = np.linspace(-40.0, 40.0, 300)
+    tiny = np.stack([np.array([[x, 0, -0.05], [x + 0.05, 0, -0.05], [x, 0, 0.1]]) for x in across])
+    aside = tiny[:50] + np.array([0.0, 0.0, 0.2])
+    huge = np.array([[[-1000.0, -900.0, 0.0], [1000.0, -900.0, 0.0], [0.0, 1800.0, 0.0]]])
+    corners = np.concatenate([aside, tiny, huge]).reshape(-1, 3)
+    triangles = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
+    pairs = crossing_faces(corners, triangles)
+    assert pairs.tolist() == [[50 + i, 350] for i in range(300)]
+    among = np.zeros(len(triangles), dtype=bool)
+    among[[20, 60, 70]] = True
+    assert crossing_faces(corners, triangles, among).tolist() == [[60, 350], [70, 350]]
 
 
 def test_boundary_and_interface_sets(block):
