@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,7 @@ class Agreement:
             where it and most segments of two label maps miss each other: the distances of two patients tell nothing.
         volume_ml, truth_volume_ml: of the labels and of the truth.
         note: what makes a number unusual, in words.
+        whole: neither side has a mask of its own for it; it is made of parts that are compared as well.
     """
 
     name: str
@@ -54,6 +55,12 @@ class Agreement:
     volume_ml: float
     truth_volume_ml: float
     note: str = ""
+    whole: bool = False
+
+    @property
+    def common(self) -> bool:
+        """Both sides have voxels of it."""
+        return bool(self.volume_ml and self.truth_volume_ml)
 
     @property
     def difference_ml(self) -> float:
@@ -105,11 +112,9 @@ def compare_labels(
         progress(0.5 * number / len(wanted), f"overlap of segment {number + 1} of {len(wanted)}")
         a, note = _mask(ours, name, theirs.grid, "labels")
         b, _ = _mask(theirs, name, theirs.grid, "truth")
-        pairs.append(_Pair.of(name, a, b, note))
+        pairs.append(_Pair.of(name, a, b, note, whole=name not in ours.loaders and name not in theirs.loaders))
     # Between organs that lie apart every search of a nearest place is a long one, and its answer tells nothing.
-    # A whole meets where its parts do: it is not asked a second time.
-    parts = [pair for pair in pairs if pair.name in ours.loaders or pair.name in theirs.loaders] or pairs
-    apart = mostly_miss([pair.dice for pair in parts if pair.common])
+    apart = most_miss(pairs)
     found = []
     for number, pair in enumerate(pairs):
         progress(0.5 + 0.5 * number / len(pairs), f"surfaces of segment {number + 1} of {len(pairs)}")
@@ -124,12 +129,15 @@ MISSED = 0.005
 _NOT_MEASURED = "surface distances were not measured, as most segments do not meet their counterpart"
 
 
-def mostly_miss(dice: Sequence[float]) -> bool:
+def most_miss(found: Sequence[Agreement] | Sequence[_Pair]) -> bool:
     """Whether most of two or more segments that both sides have (nearly) miss each other.
 
-    Not all: large structures such as the skin of two patients meet somewhere by chance.
+    Not all: large structures such as the skin of two patients meet somewhere by chance. A whole meets where its parts
+    do: it counts only where both sides have nothing but wholes.
     """
-    return len(dice) > 1 and float(np.median(dice)) < MISSED
+    common = [one for one in found if one.common]
+    parts = [one.dice for one in common if not one.whole] or [one.dice for one in common]
+    return len(parts) > 1 and float(np.median(parts)) < MISSED
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +149,14 @@ class _Pair:
     packed: tuple[NDArray[np.uint8], NDArray[np.uint8]]
     counts: tuple[int, int, int]
     note: str
+    whole: bool
 
     @classmethod
-    def of(cls, name: str, a: NDArray[np.bool_], b: NDArray[np.bool_], note: str) -> _Pair:
+    def of(cls, name: str, a: NDArray[np.bool_], b: NDArray[np.bool_], note: str, *, whole: bool) -> _Pair:
         box = _box(a, b)
         a, b = a[box], b[box]
         packed = np.packbits(a.ravel(order="F")), np.packbits(b.ravel(order="F"))
-        return cls(name, a.shape, packed, (int(a.sum()), int(b.sum()), int((a & b).sum())), note)
+        return cls(name, a.shape, packed, (int(a.sum()), int(b.sum()), int((a & b).sum())), note, whole)
 
     @property
     def common(self) -> bool:
@@ -161,14 +170,16 @@ class _Pair:
     def agreement(self, grid: Grid) -> Agreement:
         size = int(np.prod(self.shape))
         a, b = (np.unpackbits(one, count=size).view(bool).reshape(self.shape, order="F") for one in self.packed)
-        return agreement(self.name, a, b, grid, note=self.note)
+        return replace(agreement(self.name, a, b, grid, note=self.note), whole=self.whole)
 
     def overlap(self, grid: Grid) -> Agreement:
         """Without the surfaces' distances."""
         ml, (count_a, count_b, both) = grid.voxel_volume / 1000, self.counts
         note = f"{self.note}; {_NOT_MEASURED}" if self.note else _NOT_MEASURED
         jaccard = both / (count_a + count_b - both)
-        return Agreement(self.name, self.dice, jaccard, math.nan, math.nan, count_a * ml, count_b * ml, note)
+        return Agreement(
+            self.name, self.dice, jaccard, math.nan, math.nan, count_a * ml, count_b * ml, note, self.whole
+        )
 
 
 def _require_known(wanted: list[str], ours: MaskSet, theirs: MaskSet) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..imaging.compare import mostly_miss
+from ..imaging.compare import most_miss
 from .plain_words import name_words
 
 if TYPE_CHECKING:
@@ -40,11 +40,6 @@ def print_agreement(
         console.print(line, markup=False, highlight=False)
 
 
-def most_miss(agreements: Sequence[Agreement]) -> bool:
-    """Whether both sides have two segments or more in common, and most of these (nearly) miss each other."""
-    return mostly_miss([one.dice for one in agreements if one.volume_ml and one.truth_volume_ml])
-
-
 def agreement_table(agreements: Iterable[Agreement]) -> Table:
     """Dice, surface distances and volumes per segment; a dash where a number does not exist."""
     from rich.table import Table
@@ -71,7 +66,7 @@ def agreement_table(agreements: Iterable[Agreement]) -> Table:
 
 def remarks(agreements: Sequence[Agreement], only_in_labels: Sequence[str] = ()) -> list[str]:
     """What was done to the labels, once; and the segments that one side lacks."""
-    common = [one for one in agreements if one.volume_ml and one.truth_volume_ml]
+    common = [one for one in agreements if one.common]
     lines = [note[:1].upper() + note[1:] + "." for note in dict.fromkeys(one.note for one in common if one.note)]
     missed = [one.name for one in agreements if one.truth_volume_ml and not one.volume_ml]
     if missed:

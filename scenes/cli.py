@@ -260,6 +260,11 @@ def _add_compare(commands) -> None:
     parser = _command(
         commands, "compare", _compare, "compare two segmentations: Dice, 95 %% Hausdorff distance, volumes"
     )
+    parser.description = (
+        f"{parser.description} The exit status is 1 where both sides have two segments or more and most of them miss "
+        "each other (median Dice below 0.005), as those of two scans do; surface distances are then not measured. "
+        "A whole, such as the kidneys beside the left and the right one, does not count: it meets where its parts do."
+    )
     parser.add_argument(
         "labels", metavar="LABELS", type=path, help="a label map, a folder of masks, or a result folder"
     )

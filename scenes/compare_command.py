@@ -8,10 +8,10 @@ from pathlib import Path
 
 def compare_command(arguments: argparse.Namespace) -> int:
     """Print Dice, 95 % Hausdorff distance and volumes per label; 1 where most of several segments miss each other."""
-    from ..imaging.compare import compare_labels, only_in_labels
+    from ..imaging.compare import compare_labels, most_miss, only_in_labels
     from ..imaging.errors import NOT_A_MEDICAL_DEVICE
     from ..imaging.labelfile import read_masks
-    from .agreement_table import most_miss, print_agreement
+    from .agreement_table import print_agreement
     from .json_output import nothing_on_stdout, print_json
     from .progress_bar import progress_bar
 

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from preop.imaging.anatomy import BY_LABEL, SEGMENTS
-from preop.imaging.compare import Agreement
+from preop.imaging.compare import Agreement, compare_labels, most_miss
+from preop.imaging.labelfile import write_labels
 from preop.imaging.volume import Grid, LabelMap
-from preop.scenes.agreement_table import most_miss, print_agreement
+from preop.scenes.agreement_table import print_agreement
 from preop.scenes.cli import main
 from preop.scenes.pipeline import wholly_missed
 
@@ -65,6 +66,46 @@ def test_segments_most_of_which_miss_their_counterpart_are_a_finding():
     assert most_miss([*apart, row("body", 0.155, 1.0, 1.0)]), "skins meet by chance"
     assert not most_miss([*apart, row("aorta", 0.1, 1.0, 1.0), row("bone", 0.7, 1.0, 1.0)])
     assert not most_miss(apart[:1]), "one small tumour may be missed"
+
+
+def blocks(*names):
+    """Blocks of 4³ voxels in a row, an empty one between any two."""
+    voxels = np.zeros((8 * len(names), 4, 4), dtype=np.uint16)
+    for number, name in enumerate(names):
+        voxels[8 * number : 8 * number + 4] = SEGMENTS[name].label
+    return LabelMap(voxels, Grid(voxels.shape, np.eye(4)), BY_LABEL)
+
+
+def test_wholes_have_no_say_in_whether_most_segments_miss(tmp_path, capsys: pytest.CaptureFixture[str]):
+    """Left and right kidney are swapped: two of three segments miss, though the kidneys as a whole are right. The
+    distances that are left out, the line below the table and the exit status follow from the same rule."""
+    ours, truth = blocks("kidney_left", "kidney_right", "liver"), blocks("kidney_right", "kidney_left", "liver")
+    found = {one.name: one for one in compare_labels(ours, truth)}
+    assert {name for name, one in found.items() if one.whole} == {"kidneys"}
+    assert [found[name].dice for name in ("kidney_left", "kidney_right", "kidneys", "liver")] == [0, 0, 1, 1]
+    assert math.isnan(found["kidney_left"].hausdorff_95_mm), "not measured, as most miss"
+    for name, labels in (("ours", ours), ("truth", truth)):
+        write_labels(tmp_path / f"{name}.nii.gz", labels)
+    assert main(["compare", str(tmp_path / "ours.nii.gz"), str(tmp_path / "truth.nii.gz")]) == 1
+    assert "of the same scan?" in " ".join(capsys.readouterr().out.split())
+    # With one side's own mask of both kidneys and nothing else in common it is a segment like any other.
+    assert not most_miss([row("kidneys", 1.0, 1.0, 1.0), row("liver", 0.9, 1.0, 1.0)])
+
+
+def test_a_missed_segment_does_not_count_again_as_the_whole_it_makes_up():
+    """One of two misses; counted again as the kidneys it would be two of three."""
+    ours, truth = blocks("kidney_left", "spleen", "aorta"), blocks("spleen", "kidney_left", "aorta")
+    found = compare_labels(ours, truth, ["kidney_left", "kidneys", "aorta"])
+    assert [one.dice for one in found] == [0, 0, 1]
+    assert not most_miss(found)
+
+
+def test_the_help_says_when_the_exit_status_is_1(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "exit status is 1" in told
+    assert "A whole, such as the kidneys" in told
 
 
 def test_a_per_cent_is_one_in_the_help(capsys: pytest.CaptureFixture[str]):
