@@ -65,16 +65,22 @@ class Canvas:
     def __exit__(self, *_: object) -> None:
         self.plotter.close()
 
-    def add_solid(self, mesh: pv.PolyData, colour: Colour, *, frame: bool = True, gloss: float = 0.25) -> pv.PolyData:
-        """An opaque, smoothly shaded surface. Returns what is shown: move its points to move it."""
+    def add_solid(
+        self, mesh: pv.PolyData, colour: Colour, *, frame: bool = True, gloss: float = 0.25, even: bool = False
+    ) -> pv.PolyData:
+        """An opaque, smoothly shaded surface. Returns what is shown: move its points to move it.
+
+        Args:
+            even: lit so that its colour is told on every side, also where no lamp shines.
+        """
         self._frame(mesh, frame)
         shown = with_normals(mesh)
         actor = self.plotter.add_mesh(
             shown,
             color=tuple(float(value) for value in colour),
-            ambient=0.18,
-            diffuse=0.82,
-            specular=gloss,
+            ambient=0.64 if even else 0.18,
+            diffuse=0.42 if even else 0.82,
+            specular=0.0 if even else gloss,
             specular_power=25,
             show_scalar_bar=False,
         )
@@ -197,8 +203,12 @@ class Canvas:
             points = np.asarray(mesh.points, dtype=float)
             self._framed.append(points[:: max(1, len(points) // 4000)])
 
-    def aim(self, points: ArrayLike | None = None) -> None:
-        """Place the camera so that what was added (or `points`) is as large as the lettering leaves room for."""
+    def aim(self, points: ArrayLike | None = None, *, smaller: float = 1.0) -> None:
+        """Place the camera so that what was added (or `points`) is as large as the lettering leaves room for.
+
+        Args:
+            smaller: by this factor less large, to leave room beside it.
+        """
         right, up, back = self.view.axes()
         if points is not None:
             cloud = np.asarray(points, dtype=float)
@@ -208,7 +218,10 @@ class Canvas:
         low, high = flat.min(axis=0), flat.max(axis=0)
         left, top, right_margin, bottom = self._margins
         unit, height = self.size[0] / 1600, 1600 * self.size[1] / self.size[0]
-        scale, place = fit(flat[:, :2], (left, top, 1600 - right_margin, height - bottom), self.taken)
+        free = (left, top, 1600 - right_margin, height - bottom)
+        scale, place = fit(flat[:, :2], free, self.taken)
+        if smaller > 1:
+            scale, place = fit(flat[:, :2], free, self.taken, at_least=scale * smaller)
         self.mm_per_pixel = scale / unit
         middle = (low + high) / 2
         focus = middle[:2] - (place - (800, height / 2)) * (1, -1) * scale

@@ -15,13 +15,16 @@ _STEP = 1.025
 _PLACES = 15
 
 
-def fit(points: NDArray[np.float64], free: Box, taken: Sequence[Box] = ()) -> tuple[float, NDArray[np.float64]]:
+def fit(
+    points: NDArray[np.float64], free: Box, taken: Sequence[Box] = (), *, at_least: float = 0.0
+) -> tuple[float, NDArray[np.float64]]:
     """The smallest mm per pixel at which points lie inside a box and outside of others, and where.
 
     Args:
         points: (n, 2) mm, to the right and up the picture.
         free: where they may lie, in pixels; y runs down.
         taken: where they may not.
+        at_least: mm per pixel, for a body that is to be smaller than it could be.
 
     Returns:
         mm per pixel, and the pixel (2,) at which the middle of the points' bounding box is to lie.
@@ -29,7 +32,7 @@ def fit(points: NDArray[np.float64], free: Box, taken: Sequence[Box] = ()) -> tu
     low, high = points.min(axis=0), points.max(axis=0)
     middle, extent = (low + high) / 2, high - low
     room = np.array([free[2] - free[0], free[3] - free[1]])
-    scale = float(max(np.max(extent / room), 1e-6))
+    scale = float(max(np.max(extent / room), at_least, 1e-6))
     flat = (points - middle) * (1, -1)
     boxes = [np.array(box) + _PAD * np.array([-1, -1, 1, 1]) for box in taken]
     centre = np.array([free[0] + free[2], free[1] + free[3]]) / 2

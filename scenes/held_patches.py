@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .canvas import Canvas
 from .plain_words import name_words
-from .render_style import HELD_COLOURS, TOOL_COLOUR, Colour, View
+from .render_style import HELD_COLOURS, TOOL_COLOUR, Colour
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -20,11 +20,9 @@ TOOL_SET = "grasp"
 """Node sets whose names start so are a tool's, all others are supports."""
 
 
-def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-    """Name → triangles (n,) of the surface whose corners all belong to a set; each triangle counts once,
+def pieces(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+    """Set → triangles (n,) of the surface whose corners all belong to it; each triangle counts once,
     for the tool first, then for the smallest set.
-
-    Sets that differ only in a number at the end (`end_0`, `end_1`) are one.
 
     Args:
         surface: a boundary with `vtkOriginalPointIds`.
@@ -32,7 +30,7 @@ def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) ->
     """
     corners = np.asarray(surface.point_data["vtkOriginalPointIds"])[surface.regular_faces]
     free = np.ones(len(corners), dtype=bool)
-    found: dict[str, list[NDArray[np.int64]]] = {}
+    found: dict[str, NDArray[np.int64]] = {}
     for name, nodes in sorted(node_sets.items(), key=lambda one: (not one[0].startswith(TOOL_SET), len(one[1]))):
         inside = np.isin(corners, nodes)
         # A set of a few scattered nodes holds no whole triangle.
@@ -40,8 +38,21 @@ def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) ->
         mine = np.flatnonzero(within & free)
         free[mine] = False
         if mine.size:
-            found.setdefault(re.sub(r"_\d+$", "", name), []).append(mine)
-    return {name: np.concatenate(pieces) for name, pieces in found.items()}
+            found[name] = mine
+    return found
+
+
+def patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+    """`pieces`, of which those that differ only in a number at the end (`end_0`, `end_1`) are one."""
+    found: dict[str, list[NDArray[np.int64]]] = {}
+    for name, triangles in pieces(surface, node_sets).items():
+        found.setdefault(stem(name), []).append(triangles)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def stem(name: str) -> str:
+    """The name of a set without a number at its end."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def patch_entries(
@@ -53,7 +64,7 @@ def patch_entries(
     supports = 0
     for name in patches(surface, node_sets):
         tool = name.startswith(TOOL_SET)
-        several = sum(re.sub(r"_\d+$", "", other) == name for other in node_sets) > 1
+        several = sum(stem(other) == name for other in node_sets) > 1
         words = name_words(name) + ("s" if several else "")
         colour = TOOL_COLOUR if tool else HELD_COLOURS[supports % len(HELD_COLOURS)]
         supports += not tool
@@ -68,24 +79,9 @@ def add_patches(
     entries = patch_entries(surface, node_sets)
     for (_, colour), triangles in zip(entries, patches(surface, node_sets).values(), strict=True):
         if solid:
-            canvas.add_solid(_part(surface, triangles), colour, frame=False)
+            canvas.add_solid(_part(surface, triangles), colour, frame=False, even=True)
         else:
             canvas.add_shell(_part(surface, triangles), colour, opacity=0.75, rim=0.9, frame=False)
-
-
-def seen_at_best(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]], views: Sequence[View]) -> View:
-    """The view in which the patch that shows least of itself shows most; the earlier one of equals."""
-    corners = np.asarray(surface.points, dtype=float)[surface.regular_faces]
-    # Twice the area along the outward normal; the tetrahedra's boundary is consistently wound.
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    found = list(patches(surface, node_sets).values())
-
-    def least(view: View) -> float:
-        facing = normals @ view.axes()[2]
-        areas = np.linalg.norm(normals, axis=1)
-        return min((float(np.maximum(facing[one], 0).sum() / areas[one].sum()) for one in found), default=0.0)
-
-    return max(views, key=least)
 
 
 def without_patches(surface: pv.PolyData, node_sets: Mapping[str, NDArray[np.int64]]) -> pv.PolyData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,12 +26,19 @@ class Mark:
     """A number at its place.
 
     Attributes:
-        words: what stands beside it: `Peak 183 kPa`.
+        words: what stands beside it: `Peak 183 kPa`, `Top 1 %: above 157 kPa`.
         nodes: of the tetrahedron in which it lies; it moves with them.
+        told: what a caption calls it, where that is more than the words.
     """
 
     words: str
     nodes: tuple[int, ...]
+    told: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What a caption calls it, within a sentence."""
+        return self.told or self.words[:1].lower() + self.words[1:]
 
     def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(3,) where it lies on a shape (N, 3) of the grid."""
@@ -52,12 +60,20 @@ def marks_of(data: Mapping[str, Any], field: str, grid: pv.UnstructuredGrid) -> 
     found = []
     for one in told:
         nearest = int(np.argmin(np.linalg.norm(centres - np.asarray(one["place_mm"], dtype=float), axis=1)))
-        # "Wall stress, peak" of the field of that name: what follows the comma tells the rest.
-        words = capitalised(one["name"].rpartition(", ")[2])
-        # A percentile has no place of its own: the mark stands in the largest patch that lies above it.
-        words = f"Patch above the {words}," if "percentile" in words else words
-        found.append(Mark(f"{words} {figure(one['value'])} {one['unit']}", tuple(int(n) for n in corners[nearest])))
+        words, told = _words(one["name"].rpartition(", ")[2], f"{figure(one['value'])} {one['unit']}")
+        found.append(Mark(words, tuple(int(n) for n in corners[nearest]), told))
     return found
+
+
+def _words(name: str, value: str) -> tuple[str, str]:
+    """What stands beside a mark and what its caption says; of "Wall stress, peak" the name is what follows the comma.
+
+    A percentile has no place of its own: the mark stands in the largest patch that lies above it.
+    """
+    percentile = re.fullmatch(r"(\d+)(?:st|nd|rd|th) percentile", name)
+    if percentile is None:
+        return f"{capitalised(name)} {value}", ""
+    return f"Top {100 - int(percentile[1])} %: above {value}", f"the largest patch above the {name}, {value}"
 
 
 def is_seen(place: NDArray[np.float64], surface: pv.PolyData, view: View) -> bool:

@@ -176,7 +176,8 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -
     from .field_shapes import main_region, regions
     from .marks import marks_of
     from .still_cuts import render_cut, render_mesh
-    from .still_motion import render_before_after, render_field, render_held
+    from .still_held import render_held
+    from .still_motion import render_before_after, render_field
 
     view, sets = main_view(grid), result.node_sets(grid)
     inner = {

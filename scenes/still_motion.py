@@ -13,21 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .annotate import Lettering
-from .callouts import draw_callouts
+from .callouts import Callout, aim_beside, draw_callouts
 from .canvas import Canvas
 from .field_shapes import (
     boundary,
     field_scale,
     field_values,
     magnification_of,
-    main_region,
     moved,
     nodal,
     regions,
     tumour_pieces,
 )
-from .held_patches import TOOL_SET, add_patches, patch_entries, seen_at_best, without_patches
+from .held_patches import TOOL_SET, add_patches, patch_entries, without_patches
 from .marks import Mark, is_seen, seen_from
+from .panels import whole_frame
 from .plain_words import listed
 from .render_style import (
     GHOST_COLOUR,
@@ -45,7 +45,6 @@ from .tumour_numbers import draw_numbers
 if TYPE_CHECKING:
     import pyvista as pv
 
-_FREE = (0.82, 0.82, 0.80)
 _OTHER_VIEWS = (
     "oblique_left",
     "posterior_oblique_left",
@@ -71,7 +70,7 @@ def render_before_after(
 
     Args:
         grid: undeformed tetrahedra with `displacement` mm.
-        node_sets: `grasp…` is drawn as the tool's patch; `render_held` shows the others.
+        node_sets: `grasp…` is drawn as the tool's patch; the still of what holds it shows the others.
         inner: name → surface before and after; regions of the grid itself are used without it.
     """
     sheet = sheet or Sheet()
@@ -145,49 +144,24 @@ def render_field(
         canvas.add_field(surface, at_nodes[np.asarray(surface.point_data["vtkOriginalPointIds"])], scale)
         rest = boundary(grid)
         arrow = _add_way(canvas, grid, after, node_sets or {})
-        canvas.aim(np.vstack([surface.points, rest.points]))
-        notes = [_magnified(factor), "line: before", "blue arrow: the grasper's path" if arrow else ""]
         seen = [is_seen(place, surface, chosen) for place in places]
+        callouts = [Callout(mark.words, visible) for mark, visible in zip(marked, seen, strict=True)]
+        faces = [np.asarray(one.points, dtype=float)[one.regular_faces] for one in (surface, rest)]
+        boxes = aim_beside(
+            whole_frame(canvas), np.vstack([surface.points, rest.points]), faces, np.array(places), callouts
+        )
+        notes = [_magnified(factor), "line: before", "blue arrow: the grasper's path" if arrow else ""]
 
         def rings(letters: Lettering) -> None:
             letters.outline(canvas.pixels(rest.points)[rest.regular_faces], OUTLINE_COLOUR, width=2.0)
-            middle = float(canvas.pixels(np.asarray(surface.points))[:, 0].mean())
-            words = [mark.words for mark in marked]
-            draw_callouts(letters, list(canvas.pixels(np.reshape(places, (-1, 3)))), words, seen, middle)
+            draw_callouts(letters, canvas.pixels(np.reshape(places, (-1, 3))), boxes, callouts)
 
         note = ", ".join(note for note in notes if note)
         sheet.save_with_bar(canvas, path, scale.style.title, scale, note, marks=rings)
-    ringed = f" Ringed: {listed([mark.words[:1].lower() + mark.words[1:] for mark in marked])}." if marked else ""
+    ringed = f" Ringed: {listed([mark.sentence for mark in marked])}." if marked else ""
     way = " The blue arrow is the grasper's path." if arrow else ""
     what = f"{scale.label()} on the surface; the line is its outline before."
     return f"{what}{ringed}{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"
-
-
-def render_held(
-    grid: pv.UnstructuredGrid,
-    path: Path,
-    *,
-    node_sets: Mapping[str, NDArray[np.int64]],
-    sheet: Sheet | None = None,
-) -> str:
-    """What holds the organ before the operation, and where the tool takes it: patches on its surface.
-
-    Args:
-        node_sets: `grasp…` is a tool's, any other set a support; seen from where each shows at its best.
-    """
-    sheet = sheet or Sheet()
-    surface, main = boundary(grid), main_region(grid)
-    view = seen_at_best(surface, node_sets, [VIEWS[name] for name in ("surgeon", *_OTHER_VIEWS)])
-    entries = [(f"{title_of(main)}: free surface", _FREE), *patch_entries(surface, node_sets)]
-    with sheet.canvas(view, [name for name, _ in entries]) as canvas:
-        add_patches(canvas, surface, node_sets, solid=True)
-        canvas.add_solid(without_patches(surface, node_sets), _FREE, frame=False)
-        canvas.aim(np.asarray(surface.points))
-        title = f"{title_of(main)}: what holds it"
-        sheet.save_with_legend(canvas, path, title, entries, "before")
-    words = [name.removeprefix("Held: ") for name, _ in entries[1:]]
-    names = [name[:1].lower() + name[1:] for name in words]
-    return f"{title_of(main)} before the operation, and where it is held: {listed(names)}. Seen in the {view.title}."
 
 
 def _shown(mesh: pv.PolyData, name: str) -> pv.PolyData:
