@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..imaging.errors import SceneError
+from .list_problems import list_problem, short
 from .schema import Scene
 from .yaml_text import read_yaml
 
@@ -151,9 +152,11 @@ def _list_index(target: list, part: str, text: str) -> int:
 
 
 _PLAIN = {
-    "tuple_type": "Needs a list, such as [a, b]",
-    "list_type": "Needs a list, such as [a, b]",
     "too_short": "Needs at least one entry",
+    "float_parsing": "Needs a number",
+    "float_type": "Needs a number",
+    "int_parsing": "Needs a whole number",
+    "int_type": "Needs a whole number",
 }
 
 
@@ -170,31 +173,15 @@ def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) 
         close = difflib.get_close_matches(loc[-1], _keys_at(model, loc[:-1]), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         return (f"unknown key {key}{hint}{more}",)
-    parts = _wrong_count(first, problems)
-    if parts:
-        return (f"{key.rpartition('.')[0] if first['type'] == 'missing' else key}: {parts}",)
+    words = list_problem(first, problems)
+    if words:
+        return (f"{key.rpartition('.')[0] if first['type'] == 'missing' else key}: {words}",)
     if first["type"] == "missing":
         return (f"the key {key} is missing{more}",)
     message = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     hint = _meant(first.get("ctx", {}).get("expected", ""), first["input"]) if first["type"] == "literal_error" else ""
-    given = "" if message.startswith("unknown ") else f", not {_short(first['input'])}"
+    given = "" if message.startswith("unknown ") else f", not {short(first['input'])}"
     return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}{given}{hint}{more}",)
-
-
-def _wrong_count(first: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> str:
-    """Too few or too many entries of a list of fixed length, such as a point of two numbers; empty for other faults."""
-    loc = first["loc"]
-    if first["type"] == "too_long" and isinstance(first["input"], list | tuple):
-        count, given = first["ctx"]["max_length"], first["input"]
-    elif first["type"] == "missing" and loc and isinstance(loc[-1], int):
-        beside = [one["loc"][-1] for one in problems if one["type"] == "missing" and one["loc"][:-1] == loc[:-1]]
-        count, given = max(beside) + 1, first["input"]
-    else:
-        return ""
-    words = {2: "two", 3: "three"}.get(count, str(count))
-    kind = "numbers" if all(isinstance(one, int | float) for one in given) else "entries"
-    place = {"point", "box", "path_mm", "box_mm", "renal_mm"} & {str(one) for one in loc}
-    return f"needs {words} {kind}{' (x, y, z in LPS mm)' if place and kind == 'numbers' else ''}, not {_short(given)}"
 
 
 def _meant(expected: str, given: Any) -> str:
@@ -218,8 +205,3 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             current = annotation
     return list(getattr(current, "model_fields", {}))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"

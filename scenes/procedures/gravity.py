@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 STANDARD = 9.81
 """m/s²."""
+MOST_GRAVITY = 30.0
+"""m/s², of a scene: no planet that one stands on pulls harder, and 9810 mm/s² is another unit."""
 
 _LYING = {
     "S": ((0.0, 1.0, 0.0), "on the back", "back"),

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ...imaging.errors import SceneError
 from ..places import facets_on, nodes_at
 from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support, Vector
 from .base import Outcome, Procedure
-from .gravity import STANDARD, Pull, pull_of, told
+from .gravity import MOST_GRAVITY, STANDARD, Pull, pull_of, told
 from .load_free import Hanging, load_free_shape
-from .retraction_measures import retraction_curves, retraction_numbers, small_pieces, uncertain_outline
+from .region_pieces import small_pieces
+from .retraction_measures import retraction_curves, retraction_numbers, uncertain_outline
 from .solving import (
     BED_UNIT,
     MM_PER_M,
@@ -74,6 +75,13 @@ class RetractionOptions(Part):
     grasp: GraspOptions
     target: SegmentName = "liver_tumor"
     strain_limit: Positive = 0.30
+
+    @field_validator("gravity")
+    @classmethod
+    def _acceleration(cls, value: Vector) -> Vector:
+        if np.linalg.norm(value) > MOST_GRAVITY:
+            raise ValueError(f"must be in m/s² (9.81 on Earth, {MOST_GRAVITY:g} at most)")
+        return value
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..plain_words import name_words, part_words, position_words
 from .base import Curve, Number
+from .region_pieces import pieces_of
 from .solving import MM_PER_M, ElementFields
 
 if TYPE_CHECKING:
     from ...meshing.mesh import TetMesh
     from ..session import Session
     from .retraction import Lift, RetractionOptions
-
-
-LEAST_PIECE_MM3 = 100.0
-"""A smaller piece is of a few elements, whose mean says little."""
-MOST_PLACES = 5
-"""Of small pieces whose places a note names."""
 
 
 def retraction_numbers(
@@ -32,16 +26,26 @@ def retraction_numbers(
 
     `elements` are those of `solving.element_fields`.
     """
-    from ...engine.tissue import fields
+    moved = _moved(mesh, lift, lift.solution.states[-1])
+    return (
+        *_grasp_numbers(mesh, lift, moved),
+        *_target_numbers(mesh, moved, options.target),
+        Number(
+            "largest_displacement_mm",
+            "Largest displacement",
+            float(np.linalg.norm(moved, axis=1).max()),
+            "mm",
+            "of any point of the organ",
+        ),
+        *_strain_numbers(mesh, options, elements),
+        *_shape_numbers(lift, elements),
+    )
 
-    final = lift.solution.states[-1]
-    moved = _moved(mesh, lift, final)
-    force = np.linalg.norm(grasper_force(lift, final))
-    strain, before = elements[-1].strain, elements[0].strain
-    weight, rest = mesh.volumes, np.asarray(fields.element_volumes(lift.problem.model))
-    beyond = float(weight[strain > options.strain_limit].sum() / 1000)
-    hung, held = (float(rest @ elements[number].volume_ratio) for number in (0, -1))
+
+def _grasp_numbers(mesh: TetMesh, lift: Lift, moved: NDArray) -> tuple[Number, ...]:
+    """What the grasper does: how far it lifts, what it holds, and the force this takes."""
     lifted = np.linalg.norm(moved[mesh.node_sets["grasp"]].mean(axis=0))
+    force = np.linalg.norm(grasper_force(lift, lift.solution.states[-1]))
     return (
         Number(
             "lift_mm",
@@ -53,14 +57,16 @@ def retraction_numbers(
         ),
         _patch_number(mesh),
         Number("grasper_force_N", "Grasper force", float(force), "N", "at the end of the path"),
-        *_target_numbers(mesh, moved, options.target),
-        Number(
-            "largest_displacement_mm",
-            "Largest displacement",
-            float(np.linalg.norm(moved, axis=1).max()),
-            "mm",
-            "of any point of the organ",
-        ),
+    )
+
+
+def _strain_numbers(mesh: TetMesh, options: RetractionOptions, elements: Sequence[ElementFields]) -> tuple[Number, ...]:
+    """How far the tissue is stretched: nearly the most, the most, and how much of it beyond a limit."""
+    from ...engine.tissue import fields
+
+    strain, before, weight = elements[-1].strain, elements[0].strain, mesh.volumes
+    beyond = float(weight[strain > options.strain_limit].sum() / 1000)
+    return (
         Number(
             "strain_p99",
             "Tensile strain, 99th percentile",
@@ -83,6 +89,16 @@ def retraction_numbers(
             "mL",
             "tensile strain from the load-free shape; the limit was chosen for counting, it is no limit of safety",
         ),
+    )
+
+
+def _shape_numbers(lift: Lift, elements: Sequence[ElementFields]) -> tuple[Number, ...]:
+    """The organ as a whole: its volume, and what gravity alone does to it."""
+    from ...engine.tissue import fields
+
+    rest = np.asarray(fields.element_volumes(lift.problem.model))
+    hung, held = (float(rest @ elements[number].volume_ratio) for number in (0, -1))
+    return (
         Number(
             "volume_change",
             "Volume change",
@@ -146,28 +162,6 @@ def grasper_force(lift: Lift, state) -> NDArray[np.float64]:
     return fields.force_of(lift.problem, state, lift.grip)
 
 
-def pieces_of(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
-    """Elements of each connected piece of a region, largest volume first; `small_pieces` tells of those left out."""
-    return [piece for piece in _all_pieces(mesh, region) if mesh.volumes[piece].sum() >= LEAST_PIECE_MM3]
-
-
-def small_pieces(mesh: TetMesh, region: str) -> list[str]:
-    """One line on the pieces of a region that are too small for numbers of their own: how many, how large, where."""
-    small = [p for p in _all_pieces(mesh, region) if mesh.volumes[p].sum() < LEAST_PIECE_MM3]
-    if not small:
-        return []
-    volumes = [float(mesh.volumes[p].sum() / 1000) for p in small]
-    centres = [np.average(mesh.points[mesh.tetrahedra[p]].mean(axis=1), axis=0, weights=mesh.volumes[p]) for p in small]
-    places = "; ".join(position_words(centre) for centre in centres[:MOST_PLACES])
-    further = len(small) - MOST_PLACES
-    rest = f"; and {further} more" if further > 0 else ""
-    count = "One piece" if len(small) == 1 else f"{len(small)} pieces"
-    return [
-        f"{count} of {name_words(region)} under {LEAST_PIECE_MM3 / 1000:g} mL ({sum(volumes):.2g} mL in all) moved "
-        f"with the organ but got no number: {places}{rest}."
-    ]
-
-
 def uncertain_outline(session: Session, mesh: TetMesh, region: str) -> list[str]:
     """That a tumour which the built-in segmenter outlined in a patient moves no more exactly than it is outlined."""
     scene = session.scene
@@ -175,21 +169,9 @@ def uncertain_outline(session: Session, mesh: TetMesh, region: str) -> list[str]
     if given or scene.patient.scan == "phantom" or region not in mesh.region_names.values():
         return []
     return [
-        f"The outline of the {name_words(region)} is itself uncertain (Dice 0.72 against manual outlines in the one "
-        "patient measured): compare it in the slices; its displacement is not good to three figures."
+        f"The outline of the {name_words(region)} was found automatically, as dark lesions in the organ, and is less "
+        "certain than the organ's own: compare it in the slices; its displacement is not good to three figures."
     ]
-
-
-def _all_pieces(mesh: TetMesh, region: str) -> list[NDArray[np.int64]]:
-    label = next((i for i, name in mesh.region_names.items() if name == region), None)
-    elements = np.flatnonzero(mesh.region == label) if label is not None else np.zeros(0, dtype=np.int64)
-    if elements.size == 0:
-        return []
-    rows = np.repeat(np.arange(len(elements)), 4)
-    incidence = sparse.csr_matrix((np.ones(len(rows)), (rows, mesh.tetrahedra[elements].ravel())))
-    _, piece = sparse.csgraph.connected_components(incidence @ incidence.T, directed=False)
-    volumes = np.bincount(piece, mesh.volumes[elements])
-    return [elements[piece == i] for i in np.argsort(-volumes)]
 
 
 def _target_numbers(mesh: TetMesh, moved: NDArray, region: str) -> list[Number]:

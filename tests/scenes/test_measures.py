@@ -12,7 +12,7 @@ from preop.imaging.errors import SolverError
 from preop.imaging.volume import Grid
 from preop.meshing.mesh import TetMesh
 from preop.scenes.procedures.load_free import Anderson, load_free_shape
-from preop.scenes.procedures.retraction_measures import pieces_of
+from preop.scenes.procedures.region_pieces import pieces_of
 from preop.scenes.procedures.vessel_widths import largest_axial_diameter
 from preop.scenes.procedures.wall_measures import away_from_ends
 from preop.scenes.schema import SolverOptions

@@ -78,5 +78,6 @@ def test_a_tumour_of_a_patient_is_called_uncertain_and_that_of_the_phantom_or_of
 
     (line,) = told("patient.scan=ct.zip")
     assert "not good to three figures" in line
+    assert not any(one.isdigit() for one in line), "what one patient gave is no figure for another"
     assert told() == told("patient.scan=ct.zip", "segmentation.labels=mine.nii.gz") == []
     assert told("patient.scan=ct.zip", region="cyst") == []

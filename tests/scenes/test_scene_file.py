@@ -93,7 +93,27 @@ def test_seeds_can_be_set_from_the_command_line():
             lambda d: d.update(segmentation={"seeds": {"liver": {"point": [1, 2, 3, 4]}}}),
             "segmentation.seeds.liver.point: needs three numbers (x, y, z in LPS mm), not [1, 2, 3, 4]",
         ),
-        (lambda d: d["options"].update(gravity=[0, 9.81]), "options.gravity: needs three numbers, not [0, 9.81]"),
+        (
+            lambda d: d["options"].update(gravity=[0, 9.81]),
+            "options.gravity: needs three numbers (x, y, z in m/s², LPS; [0, 9.81, 0] pulls to the back), "
+            "not [0, 9.81]",
+        ),
+        (lambda d: d["options"].update(gravity=9.81), "options.gravity: needs three numbers (x, y, z in m/s², LPS"),
+        (
+            lambda d: d["options"].update(gravity=[0, 9810, 0]),
+            "options.gravity: must be in m/s² (9.81 on Earth, 30 at most), not [0, 9810, 0]",
+        ),
+        (
+            lambda d: d["options"]["grasp"].update(where={"towards": [0, 1]}),
+            "where.towards: needs three numbers (a direction x, y, z, LPS: to the left, the back and the head)",
+        ),
+        (
+            lambda d: d["options"]["grasp"].update(path_mm=[0, 10]),
+            "options.grasp.path_mm.0: needs three numbers (x, y, z in mm, LPS, from where the tool took hold), not 0",
+        ),
+        (lambda d: d["options"]["grasp"].update(path_mm=10), "path_mm: needs a list of corners, each of three numbers"),
+        (lambda d: d.update(segmentation={"seeds": {"liver": {"box": 4}}}), "box: needs two corners, each of three"),
+        (lambda d: d.update(show="liver"), "show: needs a list, such as [a, b], not 'liver'"),
         (lambda d: d.update(name="../evil"), "name: "),
         (lambda d: d.pop("preop"), "the key preop is missing"),
     ],
