@@ -16,13 +16,16 @@ _MARGIN = 0.3
 _NEAR = 0.1
 """Share of a piece inside of that margin from which on it is a neighbour."""
 _LONG = 1.5
-"""A piece that is longer than this many times the subject, a vessel say, is cut off where the picture ends."""
+"""A slender piece that is longer than this many times the subject, a vessel say, is cut off where the picture ends."""
+_SLENDER = 2.2
+"""Length over width from which on a piece is slender; a kidney is not, however short the subject."""
 
 
 def neighbourhood(subject: NDArray[np.float64], meshes: Mapping[str, pv.PolyData]) -> dict[str, pv.PolyData]:
     """Of each surface what is shown with a subject; surfaces of which nothing is near are left out.
 
-    Pieces are judged one by one, so that of two kidneys the near one may be shown alone. None but long ones are cut.
+    Pieces are judged one by one, so that of two kidneys the near one may be shown alone. None but long and
+    slender ones are cut.
 
     Args:
         subject: points (n, 3) LPS mm that the picture is about.
@@ -60,7 +63,12 @@ def _pieces(mesh: pv.PolyData) -> list[pv.PolyData]:
 
 
 def _is_long(piece: pv.PolyData, size: float) -> bool:
-    return float(np.max(np.ptp(np.asarray(piece.points), axis=0))) > _LONG * size
+    """Whether a piece runs through the body rather than lies in it."""
+    corners = np.asarray(piece.points, dtype=float)
+    centred = corners - corners.mean(axis=0)
+    axes = np.linalg.svd(centred.T @ centred)[0]
+    length, width = np.sort(np.ptp(centred @ axes, axis=0))[::-1][:2]
+    return bool(length > _LONG * size and length > _SLENDER * width)
 
 
 def _share(piece: pv.PolyData, low: NDArray[np.float64], high: NDArray[np.float64]) -> float:

@@ -40,3 +40,14 @@ def test_what_runs_through_is_cut_where_the_neighbours_end():
     beside = neighbourhood(SUBJECT, {"aorta": tube, "kidneys": low})
     assert beside["aorta"].bounds[4:] == pytest.approx((-101.0, 81.0), abs=0.01)
     assert beside["kidneys"].n_cells == low.n_cells
+
+
+def test_a_large_organ_beside_a_short_subject_is_whole_and_not_a_slice_of_it():
+    """110 × 60 × 60 mm beside a stretch of vessel 40 mm long; a vessel as long as the organ is cut off."""
+    stretch = np.array([[-10.0, -10.0, -20.0], [10.0, 10.0, 20.0]])
+    kidney = pv.ParametricEllipsoid(30.0, 30.0, 55.0)
+    kidney.points = np.asarray(kidney.points) + np.array([25.0, 0, 0])
+    tube = pv.Cylinder(radius=8.0, height=220.0, direction=(0, 0, 1), capping=True).triangulate().subdivide(3)
+    found = neighbourhood(stretch, {"kidneys": kidney, "aorta": tube})
+    assert found["kidneys"].bounds == pytest.approx(kidney.bounds, abs=1e-4)
+    assert found["aorta"].bounds[4:] == pytest.approx((-56.0, 56.0), abs=0.5)
