@@ -145,7 +145,7 @@ def _mesh_once(labels, regions, edge: float, epsilon_mm: float | None, filler: C
         soup, triangles, edge_length_mm=edge, epsilon_mm=epsilon, keep_outside=True, sizing=fine_at(small, edge)
     )
     progress(0.95, "which part each one belongs to")
-    mesh = assemble(points, tetrahedra, surface, names, small=small, resolution_mm=edge / 12)
+    mesh = assemble(points, tetrahedra, surface, names, small=small, resolution_mm=edge / 12, epsilon_mm=epsilon)
     return fit_volumes(mesh, volume_targets(mesh, mapped, known, lattice, small), limit_mm=0.5 * epsilon)
 
 
@@ -161,9 +161,13 @@ def _soup(surface: Interfaces, small: Sequence[Inclusion]) -> tuple[NDArray[np.f
 
 def assemble(
     points: NDArray[np.float64], tetrahedra: NDArray[np.int32], surface: Interfaces, names: Mapping[int, str],
-    *, small: Sequence[Inclusion] = (), resolution_mm: float,
+    *, small: Sequence[Inclusion] = (), resolution_mm: float, epsilon_mm: float,
 ) -> TetMesh:  # fmt: skip
-    """Regions, the pieces that count, no unused node, and the facet sets."""
+    """Regions, the pieces that count, no unused node, and the facet sets.
+
+    Raises:
+        MeshError: a region without an element: it lies whole within `epsilon_mm` of its interfaces.
+    """
     cell = min([resolution_mm, *(piece.edge_mm / 3 for piece in small)])
     region = region_of_tetrahedra(points, tetrahedra, surface.closed(), resolution_mm=cell, small=small)
     neighbours = facet_neighbours(tetrahedra)
@@ -171,7 +175,10 @@ def assemble(
     lost = sorted(set(names) - set(np.unique(region).tolist()))
     if lost:
         told = ", ".join(names[i] for i in lost)
-        raise MeshError(f"the edge length is too coarse for {told}", advice="Ask for more tetrahedra")
+        raise MeshError(
+            f"a mesh free to stray by {epsilon_mm:.3g} mm shows nothing of {told}",
+            advice="Ask for more tetrahedra, or for a smaller epsilon_mm",
+        )
     kept = largest_pieces(region, neighbours, signed_volumes(points, tetrahedra), share=1e-3)
     if not kept.any():
         raise MeshError("no tetrahedron lies inside the regions", advice="The edge length is too coarse")

@@ -95,6 +95,25 @@ def test_a_small_piece_inside_another_small_one_keeps_its_volume(inner, outer):
     assert max(abs(one.relative_error) for one in found) < 0.05
 
 
+@pytest.mark.parametrize(
+    ("at", "radius", "epsilon", "told"),
+    [
+        ((3.3, 2.1, -1.2), 1.1, None, "an edge length of 12 mm is too coarse for liver_tumor"),
+        ((0, 0, 0), 1.6, 6.0, "a mesh free to stray by 6 mm shows nothing of liver_tumor"),
+    ],
+)
+def test_a_region_that_no_element_can_show_is_named(at, radius, epsilon, told):
+    """A speck between the lattice's points, and one that lies whole within what the interfaces may stray by."""
+    grid = grid_of((1.0, 1.0, 1.0), (70, 70, 70))
+    body = np.zeros(grid.shape, dtype=np.uint16)
+    for name, size, middle in (("liver", 30.0, (0, 0, 0)), ("liver_tumor", radius, at)):
+        body[sphere(size, middle)(centres(grid)) < 0] = SEGMENTS[name].label
+    with pytest.raises(MeshError, match=told):
+        tetrahedralize(
+            LabelMap(body, grid, BY_LABEL), ("liver", "liver_tumor"), edge_length_mm=12.0, epsilon_mm=epsilon, threads=1
+        )
+
+
 def test_every_facet_joins_two_elements_or_is_boundary(mesh):
     """Conforming: a facet has one or two owners, and the boundary is one closed manifold."""
     facets, _, _ = all_facets(mesh.tetrahedra)
