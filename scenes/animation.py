@@ -104,8 +104,8 @@ def _add_outer(canvas: Canvas, grids, magnification: float, scale: ColourScale):
     )
     surface.clear_data()
     surface.points = keys[-1]
-    # Seen through where something inside is worth seeing.
-    solid = len(regions(grids[-1])) == 1
+    # Seen through where something inside is worth seeing; on a vessel's wall the colours are.
+    solid = len(regions(grids[-1])) == 1 or main_region(grids[-1]).endswith("_wall")
     return _Moving(keys, canvas.add_moving_shell(surface), solid), ids
 
 
@@ -146,7 +146,7 @@ def _move(canvas: Canvas, outer: _Moving, parts: list[_Moving], values, load: fl
 
 def _lettered(canvas: Canvas, scene: str, load: float, magnification: float, scale: ColourScale) -> Image.Image:
     letters = Lettering(canvas.image(crevices=0))
-    note = f"motion magnified × {magnification:g}" if magnification != 1 else canvas.view.title
+    note = canvas.view.title + (f", motion magnified × {magnification:g}" if magnification != 1 else "")
     letters.caption(f"Motion: {100 * load:.0f} % of the way", scene, note)
     letters.scale_bar(canvas.mm_per_pixel)
     letters.orientation_cube(canvas.view, centre=(1600 - 94, letters.height - FOOTER - 94))

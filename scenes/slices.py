@@ -55,7 +55,8 @@ def render_slices(
     names = [name for name in (labels.names if labels is not None else ()) if name not in _NOT_OUTLINED]
     title = "The scan and what was found in it" if names else "The scan"
     letters = Lettering(blank(sheet.size))
-    letters.caption(title, sheet.scene, f"window level {level:g}, width {width:g} {volume.unit}".rstrip())
+    note = f"from the scan's origin; window level {level:g}, width {width:g} {volume.unit}".rstrip()
+    letters.caption(title, sheet.scene, note)
     limits = (level - width / 2, level + width / 2)
     shown = _paste_panels(letters, volume, labels, point, limits, {name: colour_of(name) for name in names})
     save_png(letters.image, path)
