@@ -4,7 +4,10 @@ Compact bone is brighter than enhanced blood, and never homogeneous over 6 mm at
 resolution; blood is. Homogeneous bright pools that no compact bone encloses are blood
 or parenchyma. Everything dense then goes to bone or to a pool by a watershed on the
 gradient. Marrow is what the bone's shell encloses in axial slices, without the
-vertebral canal.
+vertebral canal. In a thick slice the shell of a vertebral body is no brighter than blood,
+and its marrow may pass for a pool: what is dense in the middle of the body, before the
+canal that the arches show, is bone all the same: where the pools took most of it, the
+watershed is done again from there.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..progress import Progress
+from ..volume import Grid
 from .canal import find_canal
 from .case import Case
 from .morphology import Mask, ball, closed, fill_slices, label, without_small
@@ -30,6 +34,14 @@ _PEAK_HU = 350.0
 """A rib or vertebra holds voxels brighter than this even in 3 mm slices; a kidney's cortex does not."""
 _LEAST_ML = 0.4
 
+_BODY_MM = (11.0, 8.0)
+"""Half-axes (across, front to back) of what lies inside every adult vertebral body, around its middle: bodies from T5
+down are 25-50 mm wide and 18-36 mm deep (Panjabi et al. 1991, 1992), and no vessel lies behind their front."""
+_LEAST_OF_BODIES = 0.5
+"""Of what is dense in the vertebral bodies: with less, blood has taken them and not only their marrow."""
+_MOSTLY = 0.1
+"""Share of a pool inside a vertebral body from which it is marrow: the aorta never enters it."""
+
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     """Find bone and the spine's course; {} and a remark where there is none."""
@@ -38,32 +50,67 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     hu = pyramid.down(np.clip(case.voxels, -1024.0, 3071.0))
     inside = pyramid.down(case.masks["body"]) > 0.5
     threshold = case.frame.muscle_hu[0] + _DENSE_ABOVE_LEAN
-    shell = _dense_bone(hu, inside, threshold, pyramid, case)
+    dense = inside & (hu > threshold) & ~_between_lungs(case, pyramid)
+    pools, blood = _pools(hu, dense, pyramid.coarse.spacing, case)
+    shell = _parted(hu, dense, pools, blood, pyramid)
     if shell.sum() * pyramid.coarse.voxel_volume < 5e3:
         case.remarks.append("no bone in the scan: the spine's course is not known")
         return {}
-    progress(0.5, "bone: marrow")
-    bone = _with_marrow(case, shell, hu, pyramid)
+    progress(0.4, "bone: vertebrae")
+    canal = find_canal(case, shell, hu, pyramid)
+    if canal is not None:
+        sure = dense & vertebral_bodies(case, pyramid.coarse)
+        if (shell & sure).sum() < _LEAST_OF_BODIES * sure.sum():
+            shell = _parted(hu, dense, _outside(pools, sure), blood, pyramid, sure=sure)
+    progress(0.6, "bone: marrow")
+    bone = _with_marrow(case, shell, canal, hu, pyramid)
     progress(0.8, "bone")
     full = _refined(case, bone, pyramid, threshold)
     case.frame.bone = case.pyramid.down(full) >= 0.5
     return {"bone": full}
 
 
-def _dense_bone(hu: NDArray[np.float32], inside: Mask, threshold: float, pyramid: Pyramid, case: Case) -> Mask:
+def _parted(
+    hu: NDArray[np.float32], dense: Mask, pools: Mask, blood: float, pyramid: Pyramid, sure: Mask | None = None
+) -> Mask:
+    """The bone of what is dense: what compact bone, or what is surely bone, reaches before a pool does."""
     from skimage.segmentation import watershed
 
-    spacing = pyramid.coarse.spacing
-    dense = inside & (hu > threshold) & ~_between_lungs(case, pyramid)
-    pools, blood = _pools(hu, dense, spacing, case)
-    compact = _compact(dense & ~ndimage.binary_dilation(pools), hu, blood)
     markers = np.zeros(hu.shape, dtype=np.int32)
-    markers[compact] = 1
+    markers[_compact(dense & ~ndimage.binary_dilation(pools), hu, blood)] = 1
     markers[pools] = 2
+    if sure is not None:
+        markers[sure] = 1
     edge = ndimage.gaussian_gradient_magnitude(hu, 0.8)
     parts = watershed(edge, markers, mask=dense)
-    least = int(_LEAST_ML * 1000 / float(np.prod(spacing)))
+    least = int(_LEAST_ML * 1000 / pyramid.coarse.voxel_volume)
     return _with_peak(without_small(parts == 1, least), hu, max(_PEAK_HU, blood + 100.0))
+
+
+def vertebral_bodies(case: Case, grid: Grid) -> Mask:
+    """(I, J, K) the middle of the vertebral bodies, and of the discs between them, along the spine's course.
+
+    Args:
+        case: its frame's `vertebra` is known.
+        grid: LPS-aligned.
+    """
+    assert case.frame.vertebra is not None
+    x, y, z = (grid.origin[a] + grid.spacing[a] * np.arange(grid.shape[a]) for a in range(3))
+    inside = np.zeros(grid.shape, dtype=bool)
+    course = [np.interp(z, case.frame.z.ravel(), case.frame.vertebra[:, a]) for a in range(2)]
+    for k in np.flatnonzero(np.isfinite(course[0])):
+        across, deep = (x - course[0][k]) / _BODY_MM[0], (y - course[1][k]) / _BODY_MM[1]
+        inside[:, :, k] = across[:, None] ** 2 + deep[None, :] ** 2 < 1.0
+    return inside
+
+
+def _outside(pools: Mask, bodies: Mask) -> Mask:
+    """The pools that do not lie in the vertebral bodies."""
+    labels, count = label(pools)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
+    keep = np.bincount(labels[bodies], minlength=count + 1) < _MOSTLY * sizes
+    keep[0] = False
+    return keep[labels]
 
 
 def _compact(dense: Mask, hu: NDArray[np.float32], blood: float) -> Mask:
@@ -132,9 +179,8 @@ def _pools(hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], c
     return keep[labels], blood
 
 
-def _with_marrow(case: Case, shell: Mask, hu: NDArray[np.float32], pyramid: Pyramid) -> Mask:
+def _with_marrow(case: Case, shell: Mask, canal: Mask | None, hu: NDArray[np.float32], pyramid: Pyramid) -> Mask:
     spacing = pyramid.coarse.spacing
-    canal = find_canal(case, shell, hu, pyramid)
     wide, narrow = (max(radius, 1.05 * float(spacing.max())) for radius in (4.0, 2.5))
     # Closing also bridges gaps between bones; what the wide one adds must be denser than muscle.
     soft = ndimage.gaussian_filter(hu, 1.5 / float(spacing.min()))

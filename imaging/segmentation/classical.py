@@ -16,6 +16,7 @@ from .case import Case
 from .doubts import doubt
 from .quality import assess_all, summary
 from .stages import STAGES, Stage
+from .voids import fill_voids
 
 
 class ClassicalSegmenter(Segmenter):
@@ -62,7 +63,7 @@ class ClassicalSegmenter(Segmenter):
 
 
 def _labelled(case: Case) -> LabelMap:
-    """Masks in the order they were found, later ones over earlier ones."""
+    """Masks in the order they were found, later ones over earlier ones; what an organ encloses belongs to it."""
     labels = np.zeros(case.grid.shape, dtype=np.uint16)
     for name, mask in case.masks.items():
         if case.wants(name) or any(case.wants(whole) for whole in SEGMENTS[name].part_of):
@@ -73,6 +74,7 @@ def _labelled(case: Case) -> LabelMap:
             where="segmenter classical",
             advice="Look at the scan with `preop inspect`; give a seed for the organ in the scene",
         )
+    fill_voids(labels, case.grid)
     return LabelMap(labels, case.grid, BY_LABEL)
 
 

@@ -19,6 +19,7 @@ from .basins import basins_of
 from .boundary import local_means, refined
 from .case import Case
 from .continuous_cut import minimum_cut
+from .hilum import opened_at_hilum
 from .morphology import Mask, closed, distance, fill_slices, largest
 from .organ_model import Abdomen, abdomen_of, edge_capacity, opened, tissue_peaks
 from .resample import box_of
@@ -72,7 +73,7 @@ def _bordered(case: Case, abdomen: Abdomen, name: str, side: float, *, seeded: b
         place = _seeded_place(case, abdomen, name, place)
     bounded = seeded and case.request.seeds[name].box is not None
     coarse = _regrown(case, abdomen, place, coarse, passes=_PASSES_IN_BOX if bounded else _PASSES)
-    return refined(case, coarse, forbidden=case.masks.get("bone"))
+    return opened_at_hilum(case, refined(case, coarse, forbidden=case.masks.get("bone")), side)
 
 
 def _seeded_place(case: Case, abdomen: Abdomen, name: str, place: Mask) -> Mask:

@@ -44,6 +44,14 @@ _CONNECTED = {"liver", "spleen", "kidney_left", "kidney_right", "aorta", "gallbl
 _SOLID = {"liver", "spleen", "kidney_left", "kidney_right", "gallbladder"}
 """Organs thicker than `_NECK_MM` everywhere but at their lips, so that thin protrusions mean a leak."""
 
+EXPECTED_HOLES: dict[str, tuple[int, float]] = {
+    # The renal sinus (fat, vessels, collecting system), parted at most by the two or three major calyces. Sinus fat in
+    # healthy men 26.9 ± 8.8 mL right, 31.6 ± 10.3 mL left, in women less (Zhang et al. 2023, MRI): to 2 deviations.
+    "kidney_left": (3, 52.0),
+    "kidney_right": (3, 52.0),
+}
+"""Holes of a sound organ: how many, and of how much in all (mL). Of other solid organs none is."""
+
 _NECK_MM = 6.0
 _LEAK_WARN, _LEAK_BAD = 0.08, 0.20
 _SPECK_ML = 0.3
@@ -67,7 +75,8 @@ def assess(
     if volume == 0.0:
         return QualityNote(name, 0.0, 0, 0, 0.0, False, False, "bad", f"{_title(name)}: not found")
     coarse, step = _judged_at(mask, grid)
-    pieces, holes = _pieces(coarse, step), _holes(coarse, step)
+    pieces, cavities = _pieces(coarse, step), _holes(coarse, step)
+    holes = len(cavities)
     leak = _thin_share(coarse, step) if name in _SOLID else 0.0
     sides = cut_shares(mask)
     low, high = PLAUSIBLE_ML.get(name, (0.0, np.inf))
@@ -84,8 +93,8 @@ def assess(
         complaints.append((worse, f"{100 * leak:.0f} % of it lies in thin protrusions: it may have leaked"))
     if pieces > 1 and name in _CONNECTED:
         complaints.append(("bad" if pieces > 5 else "warn", f"in {pieces} pieces"))
-    if holes and name in _SOLID:
-        complaints.append(("bad" if holes > 20 else "warn", f"{holes} holes"))
+    if name in _SOLID:
+        complaints += _unexpected_holes(name, cavities)
     complaints += _mixed(mask, name, hu)
     for doubt in doubts:
         complaints.append(("warn", doubt))
@@ -181,12 +190,23 @@ def _pieces(mask: Mask, step: NDArray[np.float64]) -> int:
     return int((np.bincount(labels.ravel())[1:] >= _least(step)).sum()) or 1
 
 
-def _holes(mask: Mask, step: NDArray[np.float64]) -> int:
+def _holes(mask: Mask, step: NDArray[np.float64]) -> list[float]:
+    """mL of every enclosed cavity that is not just a few voxels."""
     labels, _ = ndimage.label(~np.pad(mask, 1))
     outside = labels[0, 0, 0]
     sizes = np.bincount(labels.ravel())
     sizes[[0, outside]] = 0
-    return int((sizes >= _least(step) // 2).sum())
+    return [float(size * np.prod(step) / 1000.0) for size in sizes if size >= max(_least(step) // 2, 1)]
+
+
+def _unexpected_holes(name: str, cavities: Sequence[float]) -> list[tuple[Level, str]]:
+    """Holes that this organ has not by nature."""
+    most, most_ml = EXPECTED_HOLES.get(name, (0, 0.0))
+    count, volume = len(cavities), sum(cavities)
+    if count <= most and volume <= most_ml:
+        return []
+    holes = "1 hole" if count == 1 else f"{count} holes"
+    return [("bad" if count > 20 else "warn", f"{holes} inside it, {volume:.1f} mL together")]
 
 
 def _thin_share(mask: Mask, step: NDArray[np.float64]) -> float:
