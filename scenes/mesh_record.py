@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .carried_surfaces import carried_record
 from .procedures import procedure
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def mesh_record(session: Session) -> dict[str, Any]:
 
     Keys: name, nodes, tetrahedra, surface_crossings (pairs of boundary facets that cross; 0 in a sound mesh),
     region_volumes_ml, regions (volume of labels against tetrahedra), quality (figures
-    and histograms), worst (the five poorest elements).
+    and histograms), worst (the five poorest elements), carried (see `carried_surfaces.carried_record`).
     """
     from ..meshing.crossings import crossing_faces
     from ..meshing.quality import quality
@@ -38,6 +39,9 @@ def mesh_record(session: Session) -> dict[str, Any]:
     mesh = session.outcome.mesh
     table = quality(mesh)
     regions = region_volumes(session)
+    summary = table.summary()
+    carried = carried_record(session, summary["edge_mean_mm"])
+    _add_remarks(regions, carried)
     return {
         "name": session.scene.name,
         "nodes": len(mesh.points),
@@ -46,11 +50,20 @@ def mesh_record(session: Session) -> dict[str, Any]:
         "region_volumes_ml": {one["name"]: one["volume_ml"] for one in regions},
         "regions": regions,
         "quality": {
-            **table.summary(),
+            **summary,
             **{measure: _histogram(table, measure) for measure in ("radius_ratio", "minimum_dihedral")},
         },
         "worst": table.worst(5),
+        "carried": carried,
     }
+
+
+def _add_remarks(regions: list[dict[str, Any]], carried: list[dict[str, Any]]) -> None:
+    """A carried surface is remarked on at the region of its name, or else at the first."""
+    by_name = {one["name"]: one for one in regions}
+    for one in carried:
+        place = by_name.get(one["name"], regions[0])
+        place["remark"] = "; ".join(filter(None, (place["remark"], one["remark"])))
 
 
 def region_volumes(session: Session) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 from ..imaging.progress import Progress, part
+from .carried_surfaces import carried_surfaces
 from .mesh_record import mesh_record, mesh_seed
 from .plain_words import name_words
 from .provenance import code_version, machine, versions
@@ -203,17 +204,12 @@ def _write_deformed(session: Session, folder: Path, progress: Progress) -> None:
     """The anatomy that the mesh carries, moved along at every load step."""
     from dataclasses import replace
 
-    from ..meshing.embedding import embed
     from ..meshing.io import write_surface
 
     assert session.outcome is not None
     outcome = session.outcome
     folder.mkdir()
-    for count, name in enumerate(outcome.deforming):
-        surface = session.surfaces.get(name)
-        if surface is None:
-            continue
-        embedding = embed(surface.points, outcome.mesh)
+    for count, (name, (surface, embedding)) in enumerate(carried_surfaces(session).items()):
         for number, step in enumerate(outcome.steps):
             done = (count + number / len(outcome.steps)) / len(outcome.deforming)
             progress(done, f"{name_words(name)} at load step {number + 1}")

@@ -16,7 +16,7 @@ from .schema import Scene
 if TYPE_CHECKING:
     from ..imaging.segmentation.base import Segmentation
     from ..imaging.volume import ImageVolume, LabelMap
-    from ..meshing.mesh import SurfaceMesh
+    from ..meshing.mesh import Embedding, SurfaceMesh
     from .procedures.base import Outcome
 
 
@@ -40,6 +40,7 @@ class Session:
         command: the command that asked for this run; empty where none did.
         progress: who listens.
         volume, segmentation, truth, surfaces, outcome: filled by the stages in this order.
+        embeddings: what carries the vertices of the surfaces that move with the mesh, by name.
         stages: time and peak memory of each finished stage.
         inputs: name, number of files and SHA-256 of everything that was read.
         agreement, agreement_remarks: with a known truth, where there is one; and what was missed in it, in words.
@@ -56,6 +57,7 @@ class Session:
     truth: LabelMap | None = None
     surfaces: dict[str, SurfaceMesh] = field(default_factory=dict)
     outcome: Outcome | None = None
+    embeddings: dict[str, Embedding] = field(default_factory=dict)
     stages: list[StageRecord] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     agreement: list[dict[str, Any]] = field(default_factory=list)

@@ -10,7 +10,7 @@ import pytest
 from preop.imaging.anatomy import BY_LABEL, SEGMENTS
 from preop.imaging.volume import Grid, LabelMap
 from preop.meshing.body_centred import body_centred_lattice
-from preop.meshing.mesh import TetMesh
+from preop.meshing.mesh import SurfaceMesh, TetMesh
 from preop.scenes import mesh_record
 
 
@@ -32,7 +32,7 @@ def session(monkeypatch):
     mesh = TetMesh(points, cells, region, names)
     return SimpleNamespace(
         scene=SimpleNamespace(name="cube", procedure=""), labels=LabelMap(labels, grid, BY_LABEL),
-        outcome=SimpleNamespace(mesh=mesh),
+        outcome=SimpleNamespace(mesh=mesh, deforming=("liver", "spleen")), surfaces={}, embeddings={},
     )  # fmt: skip
 
 
@@ -62,3 +62,23 @@ def test_a_sound_mesh_crosses_nothing_and_one_that_overlaps_itself_is_counted(se
         np.tile(mesh.region, 2), mesh.region_names,
     )  # fmt: skip
     assert mesh_record.mesh_record(session)["surface_crossings"] > 10
+
+
+def test_a_surface_that_reaches_far_beyond_the_tetrahedra_is_told_of(session):
+    """The mesh ends at 115 mm. A spike of 3 mm is within half an edge of about 20 mm, one of 17 mm is not."""
+
+    def remark(spike):
+        ground = np.array([[100.0, 20, 20], [100, 40, 20], [100, 20, 40], [115 + spike, 25, 25]])
+        triangles = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]])
+        session.surfaces, session.embeddings = {"liver": SurfaceMesh(ground, triangles, None, "liver")}, {}
+        record = mesh_record.mesh_record(session)
+        (carried,) = record["carried"]
+        assert (carried["name"], carried["vertices"], carried["outside"]) == ("liver", 4, 1)
+        assert carried["farthest_mm"] == pytest.approx(spike)
+        told = next(one["remark"] for one in record["regions"] if one["name"] == "liver")
+        assert carried["remark"] in told
+        assert (carried["far"] > 0) == bool(carried["remark"])
+        return carried["remark"]
+
+    assert remark(3.0) == ""
+    assert "reaches up to 17.0 mm beyond the tetrahedra (25 % of its points are far)" in remark(17.0)
