@@ -31,6 +31,7 @@ class ComputedOrgan:
     Args:
         grids: one per step, undeformed, LPS mm, with `displacement` in mm.
         limits: field → stored value to mark on its colour bar.
+        named: field → stored value that its colour bar reaches.
 
     Attributes:
         magnification: by which all motion is drawn.
@@ -40,8 +41,13 @@ class ComputedOrgan:
         keys: (steps, V, 3) LPS mm, the surface's points as drawn.
     """
 
-    def __init__(self, grids: Sequence[pv.UnstructuredGrid], limits: Mapping[str, float] | None = None) -> None:
-        self._limits = dict(limits or {})
+    def __init__(
+        self,
+        grids: Sequence[pv.UnstructuredGrid],
+        limits: Mapping[str, float] | None = None,
+        named: Mapping[str, float] | None = None,
+    ) -> None:
+        self._limits, self._named = dict(limits or {}), dict(named or {})
         self.grids = list(grids)
         self.magnification = magnification_of(self.grids[-1])
         self.name = main_region(self.grids[-1])
@@ -68,7 +74,7 @@ class ComputedOrgan:
     def scale(self, key: str) -> ColourScale:
         """A field's colour range, that of the last step at every load."""
         if key not in self._scales:
-            self._scales[key] = field_scale(self.grids[-1], key, self._limits.get(key))
+            self._scales[key] = field_scale(self.grids[-1], key, self._limits.get(key), self._named.get(key))
         return self._scales[key]
 
     def surface_values(self, key: str, load: float) -> NDArray[np.float64]:

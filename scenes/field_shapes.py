@@ -177,9 +177,11 @@ def shown_values(grid: pv.UnstructuredGrid, key: str) -> NDArray[np.float64]:
     return np.asarray(with_nodal(grid, key).point_data[f"nodal_{key}"], dtype=float)
 
 
-def field_scale(grid: pv.UnstructuredGrid, key: str, limit: float | None = None) -> ColourScale:
-    """The colour range of a field, with a stored value to mark on it: the one of stills and viewer alike."""
-    return colour_scale(key, shown_values(grid, key), limit)
+def field_scale(
+    grid: pv.UnstructuredGrid, key: str, limit: float | None = None, named: float | None = None
+) -> ColourScale:
+    """The colour range of a field, with stored values to mark and to reach: the one of stills and viewer alike."""
+    return colour_scale(key, shown_values(grid, key), limit, named)
 
 
 def whole_cells_behind(grid: pv.UnstructuredGrid, origin: ArrayLike, normal: ArrayLike) -> pv.UnstructuredGrid:

@@ -172,8 +172,8 @@ def _focus(grid: pv.UnstructuredGrid | None, volume: ImageVolume, labels: LabelM
 
 
 def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -> Iterator[_Job]:
-    from .field_limits import limit_of
-    from .field_shapes import main_region, regions
+    from .field_limits import limit_of, named_value
+    from .field_shapes import field_scale, main_region, regions
     from .marks import marks_of
     from .still_cuts import render_cut, render_mesh
     from .still_held import render_held
@@ -207,8 +207,12 @@ def _field_jobs(result: ResultFolder, grid: pv.UnstructuredGrid, sheet: Sheet) -
     stress = next((key for key in order if key in has), None)
     if stress:
         marked = marks_of(result.data, stress, grid)
-        yield _Job("stress", lambda path: render_field(grid, stress, path, view=view, marked=marked, sheet=sheet))
-        yield _Job("stress_cut", lambda path: render_cut(grid, stress, path, sheet=sheet))
+        scale = field_scale(grid, stress, named=named_value(result.data, stress))
+        yield _Job(
+            "stress",
+            lambda path: render_field(grid, stress, path, view=view, scale=scale, marked=marked, sheet=sheet),
+        )
+        yield _Job("stress_cut", lambda path: render_cut(grid, stress, path, scale=scale, sheet=sheet))
     if "region" in has:
         yield _Job("mesh", lambda path: render_mesh(grid, path, sheet=sheet))
 

@@ -142,7 +142,7 @@ class ColourScale:
         return words
 
 
-def colour_scale(key: str, values: ArrayLike, limit: float | None = None) -> ColourScale:
+def colour_scale(key: str, values: ArrayLike, limit: float | None = None, named: float | None = None) -> ColourScale:
     """A rounded range for stored values of a field.
 
     The top is the style's quantile, or a third above a limit that lies higher. Where values lie
@@ -150,6 +150,7 @@ def colour_scale(key: str, values: ArrayLike, limit: float | None = None) -> Col
 
     Args:
         limit: a stored value to mark.
+        named: a stored value that the picture tells in words: it lies on the bar, whatever the quantile.
     """
     style = field_style(key)
     shown = np.asarray(values, dtype=float).ravel() * style.factor
@@ -160,6 +161,8 @@ def colour_scale(key: str, values: ArrayLike, limit: float | None = None) -> Col
     top = float(np.quantile(shown, style.quantile))
     if shown_limit is not None:
         top = max(top, shown_limit * 4 / 3)
+    if named is not None:
+        top = max(top, named * style.factor)
     bottom = float(np.quantile(shown, 1 - style.quantile))
     high = nice_ceiling(top) if top > 0 else 0.0
     low = -nice_ceiling(-bottom) if bottom < -0.02 * max(high, -bottom) else 0.0

@@ -159,6 +159,8 @@ def render_field(
         note = ", ".join(note for note in notes if note)
         sheet.save_with_bar(canvas, path, scale.style.title, scale, note, marks=rings)
     ringed = f" Ringed: {listed([mark.sentence for mark in marked])}." if marked else ""
+    if marked and key in after.cell_data:
+        ringed += " These are of single elements; colours are means around each node, which are lower at a peak."
     way = " The blue arrow is the grasper's path." if arrow else ""
     what = f"{scale.label()} on the surface; the line is its outline before."
     return f"{what}{ringed}{way}{scale.beyond_sentence()}{_magnified_sentence(factor)}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..imaging.anatomy import SEGMENTS
 from .annotate import round_ticks
 from .computed_organ import ComputedOrgan, between
-from .field_limits import limit_of
+from .field_limits import limit_of, named_value
 from .off_screen import soft_lights
 from .render_style import (
     BACKGROUND,
@@ -66,7 +66,8 @@ class ResultScene:
 
     def _computed(self) -> ComputedOrgan:
         limits = {key: limit for key in FIELDS if (limit := limit_of(self.result.data, key)) is not None}
-        return ComputedOrgan([self.result.grid(step) for step in range(self.steps)], limits)
+        named = {key: value for key in FIELDS if (value := named_value(self.result.data, key)) is not None}
+        return ComputedOrgan([self.result.grid(step) for step in range(self.steps)], limits, named)
 
     def _prepare_plotter(self) -> None:
         plotter = self.plotter

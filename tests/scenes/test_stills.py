@@ -16,7 +16,7 @@ from preop.imaging.volume import Grid, ImageVolume, LabelMap
 from preop.scenes.animation import animate
 from preop.scenes.annotate import Lettering, blank
 from preop.scenes.canvas import Canvas
-from preop.scenes.field_limits import limit_of
+from preop.scenes.field_limits import limit_of, named_value
 from preop.scenes.field_shapes import boundary, magnification_of, moved, nodal, regions, tumour_centre, tumour_pieces
 from preop.scenes.fitting_view import fit
 from preop.scenes.gl import prepare_off_screen
@@ -188,6 +188,22 @@ def test_a_limit_is_on_the_bar():
     assert limit_of(told, "strain") == 0.3
     assert limit_of(told, "von_mises_kPa") is None
     assert limit_of({"assumptions": []}, "strain") is None
+
+
+def test_a_percentile_told_in_words_lies_on_the_bar():
+    """The 99th percentile of elements is above what averages at the nodes reach: the bar goes there all the same."""
+    marked = {"name": "Wall stress, 99th percentile", "value": 107.0, "field": "wall_stress_kPa", "place_mm": [0, 0, 0]}
+    data = {"numbers": [marked, {"name": "Wall stress, peak", "value": 135.0, "field": "wall_stress_kPa"}]}
+    assert named_value(data, "wall_stress_kPa") == 107
+    assert named_value(data, "strain") is None
+    assert named_value({"numbers": [{**marked, "place_mm": None}]}, "wall_stress_kPa") is None
+    percent = {**marked, "name": "Strain, 99th percentile", "value": 25.0, "field": "strain"}
+    assert named_value({"numbers": [percent]}, "strain") == 0.25
+    values = np.append(np.linspace(0, 88, 1000), 130)
+    assert colour_scale("wall_stress_kPa", values).high == 90
+    scale = colour_scale("wall_stress_kPa", values, named=107.0)
+    assert (scale.high, scale.beyond) == (120, True)
+    assert colour_scale("wall_stress_kPa", values, named=20.0).high == 90
 
 
 def test_crumbs_are_left_out_of_pictures_and_findings_stay():
