@@ -4,12 +4,12 @@ python benchmarks/segmentation_robustness.py --scan SCAN --truth MASKS
 python benchmarks/segmentation_robustness.py --scan SCAN --truth MASKS --only 'liver' --workers 2 --write TABLE.md
 python benchmarks/segmentation_robustness.py --scan SCAN --truth MASKS --rows ROWS.jsonl --seconds 300   # in pieces
 
-Prints every case: Dice per organ and what the segmenter's own note said (`!` warned, `x` called it bad). A result
-below 0.8 whose note was "ok" passed silently. One above the aim whose note was not is counted as warned without need,
-though a note that says "cut off by the scan's edge" is right. With `--rows` every case is written down as it is done
-and none is done twice. Cases marked `held` were not looked at while the segmenter was developed, but for the few that
-the results' file names. The scan is averaged to pixels of about 1.1 mm first, which loses no organ and costs a third
-of the time.
+Prints every case: Dice per organ and what the segmenter's own note said (`!` warned, `x` called it bad, `c` only told
+that the scan's edge cuts it, which is right and says nothing of what is there). A result below 0.8 whose note was no
+more than that passed silently; one above the aim whose note was more is counted as warned without need. With `--rows`
+every case is written down as it is done and none is done twice. Cases marked `held` were not looked at while the
+segmenter was developed, but for the few that the results' file names. The scan is averaged to pixels of about 1.1 mm first, which loses no organ and costs a third of the
+time.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from preop.imaging.segmentation.classical import ClassicalSegmenter
 ORGANS = ("liver", "spleen", "kidney_left", "kidney_right", "bone")
 FLOOR = {"liver": 0.88, "spleen": 0.85, "kidney_left": 0.88, "kidney_right": 0.88, "bone": 0.80}
 WRONG = 0.8
+_QUIET = ("ok", "cut")
+"""Levels of a note that doubts nothing of what the scan shows."""
 TRUTHS = ("liver", "liver_tumor", "spleen", "kidney_left", "kidney_right", "bone", "portal_vein", "inferior_vena_cava")
 PIXEL_MM = 1.2
 Row = dict[str, object]
@@ -201,10 +203,10 @@ def judged(name: str, held_out: bool, patient: Patient, request: SegmentationReq
 
 
 def _agreement(result: Segmentation, patient: Patient, organ: str) -> list[object]:
-    """[Dice or None where the organ is not there, level of the note]; an organ claimed where there is none is 0."""
+    """[Dice or None where the organ is not there, level of the note or "cut"]; one claimed where none is has 0."""
     found, truth = result.labels.mask(organ), patient.masks[organ]
     note = result.note(organ)
-    level = "bad" if note is None else note.level
+    level = "bad" if note is None else "cut" if note.only_cut else note.level
     if truth.sum() * patient.grid.voxel_volume < 5e3:
         return [None if not found.any() else 0.0, level]
     return [round(float(2 * (found & truth).sum() / (found.sum() + truth.sum())), 4), level]
@@ -215,7 +217,7 @@ def cell(value: object) -> str:
     if not isinstance(value, Sequence):
         return "–"
     dice, level = value
-    mark = {"ok": "", "warn": " !", "bad": " x"}[str(level)]
+    mark = {"ok": "", "cut": " c", "warn": " !", "bad": " x"}[str(level)]
     return ("none" if dice is None else f"{dice:.3f}") + mark
 
 
@@ -246,8 +248,8 @@ def summary(rows: Sequence[Row]) -> str:
             good = [level for d, level in known if d >= FLOOR[organ]]
             lines.append(
                 f"| {'held' if held else 'seen'} | {organ} | {len(dice)} | {np.median(dice):.3f} | {dice.min():.3f} "
-                f"| {(dice < FLOOR[organ]).sum()} | {len(wrong)} | {sum(level == 'ok' for level in wrong)} "
-                f"| {sum(level != 'ok' for level in good)} of {len(good)} |"
+                f"| {(dice < FLOOR[organ]).sum()} | {len(wrong)} | {sum(level in _QUIET for level in wrong)} "
+                f"| {sum(level not in _QUIET for level in good)} of {len(good)} |"
             )
     return "\n".join(lines)
 

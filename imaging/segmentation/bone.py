@@ -58,12 +58,13 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
         return {}
     progress(0.4, "bone: vertebrae")
     canal = find_canal(case, shell, hu, pyramid)
+    progress(0.5, "bone: marrow")
+    bone = _with_marrow(case, shell, canal, hu, pyramid)
     if canal is not None:
         sure = dense & vertebral_bodies(case, pyramid.coarse)
-        if (shell & sure).sum() < _LEAST_OF_BODIES * sure.sum():
+        if (bone & sure).sum() < _LEAST_OF_BODIES * sure.sum():
             shell = _parted(hu, dense, _outside(pools, sure), blood, pyramid, sure=sure)
-    progress(0.6, "bone: marrow")
-    bone = _with_marrow(case, shell, canal, hu, pyramid)
+            bone = _with_marrow(case, shell, canal, hu, pyramid)
     progress(0.8, "bone")
     full = _refined(case, bone, pyramid, threshold)
     case.frame.bone = case.pyramid.down(full) >= 0.5

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from preop.imaging.phantom import Phantom, PhantomParameters, make_phantom
 from preop.imaging.segmentation.base import Seed, Segmentation, SegmentationRequest
@@ -15,6 +16,7 @@ from preop.imaging.segmentation.continuous_cut import minimum_cut
 from preop.imaging.segmentation.enclosure import enclosure
 from preop.imaging.segmentation.organ_model import tissue_peaks
 from preop.imaging.segmentation.tidy import without_knobs
+from preop.imaging.segmentation.voids import MOST_ML
 from preop.imaging.volume import Grid, ImageVolume
 from shared_data import shared
 
@@ -96,6 +98,20 @@ def test_phantom_variants(seed: int, phase: str) -> None:
     assert found["liver"] >= 0.95, found
     assert found["spleen"] >= 0.92, found
     assert min(found["kidney_left"], found["kidney_right"]) >= 0.95, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "phase"), [(2, "portal"), (3, "arterial")])
+def test_no_organ_has_small_voids(seed: int, phase: str) -> None:
+    """What no finder took and an organ encloses would be a cavity of its mesh."""
+    _, result = segmented(seed, phase)
+    voxel_ml = result.labels.grid.voxel_volume / 1000.0
+    for name in ORGANS:
+        organ = result.labels.mask(name)
+        enclosed = ndimage.binary_fill_holes(organ) & (result.labels.labels == 0)
+        pieces, count = ndimage.label(enclosed)
+        sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:] * voxel_ml
+        assert not count or sizes.min() > MOST_ML, name
 
 
 @pytest.mark.slow
