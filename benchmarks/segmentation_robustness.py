@@ -8,8 +8,8 @@ Prints every case: Dice per organ and what the segmenter's own note said (`!` wa
 that the scan's edge cuts it, which is right and says nothing of what is there). A result below 0.8 whose note was no
 more than that passed silently; one above the aim whose note was more is counted as warned without need. With `--rows`
 every case is written down as it is done and none is done twice. Cases marked `held` were not looked at while the
-segmenter was developed, but for the few that the results' file names. The scan is averaged to pixels of about 1.1 mm first, which loses no organ and costs a third of the
-time.
+segmenter was developed, but for the few that the results' file names. The scan is averaged to pixels of about 1.1 mm
+first, which loses no organ and costs a third of the time.
 """
 
 from __future__ import annotations
