@@ -68,28 +68,23 @@ def surface_nodes(mesh: TetMesh) -> NDArray[np.int32]:
     return np.unique(boundary_facets(mesh.tetrahedra)[0]).astype(np.int32)
 
 
-def nodes_within(
-    mesh: TetMesh, centre: ArrayLike, radius_mm: float, *, on_surface: bool = True, among: NDArray | None = None
-) -> NDArray[np.int32]:
-    """(n,) nodes at most `radius_mm` from a point (3,), on the boundary or anywhere; of `among` (m,) where given."""
-    nodes = _candidates(mesh, on_surface, among)
+def nodes_within(mesh: TetMesh, centre: ArrayLike, radius_mm: float, *, on_surface: bool = True) -> NDArray[np.int32]:
+    """(n,) nodes at most `radius_mm` from a point (3,), on the boundary or anywhere."""
+    nodes = _candidates(mesh, on_surface)
     near = np.linalg.norm(mesh.points[nodes] - np.asarray(centre, dtype=np.float64), axis=1) <= radius_mm
     return nodes[near]
 
 
 def nodes_near_surface(
-    mesh: TetMesh, other_points: NDArray[np.float64], distance_mm: float, *, on_surface: bool = True,
-    among: NDArray | None = None,
-) -> NDArray[np.int32]:  # fmt: skip
+    mesh: TetMesh, other_points: NDArray[np.float64], distance_mm: float, *, on_surface: bool = True
+) -> NDArray[np.int32]:
     """(n,) nodes at most `distance_mm` from another organ, given as points (m, 3) dense on its surface or in it."""
-    nodes = _candidates(mesh, on_surface, among)
+    nodes = _candidates(mesh, on_surface)
     distance, _ = KDTree(other_points).query(mesh.points[nodes], distance_upper_bound=distance_mm)
     return nodes[np.isfinite(distance)]
 
 
-def _candidates(mesh: TetMesh, on_surface: bool, among: NDArray | None) -> NDArray[np.int32]:
-    if among is not None:
-        return np.asarray(among, dtype=np.int32)
+def _candidates(mesh: TetMesh, on_surface: bool) -> NDArray[np.int32]:
     return surface_nodes(mesh) if on_surface else np.arange(len(mesh.points), dtype=np.int32)
 
 
@@ -111,7 +106,7 @@ def nodes_in_slab(
     length = np.linalg.norm(direction)
     if not length > 0:
         raise MeshError("the normal of a slab has no length")
-    nodes = _candidates(mesh, on_surface, None)
+    nodes = _candidates(mesh, on_surface)
     height = (mesh.points[nodes] - np.asarray(origin, dtype=np.float64)) @ (direction / length)
     return nodes[(height >= low_mm) & (height <= high_mm)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ...imaging.errors import SceneError
-from ..places import facets_on, nodes_at
+from ..places import facets_at
 from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support, Vector
 from .base import Outcome, Procedure
 from .gravity import MOST_GRAVITY, STANDARD, Pull, pull_of, told
@@ -158,24 +158,22 @@ class Retraction(Procedure):
 def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> tuple[TetMesh, dict[str, Support]]:
     """The mesh with the grasped nodes and each support's facets; an optional support may find nothing."""
     where = f"scene {session.scene.name}, options"
-    chosen = nodes_at(options.grasp.where, mesh, session.labels, where=f"{where}.grasp.where")
-    patch = facets_on(mesh, chosen, where=f"{where}.grasp.where")
-    grasp = np.unique(patch)
-    node_sets: dict[str, NDArray] = {"grasp": grasp}
-    facet_sets: dict[str, NDArray[np.int32]] = {"grasp": patch}
+    surface = mesh.facet_sets["surface"]
+    patch = facets_at(options.grasp.where, mesh, session.labels, where=f"{where}.grasp.where")
+    facet_sets: dict[str, NDArray[np.int32]] = {"grasp": surface[patch]}
     held: dict[str, Support] = {}
     for support in options.supports:
+        place = f"{where}.supports ({support.name})"
         try:
-            nodes = nodes_at(support.where, mesh, session.labels, where=f"{where}.supports ({support.name})")
-            # What the grasper holds cannot also hang on a ligament.
-            facets = facets_on(mesh, np.setdiff1d(nodes, grasp), where=f"{where}.supports ({support.name})")
+            # What the jaws hold cannot also hang on a ligament.
+            facets = facets_at(support.where, mesh, session.labels, where=place, taken=patch)
         except SceneError:
             if not support.optional:
                 raise
             session.notes.append(f"The support “{support.name}” found nothing to hold on to and was left out.")
             continue
-        node_sets[support.name], facet_sets[support.name], held[support.name] = np.unique(facets), facets, support
-    sets = {name: np.asarray(nodes, dtype=np.int32) for name, nodes in node_sets.items()}
+        facet_sets[support.name], held[support.name] = surface[facets], support
+    sets = {name: np.unique(facets).astype(np.int32) for name, facets in facet_sets.items()}
     mesh = replace(mesh, node_sets={**mesh.node_sets, **sets}, facet_sets={**mesh.facet_sets, **facet_sets})
     return mesh, held
 
