@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..imaging.errors import NOT_A_MEDICAL_DEVICE
 
@@ -44,9 +46,24 @@ def run_command(arguments: argparse.Namespace) -> int:
     return 0 if session.segmentation.trusted else 1
 
 
+def doubts(result: Mapping[str, Any]) -> list[str]:
+    """What the check of the segmentation says of what the model is made of, where it is not all well.
+
+    Args:
+        result: what result.json holds.
+    """
+    from .report_patient import used_segments
+
+    used, told = used_segments(result), " ".join(result["warnings"])
+    notes = [note for note in result["segmentation"]["notes"] if note["segment"] in (*used, "scan")]
+    return [note["text"] for note in notes if note["level"] != "ok" and note["text"] not in told]
+
+
 def _print_summary(result: dict, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from .report_words import number_text
 
     console = Console()
     table = Table(title=result["scene"]["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
@@ -54,12 +71,11 @@ def _print_summary(result: dict, out: Path) -> None:
     table.add_column(justify="right", style="bold")
     table.add_column()
     for number in result["numbers"]:
-        table.add_row(number["name"], f"{number['value']:.4g}", number["unit"])
+        table.add_row(number["name"], number_text(number["value"], number["unit"]), number["unit"])
     console.print(table)
-    notes = [*result["warnings"], *result["notes"]]
-    if notes:
-        console.print()
-    for note in notes:
+    console.print()
+    console.print(result["segmentation"]["text"], markup=False, highlight=False)
+    for note in [*doubts(result), *result["warnings"], *result["notes"]]:
         console.print(f"Note: {note}", markup=False, highlight=False)
     console.print()
     console.print(f"Result: {out}", markup=False, highlight=False, soft_wrap=True)
