@@ -26,13 +26,21 @@ GLTF_FROM_LPS_MM = np.array([[1e-3, 0, 0, 0], [0, 0, 1e-3, 0], [0, -1e-3, 0, 0],
 _GREY = (0.8, 0.8, 0.8)
 
 
-def write_surface(path: str | os.PathLike, surface: SurfaceMesh, fields: Mapping[str, NDArray] | None = None) -> Path:
+def write_surface(
+    path: str | os.PathLike,
+    surface: SurfaceMesh,
+    fields: Mapping[str, NDArray] | None = None,
+    *,
+    single_precision: bool = False,
+) -> Path:
     """Write a surface; the suffix chooses .vtp (with fields), .stl (binary) or .glb (with the segment's colour).
 
     Args:
         path: target; its folder must exist.
         surface: LPS mm.
         fields: name → (V, ...) point or (F, ...) cell values, kept by .vtp only; added to the surface's own.
+        single_precision: points of a .vtp in 32 bits, as in the others: within 1e-4 mm in a patient, at two thirds of
+            the size.
 
     Raises:
         MeshError: unknown suffix, a field of the wrong length, or the file cannot be written.
@@ -46,6 +54,8 @@ def write_surface(path: str | os.PathLike, surface: SurfaceMesh, fields: Mapping
         )
     named = {**surface.fields, **(fields or {})}
     writer = writers[path.suffix.lower()]
+    if writer is _write_vtp and single_precision:
+        return _beside(path, lambda temporary: _write_vtp(temporary, surface, named, np.float32))
     return _beside(path, lambda temporary: writer(temporary, surface, named))
 
 
@@ -114,8 +124,10 @@ def _beside(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
-def _write_vtp(path: Path, surface: SurfaceMesh, fields: Mapping[str, NDArray]) -> None:
-    data = polydata(surface.points, surface.triangles)
+def _write_vtp(
+    path: Path, surface: SurfaceMesh, fields: Mapping[str, NDArray], precision: type[np.floating] = np.float64
+) -> None:
+    data = polydata(surface.points, surface.triangles, precision)
     if surface.regions is not None:
         add_array(data.GetCellData(), "regions", surface.regions)
     for name, values in fields.items():
@@ -174,6 +186,8 @@ def _write_xml(writer_name: str, data, path: Path) -> None:
     writer.SetDataModeToAppended()
     writer.EncodeAppendedDataOff()
     writer.SetCompressorTypeToZLib()
+    # A third of the time of VTK's own level, for files less than 1 % larger.
+    writer.SetCompressionLevel(1)
     if not writer.Write() or writer.GetErrorCode():
         raise OSError("VTK could not write it")
     content = writer.GetOutputString()

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 _VTK_TETRA = 10
 
 
-def polydata(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> vtkPolyData:
-    """A vtkPolyData of (V, 3) points and (F, 3) triangles."""
+def polydata(
+    points: NDArray[np.float64], triangles: NDArray[np.int32], precision: type[np.floating] = np.float64
+) -> vtkPolyData:
+    """A vtkPolyData of (V, 3) points, kept in the given precision, and (F, 3) triangles."""
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
     data = vtkPolyData()
-    data.SetPoints(_points(points))
+    data.SetPoints(_points(points, precision))
     data.SetPolys(_cells(triangles))
     return data
 
@@ -76,12 +78,12 @@ def region_names(data) -> dict[int, str]:
     return {int(ids.GetVariantValue(i).ToInt()): text.GetVariantValue(i).ToString() for i in range(count)}
 
 
-def _points(points: NDArray[np.float64]):
+def _points(points: NDArray[np.float64], precision: type[np.floating] = np.float64):
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonCore import vtkPoints
 
     holder = vtkPoints()
-    holder.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
+    holder.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=precision), deep=True))
     return holder
 
 

@@ -214,7 +214,8 @@ def _write_deformed(session: Session, folder: Path, progress: Progress) -> None:
             done = (count + number / len(outcome.steps)) / len(outcome.deforming)
             progress(done, f"{name_words(name)} at load step {number + 1}")
             moved = surface.points + embedding.apply(outcome.mesh.tetrahedra, step.point_data["displacement"])
-            write_surface(folder / f"{name}_step_{number:03d}.vtp", replace(surface, points=moved))
+            file = folder / f"{name}_step_{number:03d}.vtp"
+            write_surface(file, replace(surface, points=moved), single_precision=True)
 
 
 def _pictures(session: Session, folder: Path, progress: Progress) -> None:

@@ -57,6 +57,17 @@ def test_surfaces_come_back(ball, tmp_path, suffix):
     assert [p.name for p in tmp_path.iterdir()] == [path.name], "no partial file stays"
 
 
+def test_single_precision_is_smaller_and_moves_nothing_that_matters(ball, tmp_path):
+    whole, half = (write_surface(tmp_path / f"{single}.vtp", ball, single_precision=single) for single in (False, True))
+    assert half.stat().st_size < 0.75 * whole.stat().st_size
+    pyvista = pytest.importorskip("pyvista")
+    exact, close = pyvista.read(whole), pyvista.read(half)
+    assert np.array_equal(exact.points, ball.points)
+    assert np.array_equal(close.regular_faces, ball.triangles)
+    assert 0 < np.abs(close.points - ball.points).max() < 1e-4
+    assert check_surface(SurfaceMesh(close.points, close.regular_faces)).closed
+
+
 def test_fields_of_a_vtp_come_back(ball, tmp_path):
     pyvista = pytest.importorskip("pyvista")
     at_faces = np.random.default_rng(0).random((len(ball.triangles), 3))
