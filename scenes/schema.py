@@ -15,13 +15,23 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from ..imaging.anatomy import SEGMENTS, WHOLES
+from .quantities import BED_SLIPS, LENGTH_SLIPS, MODULUS_SLIPS, PRESSURE_SLIPS, within
 
 Vector = tuple[float, float, float]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Young = Annotated[float, Field(ge=0.01, le=1e8)]
-"""kPa. The softest tissue measured has more than 0.1 kPa, and bone 2e7: beyond lies a wrong unit."""
-Density = Annotated[float, Field(ge=50, le=25_000)]
-"""kg/m³, from foam to platinum: beyond lies a wrong unit."""
+Systolic = Annotated[float, within(30, 300, "mmHg", PRESSURE_SLIPS)]
+"""From deep shock to what bursts an artery in the head."""
+Diastolic = Annotated[float, within(20, 200, "mmHg", PRESSURE_SLIPS)]
+Young = Annotated[float, within(0.01, 1e8, "kPa", MODULUS_SLIPS)]
+"""The softest tissue measured has more than 0.1 kPa, and bone 2e7: beyond lies a wrong unit."""
+Density = Annotated[float, within(50, 25_000, "kg/m³", {"g/cm³": 1000.0})]
+"""From foam to platinum: beyond lies a wrong unit."""
+MOST_POISSON = 0.49
+"""The nearest to incompressible for which the elements are verified (docs/theory/tissue.md)."""
+Bed = Annotated[float, within(1e-4, 100, "kPa/mm", BED_SLIPS)]
+"""Traction per displacement. An organ of 5 kPa and 100 mm gives as 0.05 kPa/mm does: 100 holds it as a rock would."""
+BedOrNone = Annotated[float, within(1e-4, 100, "kPa/mm", BED_SLIPS, zero=True)]
+Radius = Annotated[float, within(0.5, 300, "mm", LENGTH_SLIPS)]
+Near = Annotated[float, within(0.1, 100, "mm", LENGTH_SLIPS)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -52,12 +62,19 @@ def _whole_number(value: Any) -> Any:
     return value
 
 
+def _compressible(ratio: float) -> float:
+    if not 0 <= ratio <= MOST_POISSON:
+        raise ValueError(f"must be 0 to {MOST_POISSON:g}; nearer to 0.5 elements lock and no result is verified")
+    return ratio
+
+
 def _corners(box: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
     if any(low == high for low, high in zip(*box, strict=True)):
         raise ValueError("the two corners of a box must differ along x, y and z")
     return box
 
 
+Poisson = Annotated[float, AfterValidator(_compressible)]
 SegmentName = Annotated[str, AfterValidator(lambda name: _known(name, "segment", (*SEGMENTS, *WHOLES)))]
 """A name of the anatomy table, or a whole such as `kidneys`."""
 TissueName = Annotated[str, AfterValidator(_known_tissue)]
@@ -94,7 +111,8 @@ class Patient(Part):
     with `--dicom`.
     `series` names a series where a folder holds several: the key that `preop inspect` shows, a series number, a
     description or a Series Instance UID. `phases` are the contrast phases that are preferred where several series would
-    do, the best one first; null for those of the procedure.
+    do, the best one first; null for those of the procedure. `accept_unplaced` takes
+    a volume file that does not say how it lies in the patient, whose left and right may be the wrong way round.
     """
 
     scan: Annotated[str, Field(min_length=1)] | None = "phantom"
@@ -102,9 +120,10 @@ class Patient(Part):
     phases: tuple[Literal["native", "arterial", "portal", "delayed"], ...] | None = None
     resample_uneven: bool = False
     straighten_tilt: bool = True
+    accept_unplaced: bool = False
     phantom: PhantomOptions = PhantomOptions()
-    systolic_mmHg: Positive = 120.0
-    diastolic_mmHg: Positive = 80.0
+    systolic_mmHg: Systolic = 120.0
+    diastolic_mmHg: Diastolic = 80.0
 
 
 class SeedOptions(Part):
@@ -145,7 +164,7 @@ class TissueChoice(Part):
 
     tissue: TissueName
     young_kPa: Young | None = None
-    poisson: Annotated[float, Field(ge=0, lt=0.5)] | None = None
+    poisson: Poisson | None = None
     density: Density | None = None
 
 
@@ -174,8 +193,8 @@ class Place(Part):
     facing: Vector | None = None
     near: tuple[SegmentName, ...] | None = None
     all: Literal[True] | None = None
-    radius_mm: Positive = 12.0
-    within_mm: Positive = 6.0
+    radius_mm: Radius = 12.0
+    within_mm: Near = 6.0
     within_deg: Annotated[float, Field(gt=0, le=180)] = 45.0
     fraction: Fraction = 0.25
 
@@ -219,8 +238,8 @@ class Support(Part):
 
     name: SupportName
     where: Place
-    stiffness_kPa_per_mm: Positive
-    tangential_kPa_per_mm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    stiffness_kPa_per_mm: Bed
+    tangential_kPa_per_mm: BedOrNone | None = None
     one_sided: bool = False
     optional: bool = False
 

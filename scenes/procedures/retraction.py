@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from ...imaging.errors import SceneError
 from ..places import facets_at
-from ..schema import Part, Place, Positive, Region, Scene, SegmentName, Support, Vector
+from ..quantities import travel_problem, within
+from ..schema import Bed, Part, Place, Region, Scene, SegmentName, Support, Vector
 from .base import Outcome, Procedure
 from .gravity import MOST_GRAVITY, STANDARD, Pull, pull_of, told
 from .load_free import Hanging, load_free_shape
@@ -53,13 +54,14 @@ class GraspOptions(Part):
 
     where: Place
     path_mm: Annotated[tuple[Vector, ...], Field(min_length=1)]
-    grip_kPa_per_mm: Positive = 1.0
+    grip_kPa_per_mm: Bed = 1.0
 
-    @model_validator(mode="after")
-    def _moves(self) -> GraspOptions:
-        if not any(any(corner) for corner in self.path_mm):
-            raise ValueError("path_mm must lead somewhere")
-        return self
+    @field_validator("path_mm")
+    @classmethod
+    def _goes(cls, value: tuple[Vector, ...]) -> tuple[Vector, ...]:
+        if problem := travel_problem(value):
+            raise ValueError(problem)
+        return value
 
 
 class RetractionOptions(Part):
@@ -74,7 +76,7 @@ class RetractionOptions(Part):
     supports: Annotated[tuple[Support, ...], Field(min_length=1)]
     grasp: GraspOptions
     target: SegmentName = "liver_tumor"
-    strain_limit: Positive = 0.30
+    strain_limit: Annotated[float, within(0.001, 5, "", {"%": 0.01})] = 0.30
 
     @field_validator("gravity")
     @classmethod

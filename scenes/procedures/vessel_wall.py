@@ -11,7 +11,8 @@ from pydantic import Field
 
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part
-from ..schema import Part, Patient, Scene, SegmentName, SolverOptions, TissueChoice, Vector
+from ..quantities import LENGTH_SLIPS, PRESSURE_SLIPS, within
+from ..schema import BedOrNone, Part, Patient, Scene, SegmentName, SolverOptions, TissueChoice, Vector
 from .base import Outcome, Procedure
 from .load_free import load_free_shape
 from .solving import BED_UNIT, element_fields, field_steps, materials_and_densities, solve_steps, solver_report
@@ -72,12 +73,12 @@ class VesselWallOptions(Part):
     thrombus: tuple[SegmentName, ...] = ("aortic_thrombus",)
     wall: TissueChoice = TissueChoice(tissue="aneurysm_wall")
     clot: TissueChoice = TissueChoice(tissue="aortic_thrombus")
-    wall_thickness_mm: Annotated[float, Field(gt=0.2, le=10)] = 1.9
+    wall_thickness_mm: Annotated[float, within(0.2, 10, "mm", LENGTH_SLIPS)] = 1.9
     layers: Annotated[int, Field(ge=1, le=6)] = 2
-    edge_length_mm: Annotated[float, Field(ge=0.5, le=10)] = 2.5
-    outer_support_kPa_per_mm: Annotated[float, Field(ge=0)] = 0.02
-    exclude_from_ends_mm: Annotated[float, Field(ge=0)] = 10.0
-    scan_pressure_mmHg: Annotated[float, Field(ge=0)] | None = None
+    edge_length_mm: Annotated[float, within(0.5, 10, "mm", LENGTH_SLIPS)] = 2.5
+    outer_support_kPa_per_mm: BedOrNone = 0.02
+    exclude_from_ends_mm: Annotated[float, within(0.1, 200, "mm", LENGTH_SLIPS, zero=True)] = 10.0
+    scan_pressure_mmHg: Annotated[float, within(20, 300, "mmHg", PRESSURE_SLIPS, zero=True)] | None = None
     box_mm: tuple[Vector, Vector] | None = None
     renal_mm: Vector | None = None
 

@@ -71,7 +71,7 @@ def test_seeds_can_be_set_from_the_command_line():
             "options.tetrahedra: input should be greater than or equal to 500, not 3",
         ),
         (lambda d: d["options"]["grasp"]["where"].update(point=[0, 0, 0]), "give exactly one of"),
-        (lambda d: d["options"]["regions"]["liver"].update(poisson=0.5), "less than 0.5"),
+        (lambda d: d["options"]["regions"]["liver"].update(poisson=0.5), "liver.poisson: must be 0 to 0.49"),
         (lambda d: d["options"]["regions"]["liver"].update(tissue="chewing gum"), "unknown tissue chewing gum"),
         (lambda d: d.update(procedure="retracton"), "unknown procedure retracton"),
         (lambda d: d.update(segmentation={"seeds": {"liver": {}}}), "give either a point or a box"),
