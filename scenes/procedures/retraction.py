@@ -28,6 +28,7 @@ from .solving import (
     solve_steps,
     solver_report,
 )
+from .validity import doubts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,6 +157,9 @@ class Retraction(Procedure):
             lift = _lift(body, hanging, session, progress)
         with session.stage("measurements"):
             elements = element_fields(lift.problem.model, lift.solution)
+            chosen = {f"options.regions.{name}": region for name, region in regions.items()}
+            strains = [one.strain for one in elements]
+            session.notes += doubts(chosen, session.scene.solver.element, strains, mesh.volumes)
             outcome = Outcome(
                 mesh=mesh,
                 steps=field_steps(lift.problem.model, lift.solution, elements, shape=hanging.gap_mm),

@@ -16,6 +16,7 @@ from ..schema import BedOrNone, Part, Patient, Scene, SegmentName, SolverOptions
 from .base import Outcome, Procedure
 from .load_free import load_free_shape
 from .solving import BED_UNIT, element_fields, field_steps, materials_and_densities, solve_steps, solver_report
+from .validity import doubts
 from .vessel_measures import planning_numbers
 from .vessel_size import touching
 from .wall_measures import short_note, wall_curves, wall_numbers
@@ -122,6 +123,9 @@ class VesselWall(Procedure):
             systolic = session.scene.patient.systolic_mmHg
             model = wall.problem.model
             elements = element_fields(model, wall.solution)
+            chosen = {f"options.{key}": tissue for key, tissue in tissues_of(options, mesh).items()}
+            strains = [one.strain for one in elements]
+            session.notes += doubts(chosen, session.scene.solver.element, strains, mesh.volumes)
             read = wall_fields(mesh, model, elements)
             planning, missing = planning_numbers(session.labels, options)
             return Outcome(
@@ -206,15 +210,24 @@ def _notes(options: VesselWallOptions, mesh: TetMesh, labels: LabelMap) -> list[
     return notes
 
 
+def tissues_of(options: VesselWallOptions, mesh: TetMesh) -> dict[str, TissueChoice]:
+    """Option → tissue of each part that the mesh holds."""
+    present = mesh.region_names.values()
+    return {key: getattr(options, key) for key, region in _REGION_OF.items() if region in present}
+
+
+_REGION_OF = {"wall": "aortic_wall", "clot": "aortic_thrombus"}
+"""The mesh's region of each option that names a tissue."""
+
+
 def _problem(options: VesselWallOptions, mesh: TetMesh, element: str, mmhg: float) -> Problem:
     """The wall under a pressure, its ends held, the tissue around it as an elastic bed."""
     from ...engine.tissue.loads import Pressure
     from ...engine.tissue.model import Model
     from ...engine.tissue.supports import Fixed, Springs
 
-    chosen = {"aortic_wall": options.wall, "aortic_thrombus": options.clot}
-    present = {name: chosen[name] for name in mesh.region_names.values()}
-    materials, densities = materials_and_densities(present)
+    chosen = {_REGION_OF[key]: tissue for key, tissue in tissues_of(options, mesh).items()}
+    materials, densities = materials_and_densities(chosen)
     model = Model.from_mesh(mesh, materials, density=densities, element=element)
     supports: list = [Fixed(name) for name in mesh.node_sets if name.startswith("end_")]
     if options.outer_support_kPa_per_mm:
