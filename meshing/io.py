@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..imaging.anatomy import SEGMENTS
 from ..imaging.errors import MeshError, write_error
 from .mesh import SurfaceMesh, TetMesh
-from .vtk_arrays import add_array, add_region_names, polydata, unstructured
+from .vtk_arrays import add_array, add_region_names, polydata, set_unit, unstructured
 
 GLTF_FROM_LPS_MM = np.array([[1e-3, 0, 0, 0], [0, 0, 1e-3, 0], [0, -1e-3, 0, 0], [0, 0, 0, 1]])
 """(4, 4) LPS mm → glTF m."""
@@ -64,16 +64,20 @@ def write_tetrahedra(
     mesh: TetMesh,
     point_data: Mapping[str, NDArray] | None = None,
     cell_data: Mapping[str, NDArray] | None = None,
+    *,
+    units: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a .vtu in LPS mm with the region of each element; node sets become 0/1 point data "set_NAME".
 
-    The regions' ids and names are field data, "region_id" and "region_name".
+    The regions' ids and names are field data, "region_id" and "region_name". Arrays carry VTK's own label of their
+    unit: mm for the points, 1 for regions and sets.
 
     Args:
         path: target, .vtu.
         mesh: the mesh.
         point_data: name → (N, ...).
         cell_data: name → (E, ...).
+        units: name → unit of these fields; those without one get no label.
 
     Raises:
         MeshError: wrong suffix, a field of the wrong length, or the file cannot be written.
@@ -83,15 +87,16 @@ def write_tetrahedra(
     if path.suffix.lower() != ".vtu":
         raise MeshError(f"tetrahedra are not written as {path.suffix!r}", where=str(path), advice="Use .vtu")
     grid = unstructured(mesh.points, mesh.tetrahedra)
-    add_array(grid.GetCellData(), "region", mesh.region)
+    set_unit(grid.GetPoints().GetData(), "mm")
+    add_array(grid.GetCellData(), "region", mesh.region, "1")
     if mesh.region_names:
         add_region_names(grid, mesh.region_names)
     for name, nodes in mesh.node_sets.items():
         member = np.zeros(len(mesh.points), dtype=np.uint8)
         member[nodes] = 1
-        add_array(grid.GetPointData(), f"set_{name}", member)
-    _add_fields(grid.GetPointData(), point_data or {}, len(mesh.points), path)
-    _add_fields(grid.GetCellData(), cell_data or {}, len(mesh.tetrahedra), path)
+        add_array(grid.GetPointData(), f"set_{name}", member, "1")
+    _add_fields(grid.GetPointData(), point_data or {}, len(mesh.points), path, units)
+    _add_fields(grid.GetCellData(), cell_data or {}, len(mesh.tetrahedra), path, units)
     return _beside(path, lambda temporary: _write_xml("vtkXMLUnstructuredGridWriter", grid, temporary))
 
 
@@ -169,11 +174,13 @@ def _write_glb(path: Path, surface: SurfaceMesh, fields: Mapping[str, NDArray]) 
     path.write_bytes(cast("bytes", scene.export(file_type="glb", include_normals=True)))
 
 
-def _add_fields(attributes, fields: Mapping[str, NDArray], count: int, path: Path) -> None:
+def _add_fields(
+    attributes, fields: Mapping[str, NDArray], count: int, path: Path, units: Mapping[str, str] | None = None
+) -> None:
     for name, values in fields.items():
         if len(values) != count:
             raise MeshError(f"the field {name} has {len(values)} values for {count}", where=str(path))
-        add_array(attributes, name, values)
+        add_array(attributes, name, values, (units or {}).get(name, ""))
 
 
 def _write_xml(writer_name: str, data, path: Path) -> None:

@@ -45,8 +45,11 @@ def unstructured(points: NDArray[np.float64], tetrahedra: NDArray[np.int32]) -> 
     return grid
 
 
-def add_array(attributes, name: str, values: NDArray) -> None:
-    """Add a named (n, ...) array to point or cell data; components are flattened, booleans become bytes."""
+def add_array(attributes, name: str, values: NDArray, unit: str = "") -> None:
+    """Add a named (n, ...) array to point or cell data; components are flattened, booleans become bytes.
+
+    The unit, where there is one, is kept as VTK's own label of it (`unit_of`); 1 is that of a ratio, a mark or an id.
+    """
     from vtkmodules.util.numpy_support import numpy_to_vtk
 
     values = np.asarray(values)
@@ -54,7 +57,19 @@ def add_array(attributes, name: str, values: NDArray) -> None:
         values = values.astype(np.uint8)
     array = numpy_to_vtk(np.ascontiguousarray(values.reshape(len(values), -1)), deep=True)
     array.SetName(name)
+    set_unit(array, unit)
     attributes.AddArray(array)
+
+
+def set_unit(array, unit: str) -> None:
+    """Label a vtkDataArray with its unit (vtkDataArray::UNITS_LABEL); an empty one leaves it as it is."""
+    if unit:
+        array.GetInformation().Set(array.UNITS_LABEL(), unit)
+
+
+def unit_of(array) -> str:
+    """The unit that a vtkDataArray is labelled with; empty where it is not."""
+    return array.GetInformation().Get(array.UNITS_LABEL()) or ""
 
 
 def add_region_names(data, names: Mapping[int, str]) -> None:
@@ -66,7 +81,7 @@ def add_region_names(data, names: Mapping[int, str]) -> None:
     for name in names.values():
         text.InsertNextValue(name)
     data.GetFieldData().AddArray(text)
-    add_array(data.GetFieldData(), "region_id", np.array(list(names), dtype=np.int32))
+    add_array(data.GetFieldData(), "region_id", np.array(list(names), dtype=np.int32), "1")
 
 
 def region_names(data) -> dict[int, str]:

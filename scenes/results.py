@@ -188,7 +188,8 @@ def _write_steps(session: Session, folder: Path, progress: Progress) -> None:
     for number, step in enumerate(outcome.steps):
         progress(0.5 * number / len(outcome.steps), f"fields of load step {number + 1} of {len(outcome.steps)}")
         file = folder / f"step_{number:03d}.vtu"
-        write_tetrahedra(file, outcome.mesh, point_data={**step.point_data, **marks}, cell_data=step.cell_data)
+        points, units = {**step.point_data, **marks}, {**step.units, **dict.fromkeys(marks, "1")}
+        write_tetrahedra(file, outcome.mesh, points, step.cell_data, units=units)
         files.append((step.load, file))
     write_collection(folder / "steps.pvd", files)
     _write_deformed(session, folder.parent / "deformed", part(progress, 0.5, 1.0))

@@ -74,13 +74,15 @@ class FieldStep:
 
     Attributes:
         load: fraction of the load path in [0, 1].
-        point_data: name → (N, ...) nodal fields; `displacement` is in mm, LPS.
+        point_data: name → (N, ...) nodal fields; `displacement` is in mm, LPS, from the mesh.
         cell_data: name → (E, ...) element fields.
+        units: name → unit of these fields, 1 for a ratio. What each is counted from stands in docs/result-folder.md.
     """
 
     load: float
     point_data: Mapping[str, NDArray]
     cell_data: Mapping[str, NDArray]
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,8 @@ def field_steps(
 ) -> tuple[FieldStep, ...]:
     """Displacement (mm), strain and stress (kPa) of every kept state, in the mesh's own nodes and elements.
 
+    Strain and stress count from the load-free shape: the mesh's points plus the field `load_free_offset`.
+
     Args:
         elements: of `element_fields`.
         shape: (N, 3) mm, the model's reference shape minus the mesh's, where they differ: displacements are
@@ -123,17 +125,34 @@ def field_steps(
 def _step(model: Model, state: State, elements: ElementFields, shape: NDArray[np.float64] | float) -> FieldStep:
     from ...engine.tissue.fields import von_mises_of
 
-    displacement = shape + np.asarray(state.displacement)[: model.mesh_nodes] * MM_PER_M
+    moved = np.asarray(state.displacement)[: model.mesh_nodes] * MM_PER_M
+    displacement = shape + moved
     return FieldStep(
         load=float(state.load_fraction),
-        point_data={"displacement": displacement, "displacement_magnitude": np.linalg.norm(displacement, axis=1)},
+        point_data={
+            "displacement": displacement,
+            "displacement_magnitude": np.linalg.norm(displacement, axis=1),
+            "load_free_offset": np.zeros_like(moved) + shape,
+        },
         cell_data={
             "strain": elements.strain,
             "von_mises_kPa": von_mises_of(elements.stress) / PA_PER_KPA,
             "max_principal_stress_kPa": elements.principal / PA_PER_KPA,
             "volume_ratio": elements.volume_ratio,
         },
+        units=_UNITS,
     )
+
+
+_UNITS = {
+    "displacement": "mm",
+    "displacement_magnitude": "mm",
+    "load_free_offset": "mm",
+    "strain": "1",
+    "von_mises_kPa": "kPa",
+    "max_principal_stress_kPa": "kPa",
+    "volume_ratio": "1",
+}
 
 
 def solver_report(solution: Solution) -> dict[str, Any]:

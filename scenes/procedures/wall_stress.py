@@ -46,7 +46,11 @@ def with_wall_stress(steps: Sequence[FieldStep], read: WallFields) -> tuple[Fiel
     """The steps with the field `wall_stress_kPa`; a rest state before the first has none."""
     rest = [np.zeros_like(read.wall[0])] * (len(steps) - len(read.wall))
     return tuple(
-        replace(step, cell_data={**step.cell_data, "wall_stress_kPa": stress})
+        replace(
+            step,
+            cell_data={**step.cell_data, "wall_stress_kPa": stress},
+            units={**step.units, "wall_stress_kPa": "kPa"},
+        )
         for step, stress in zip(steps, [*rest, *read.wall], strict=True)
     )
 

@@ -26,6 +26,7 @@ from preop.meshing.sets import (
 )
 from preop.meshing.surface import surface_from_mask
 from preop.meshing.tetwild import positive
+from preop.meshing.vtk_arrays import unit_of
 from shared_data import shared
 
 
@@ -102,6 +103,19 @@ def test_tetrahedra_and_their_sets_come_back(block, tmp_path):
     with pytest.raises(MeshError, match="values for"):
         write_tetrahedra(tmp_path / "b.vtu", mesh, {"u": np.zeros(3)})
     assert not (tmp_path / "b.vtu").exists()
+
+
+def test_units_come_back_as_vtk_labels_them(block, tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    mesh = with_node_sets(block, {"fixed": nodes_in_slab(block, (0, 0, 0), (1, 0, 0), high_mm=0.1)})
+    fields = {"u": mesh.points, "bare": mesh.points}
+    at_cells = {"p": np.zeros(len(mesh.tetrahedra))}
+    data = pyvista.read(write_tetrahedra(tmp_path / "a.vtu", mesh, fields, at_cells, units={"u": "mm", "p": "kPa"}))
+    of_points, of_cells = data.GetPointData(), data.GetCellData()
+    found = {name: unit_of(of_points.GetArray(name)) for name in ("u", "bare", "set_fixed")}
+    found |= {name: unit_of(of_cells.GetArray(name)) for name in ("p", "region")}
+    assert found == {"u": "mm", "bare": "", "set_fixed": "1", "p": "kPa", "region": "1"}
+    assert unit_of(data.GetPoints().GetData()) == "mm"
 
 
 def test_regions_and_their_names_come_back(block, tmp_path):
