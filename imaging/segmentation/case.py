@@ -32,6 +32,7 @@ class Case:
             never changes another's; where two overlap, the later stage of the list wins.
         remarks: lines for a person about what could not be found, and why.
         doubts: segment name → why its finder is not sure of it; its note then warns.
+        faults: segment name → what shows that it is not what it is called; its note is then bad.
     """
 
     volume: ImageVolume
@@ -42,6 +43,7 @@ class Case:
     masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     doubts: dict[str, list[str]] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, volume: ImageVolume, request: SegmentationRequest) -> Case:
@@ -65,6 +67,11 @@ class Case:
         """Say why a segment may be wrong, once."""
         if why not in self.doubts.setdefault(name, []):
             self.doubts[name].append(why)
+
+    def fault(self, name: str, why: str) -> None:
+        """Say what shows that a segment is wrong, once."""
+        if why not in self.faults.setdefault(name, []):
+            self.faults[name].append(why)
 
     def wants(self, *names: str) -> bool:
         """Whether any of these segments is asked for (an empty request asks for all)."""

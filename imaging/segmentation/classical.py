@@ -47,7 +47,14 @@ class ClassicalSegmenter(Segmenter):
         labels = _labelled(case)
         progress(0.94, "checking what was found")
         doubt(case)
-        notes = assess_all(labels, case.volume, wanted=request.wanted, remarks=tuple(case.remarks), doubts=case.doubts)
+        notes = assess_all(
+            labels,
+            case.volume,
+            wanted=request.wanted,
+            remarks=tuple(case.remarks),
+            doubts=case.doubts,
+            faults=case.faults,
+        )
         on_source = LabelMap(turned.back(labels.labels), volume.grid, labels.segments)
         progress(1.0, "segmented")
         return _segmentation(on_source, notes, case)

@@ -18,6 +18,7 @@ from .morphology import Mask, distance, label
 from .organ_model import Abdomen, abdomen_of
 from .quality import assess
 from .tube_length import doubt_short_vessels
+from .which_aorta import remark_where_not_abdominal
 
 _UNLIKE_HU, _UNLIKE_SIZE = 35.0, 2.2
 """Two kidneys of one patient enhance alike; between healthy ones volumes differ by less than a third."""
@@ -43,6 +44,7 @@ def doubt(case: Case) -> None:
     _spleen(case)
     _mass_beside_liver(case)
     doubt_short_vessels(case)
+    remark_where_not_abdominal(case)
 
 
 def _median(case: Case, mask: Mask) -> float:

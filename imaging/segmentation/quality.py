@@ -60,7 +60,13 @@ _STEP_MM = 2.0
 
 
 def assess(
-    mask: Mask, name: str, grid: Grid, *, hu: NDArray[np.float32] | None = None, doubts: Sequence[str] = ()
+    mask: Mask,
+    name: str,
+    grid: Grid,
+    *,
+    hu: NDArray[np.float32] | None = None,
+    doubts: Sequence[str] = (),
+    faults: Sequence[str] = (),
 ) -> QualityNote:
     """Judge one mask.
 
@@ -70,6 +76,7 @@ def assess(
         grid: where the voxels are.
         hu: (I, J, K) the scan, if tissue homogeneity is to be judged too.
         doubts: what its finder is not sure of; each is a warning.
+        faults: what shows that it is wrong; each makes it bad.
     """
     volume = float(mask.sum()) * grid.voxel_volume / 1000.0
     if volume == 0.0:
@@ -96,8 +103,8 @@ def assess(
     if name in _SOLID:
         complaints += _unexpected_holes(name, cavities)
     complaints += _mixed(mask, name, hu)
-    for doubt in doubts:
-        complaints.append(("warn", doubt))
+    complaints += [("bad", fault) for fault in faults]
+    complaints += [("warn", doubt) for doubt in doubts]
     level = _worst(complaints)
     text = _line(name, volume, level, complaints)
     return QualityNote(
@@ -122,6 +129,7 @@ def assess_all(
     wanted: Sequence[str] = (),
     remarks: Sequence[str] = (),
     doubts: Mapping[str, Sequence[str]] | None = None,
+    faults: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[QualityNote, ...]:
     """A note for every segment present, for every wanted one that is missing, and the finders' own remarks.
 
@@ -131,12 +139,14 @@ def assess_all(
         wanted: segments that were asked for by name.
         remarks: lines of the finders, such as "no lung in the scan".
         doubts: segment name → what its finder is not sure of.
+        faults: segment name → what shows that it is wrong.
     """
     volume.grid.require_same(labels.grid, tolerance_mm=0.1)
     names = list(dict.fromkeys([*labels.names, *wanted]))
     hu = volume.voxels if volume.unit == "HU" else None
+    said, wrong = doubts or {}, faults or {}
     notes = [
-        assess(_whole(labels, name), name, labels.grid, hu=hu, doubts=(doubts or {}).get(name, ())) for name in names
+        assess(_whole(labels, n), n, labels.grid, hu=hu, doubts=said.get(n, ()), faults=wrong.get(n, ())) for n in names
     ]
     return tuple(notes) + tuple(
         QualityNote("scan", 0.0, 0, 0, 0.0, False, True, "warn", remark) for remark in dict.fromkeys(remarks)

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from ..progress import Progress
 from .case import Case
-from .morphology import Mask, label
+from .morphology import Mask, distance, label
 from .resample import Pyramid, box_of
 
 SPACING_MM = 1.25
@@ -32,6 +32,14 @@ _LEAST_ML = 8.0
 """Less thrombus cannot be told from duodenum or nodes beside a healthy aorta."""
 
 _TOLERANCE_MM = 1.8
+
+_CLOT_HU = 80.0
+"""A fresh clot measures 50 to 80 HU without contrast, an old one less, and neither takes any up."""
+_ABOVE_CLOT_HU = 25.0
+_RIM_MM = 2.5
+"""As far from the lumen and from the wall, partial volume mixes thrombus with what lies there."""
+_MOST_CONTRAST = 0.15
+"""Share of the inside of a thrombus above those values: a calcified or a freshly bleeding one has less."""
 
 
 def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
@@ -59,6 +67,10 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
     found = _between(inner, tissue, walls, grid.spacing)
     if not found.any():
         return {}
+    share = contrast_share(hu, found, lean, grid.spacing)
+    if share > _MOST_CONTRAST:
+        for name in ("aortic_thrombus", "aorta"):
+            case.fault(name, _HOLDS_CONTRAST[name].format(100 * share))
     whole = np.zeros(grid.shape, dtype=bool)
     whole[box] = found
     full = pyramid.up_mask(whole)
@@ -66,6 +78,32 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
         if name in case.masks:
             full &= ~case.masks[name]
     return {"aortic_thrombus": full & _closest(full, case)}
+
+
+_HOLDS_CONTRAST = {
+    "aortic_thrombus": "{:.0f} % of it holds contrast medium: it is no thrombus, or not only; "
+    "maybe a second (false) lumen: a dissection",
+    "aorta": "beside it lies, inside the same wall, blood with contrast medium: maybe a second lumen, a dissection",
+}
+
+
+def contrast_share(hu: NDArray[np.float32], thrombus: Mask, lean: float, spacing: NDArray[np.float64]) -> float:
+    """Share in [0, 1] of what was taken for thrombus that is brighter than any clot, away from its borders.
+
+    Args:
+        hu: (I, J, K) smoothed.
+        thrombus: (I, J, K), not empty.
+        lean: HU of muscle.
+        spacing: (3,) mm.
+    """
+    inner = distance(thrombus, spacing) > _RIM_MM
+    if not inner.any():
+        return 0.0
+    # A mean over 4 mm takes most of the noise away, inside the thrombus only.
+    weight = ndimage.uniform_filter(thrombus.astype(np.float32), np.maximum(np.round(4.0 / spacing), 1).astype(int))
+    level = ndimage.uniform_filter(np.where(thrombus, hu, 0.0), np.maximum(np.round(4.0 / spacing), 1).astype(int))
+    clot = max(_CLOT_HU, lean) + _ABOVE_CLOT_HU
+    return float((level[inner] > clot * weight[inner]).mean())
 
 
 def _walls(lumen: Mask, tissue: Mask, spacing: NDArray[np.float64]) -> NDArray[np.float64]:

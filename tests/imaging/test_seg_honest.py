@@ -1,0 +1,143 @@
+"""What makes a vessel's note bad: most of it missing, blood taken for thrombus or bone, a scan of the chest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from preop.imaging.anatomy import BY_LABEL, SEGMENTS
+from preop.imaging.segmentation.base import SegmentationRequest
+from preop.imaging.segmentation.case import Case
+from preop.imaging.segmentation.quality import assess, assess_all
+from preop.imaging.segmentation.thrombus import contrast_share
+from preop.imaging.segmentation.tube_length import doubt_short_vessels
+from preop.imaging.segmentation.which_aorta import remark_where_not_abdominal
+from preop.imaging.volume import Grid, ImageVolume, LabelMap
+
+STEP = 2.5
+SHAPE = (40, 40, 160)
+GRID = Grid(SHAPE, np.diag([STEP, STEP, STEP, 1.0]))
+Z = STEP * np.arange(SHAPE[2])
+
+
+def case_with(**runs: tuple[float, float]) -> Case:
+    """A scan of 400 mm, the right dome at 350 mm, with square rods of 4 cm² between the given heights (mm)."""
+    case = Case.of(ImageVolume(np.zeros(SHAPE, np.float32), GRID), SegmentationRequest())
+    case.frame.dome_right = 350.0
+    for number, (name, (low, high)) in enumerate(runs.items()):
+        mask = np.zeros(SHAPE, dtype=bool)
+        mask[2 + 9 * number : 10 + 9 * number, 16:24] = (low <= Z) & (high >= Z)
+        case.masks[name] = mask
+    return case
+
+
+FORK = {"iliac_artery_left": (0.0, 100.0)}
+"""Between it and 20 mm above the dome lie 270 mm of aorta."""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "level"),
+    [
+        (100.0, 370.0, "ok"),
+        (100.0, 290.0, "warn"),
+        (100.0, 250.0, "warn"),
+        (100.0, 220.0, "bad"),
+        (100.0, 160.0, "bad"),
+    ],
+)
+def test_an_aorta_of_which_most_is_missing_is_bad(low: float, high: float, level: str) -> None:
+    case = case_with(aorta=(low, high), **FORK)
+    doubt_short_vessels(case)
+    note = assess(
+        case.masks["aorta"],
+        "aorta",
+        GRID,
+        doubts=case.doubts.get("aorta", ()),
+        faults=case.faults.get("aorta", ()),
+    )
+    assert note.level == level
+    assert ("most of it is missing" in note.text) is (level == "bad")
+    assert note.text.endswith("do not trust it") is (level == "bad")
+
+
+def test_a_short_iliac_artery_or_vein_only_warns() -> None:
+    case = case_with(aorta=(100.0, 400.0), iliac_artery_left=(90.0, 100.0), inferior_vena_cava=(100.0, 140.0))
+    doubt_short_vessels(case)
+    assert case.faults == {}
+    assert set(case.doubts) == {"iliac_artery_left", "inferior_vena_cava"}
+
+
+def test_a_fault_makes_the_note_bad_and_no_other() -> None:
+    labels = np.zeros(SHAPE, dtype=np.uint16)
+    labels[4:12, 16:24, 20:140] = SEGMENTS["aorta"].label
+    labels[20:30, 16:24, 20:140] = SEGMENTS["aortic_thrombus"].label
+    volume = ImageVolume(np.full(SHAPE, 60.0, np.float32), GRID)
+    notes = assess_all(
+        LabelMap(labels, GRID, BY_LABEL), volume, faults={"aortic_thrombus": ["it holds contrast medium"]}
+    )
+    levels = {note.segment: note.level for note in notes}
+    assert levels == {"aorta": "ok", "aortic_thrombus": "bad"}
+    assert any("it holds contrast medium" in note.text for note in notes)
+
+
+# ---- thrombus or blood
+
+SPACING = np.array([1.25, 1.25, 1.25])
+LEAN = 60.0
+
+
+def sac(inside: float, pool: float | None = None, noise: float = 12.0) -> tuple[np.ndarray, np.ndarray]:
+    """(HU, thrombus): a shell from 10 to 22 mm around a lumen of 400 HU, with a pool in its front half."""
+    i, j, _ = np.indices((60, 60, 40))
+    x, y = (i - 29.5) * 1.25, (j - 29.5) * 1.25
+    away = np.hypot(x, y)
+    thrombus = (away > 10.0) & (away < 22.0)
+    hu = np.where(away <= 10.0, 400.0, np.where(thrombus, inside, -100.0))
+    if pool is not None:
+        hu = np.where(thrombus & (y < 0.0), pool, hu)
+    hu += np.random.default_rng(1).normal(0.0, noise, hu.shape)
+    return hu.astype(np.float32), thrombus
+
+
+@pytest.mark.parametrize("clot", [30.0, 50.0, 70.0])
+@pytest.mark.parametrize("noise", [0.0, 30.0])
+def test_a_clot_holds_no_contrast(clot: float, noise: float) -> None:
+    assert contrast_share(*sac(clot, noise=noise), LEAN, SPACING) < 0.02
+
+
+@pytest.mark.parametrize(("blood", "share"), [(150.0, 1.0), (250.0, 1.0)])
+def test_blood_of_a_second_lumen_does(blood: float, share: float) -> None:
+    assert contrast_share(*sac(blood), LEAN, SPACING) == pytest.approx(share, abs=0.02)
+
+
+def test_the_share_is_that_of_a_half_filled_false_lumen() -> None:
+    assert contrast_share(*sac(45.0, pool=220.0), LEAN, SPACING) == pytest.approx(0.5, abs=0.06)
+
+
+# ---- which aorta
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({}, "no kidneys"),
+        ({"kidney_left": (0.0, 20.0)}, "only pieces of kidneys"),
+        ({"kidney_left": (60.0, 170.0)}, None),
+        ({"kidney_left": (0.0, 200.0)}, None),
+        ({"iliac_artery_left": (0.0, 40.0)}, None),
+    ],
+    ids=["chest", "upper poles", "kidney", "kidney cut a little", "fork"],
+)
+def test_a_scan_without_kidneys_and_fork_is_not_of_the_abdominal_aorta(others: dict, words: str | None) -> None:
+    case = case_with(aorta=(0.0, 400.0), **others)
+    remark_where_not_abdominal(case)
+    assert bool(case.remarks) is (words is not None)
+    if words is not None:
+        assert words in case.remarks[0]
+        assert "not the abdominal aorta" in case.remarks[0]
+
+
+def test_without_an_aorta_nothing_is_said_of_it() -> None:
+    case = case_with(liver=(100.0, 200.0))
+    remark_where_not_abdominal(case)
+    assert case.remarks == []
