@@ -103,8 +103,8 @@ def assess(
     if name in _SOLID:
         complaints += _unexpected_holes(name, cavities)
     complaints += _mixed(mask, name, hu)
-    complaints += [("bad", fault) for fault in faults]
-    complaints += [("warn", doubt) for doubt in doubts]
+    complaints.extend(("bad", fault) for fault in faults)
+    complaints.extend(("warn", doubt) for doubt in doubts)
     level = _worst(complaints)
     text = _line(name, volume, level, complaints)
     return QualityNote(
