@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -19,7 +20,8 @@ def check_options(scene: Scene, options: Part) -> None:
     for check in (_supports, _target, _vessel, _box):
         problem = check(scene, options, given)
         if problem:
-            raise SceneError(problem, where=f"scene {scene.name}")
+            # A problem begins with its key.
+            raise SceneError(problem, where=scene.where(re.split(r"[^\w.]", problem)[0]))
 
 
 def _supports(scene: Scene, options: Part, given: dict[str, Any]) -> str:

@@ -81,7 +81,7 @@ def require_possible(scene: Scene) -> None:
     """
     from ..imaging.segmentation.registry import segmenter
 
-    where = f"scene {scene.name}"
+    where = scene.where()
     if scene.patient.scan is None:
         raise SceneError("names no scan", where=where, advice="Give it with --dicom PATH")
     if scene.patient.scan != "phantom" and not (scene.folder / scene.patient.scan).exists():
@@ -120,7 +120,7 @@ def compute(session: Session) -> Session:
     kind = procedure(session.scene.procedure)
     read_patient(session)
     segment(session)
-    session.labels.require(kind.labels_needed(session.scene), where=f"segmentation for {session.scene.name}")
+    session.labels.require(kind.labels_needed(session.scene), where=f"segmentation for {session.scene.where()}")
     require_whole(session, kind.labels_whole(session.scene))
     note_missing(session, kind.parse(session.scene))
     make_surfaces(session)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from ..imaging.errors import SceneError
 from .list_problems import list_problem, short
 from .schema import Scene
-from .yaml_text import read_yaml
+from .yaml_text import key_lines, place_of, read_yaml
 
 _BUILT_IN = "a name that `preop scenes` lists"
 
@@ -44,44 +45,61 @@ def load_scene(name_or_path: str, overrides: Sequence[str] = ()) -> Scene:
         raise SceneError(
             "a scene file must be a mapping of keys", where=where, advice="See `preop scenes` for examples"
         )
+    # The lines of a scene that comes with preop are not the user's to mend.
+    own = name_or_path not in builtin_names()
+    lines = key_lines(text) if own else {}
     for override in overrides:
         _override(data, override)
-    if "folder" in data:
-        raise SceneError("unknown key folder", where=where, advice="Relative paths start at the scene file's folder")
-    _refuse_misplaced(data, where)
-    scene = validated(Scene, {**data, "folder": folder}, where)
+        lines = _outdone(lines, override.partition("=")[0].strip())
+    at = partial(place_of, where, lines)
+    _refuse_misplaced(data, at)
+    scene = validated(Scene, {**data, "folder": folder, "source": where if own else "", "lines": lines}, at)
     # The procedure checks its own options now, so that a misspelt one stops before any work.
     from .procedures import procedure
 
-    procedure(scene.procedure).parse(scene)
+    procedure(scene.procedure, at("procedure")).parse(scene)
     return scene
 
 
-def validated(model: type[ModelT], data: Mapping[str, Any], where: str, prefix: str = "") -> ModelT:
-    """Validate and turn pydantic's report into one line that names the first mistake."""
+def validated(model: type[ModelT], data: Mapping[str, Any], where: Callable[[str], str], prefix: str = "") -> ModelT:
+    """Validate and turn pydantic's report into one line that names the first mistake.
+
+    Args:
+        where: dotted key → the file and line that it stands in.
+        prefix: dotted key of the data in the scene.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise SceneError(*_first_problem(error, model, prefix), where=where) from None
+        key, what = _first_problem(error, model, prefix)
+        raise SceneError(what, where=where(key)) from None
 
 
-def _refuse_misplaced(data: Mapping[str, Any], where: str) -> None:
+def _outdone(lines: Mapping[str, int], key: str) -> dict[str, int]:
+    """The lines without those of a key that `--set` gives, and of what stands under it."""
+    return {one: line for one, line in lines.items() if one != key and not one.startswith(f"{key}.")} | {key: 0}
+
+
+def _refuse_misplaced(data: Mapping[str, Any], where: Callable[[str], str]) -> None:
     """A key at the top that belongs one floor deeper, such as `tetrahedra`, is told with its place."""
     for key in data:
-        if key in Scene.model_fields:
+        if key in Scene.model_fields and not Scene.model_fields[key].exclude:
             continue
-        places = [place for place in _places(data) if place.endswith(f".{key}")]
+        if key in Scene.model_fields:
+            advice = "Relative paths start at the scene file's folder" if key == "folder" else ""
+            raise SceneError(f"unknown key {key}", where=where(key), advice=advice)
+        places = [place for place in _places(data, where) if place.endswith(f".{key}")]
         if places:
-            raise SceneError(f"unknown key {key}; did you mean {' or '.join(places)}?", where=where)
+            raise SceneError(f"unknown key {key}; did you mean {' or '.join(places)}?", where=where(str(key)))
 
 
-def _places(data: Mapping[str, Any]) -> list[str]:
+def _places(data: Mapping[str, Any], where: Callable[[str], str]) -> list[str]:
     """Dotted keys one floor deep: of the scene's parts, and of the options of its procedure."""
     from .procedures import procedure
 
     parts = {name: field.annotation for name, field in Scene.model_fields.items()}
     if isinstance(data.get("procedure"), str):
-        parts["options"] = procedure(data["procedure"]).options
+        parts["options"] = procedure(data["procedure"], where("procedure")).options
     return [f"{name}.{key}" for name, kind in parts.items() for key in getattr(kind, "model_fields", {})]
 
 
@@ -160,7 +178,8 @@ _PLAIN = {
 }
 
 
-def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) -> tuple[str]:
+def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) -> tuple[str, str]:
+    """Dotted key of the first mistake, and what it is."""
     problems = error.errors(include_url=False)
     # An unknown key explains most of the others, so it is told first.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
@@ -172,16 +191,17 @@ def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str) 
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(loc[-1], _keys_at(model, loc[:-1]), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        return (f"unknown key {key}{hint}{more}",)
+        return key, f"unknown key {key}{hint}{more}"
     words = list_problem(first, problems)
     if words:
-        return (f"{key.rpartition('.')[0] if first['type'] == 'missing' else key}: {words}",)
+        key = key.rpartition(".")[0] if first["type"] == "missing" else key
+        return key, f"{key}: {words}"
     if first["type"] == "missing":
-        return (f"the key {key} is missing{more}",)
+        return key, f"the key {key} is missing{more}"
     message = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     hint = _meant(first.get("ctx", {}).get("expected", ""), first["input"]) if first["type"] == "literal_error" else ""
     given = "" if message.startswith("unknown ") else f", not {short(first['input'])}"
-    return (f"{key or 'scene'}: {message[0].lower()}{message[1:]}{given}{hint}{more}",)
+    return key, f"{key or 'scene'}: {message[0].lower()}{message[1:]}{given}{hint}{more}"
 
 
 def _meant(expected: str, given: Any) -> str:
@@ -204,4 +224,4 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:
         annotation = fields[part].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             current = annotation
-    return list(getattr(current, "model_fields", {}))
+    return [name for name, field in getattr(current, "model_fields", {}).items() if not field.exclude]

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..imaging.anatomy import SEGMENTS, WHOLES
 from .quantities import BED_SLIPS, LENGTH_SLIPS, MODULUS_SLIPS, PRESSURE_SLIPS, within
+from .yaml_text import place_of
 
 Vector = tuple[float, float, float]
 Systolic = Annotated[float, within(30, 300, "mmHg", PRESSURE_SLIPS)]
@@ -272,3 +273,11 @@ class Scene(Part):
     options: dict[str, Any] = {}
     folder: Path = Field(default=Path(), exclude=True)
     """Where relative paths start: the scene file's folder."""
+    source: str = Field(default="", exclude=True)
+    """The scene file as it was given; empty for a scene that comes with preop."""
+    lines: dict[str, int] = Field(default={}, exclude=True)
+    """Dotted key → its line in that file; 0 where it does not come from there."""
+
+    def where(self, key: str = "") -> str:
+        """What a message names: the file, with the line of the key; for a built-in scene its name."""
+        return place_of(self.source or f"scene {self.name}", self.lines, key)

@@ -31,7 +31,7 @@ def require_whole(session: Session, names: tuple[str, ...]) -> None:
         if note.partial and not session.scene.segmentation.accept_partial:
             raise SegmentationError(
                 f"the scan holds only a part of what is computed on ({note.text})",
-                where=f"scene {session.scene.name}",
+                where=session.scene.where(),
                 advice="Use a scan of the whole organ, or --set segmentation.accept_partial=true",
             )
         if note.partial:

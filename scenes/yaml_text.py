@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -45,3 +45,31 @@ def read_yaml(text: str) -> Any:
         yaml.YAMLError: not YAML, or a key stands twice in one mapping.
     """
     return yaml.load(text, Loader=_Loader)
+
+
+def key_lines(text: str) -> dict[str, int]:
+    """Dotted key, as `--set` takes it → its line, counted from 1; of a YAML text that `read_yaml` has read."""
+    root = yaml.compose(text, Loader=_Loader)
+    return dict(_lines(root, "", ())) if root is not None else {}
+
+
+def _lines(node: yaml.Node, prefix: str, above: tuple[yaml.Node, ...]) -> Iterator[tuple[str, int]]:
+    if node in above:
+        return
+    entries: list[tuple[str, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        entries = [(key.value, key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+    elif isinstance(node, yaml.SequenceNode):
+        entries = [(str(number), value, value) for number, value in enumerate(node.value)]
+    for name, named, value in entries:
+        key = f"{prefix}.{name}" if prefix else name
+        yield key, named.start_mark.line + 1
+        yield from _lines(value, key, (*above, node))
+
+
+def place_of(source: str, lines: Mapping[str, int], key: str) -> str:
+    """A source, with the line of a key or of what it stands under; a line 0 is that of no file."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    line = lines.get(key, 0)
+    return f"{source}, line {line}" if line else source

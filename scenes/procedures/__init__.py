@@ -14,8 +14,8 @@ _REGISTRY = {
 }
 
 
-def procedure(name: str) -> Procedure:
-    """The procedure of that name.
+def procedure(name: str, where: str = "procedure") -> Procedure:
+    """The procedure of that name; `where` is who asks for it.
 
     Raises:
         SceneError: there is none.
@@ -23,9 +23,7 @@ def procedure(name: str) -> Procedure:
     if name not in _REGISTRY:
         close = difflib.get_close_matches(name, _REGISTRY, n=1)
         hint = f"Did you mean {close[0]}? " if close else ""
-        raise SceneError(
-            f"unknown procedure {name}", where="procedure", advice=f"{hint}There are {', '.join(_REGISTRY)}"
-        )
+        raise SceneError(f"unknown procedure {name}", where=where, advice=f"{hint}There are {', '.join(_REGISTRY)}")
     module, _, cls = _REGISTRY[name].partition(":")
     return getattr(import_module(f".{module}", __name__), cls)()
 

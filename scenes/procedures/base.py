@@ -130,7 +130,7 @@ class Procedure(ABC):
         from ..option_checks import check_options
         from ..scene_file import validated
 
-        options = validated(self.options, scene.options, f"scene {scene.name}", prefix="options")
+        options = validated(self.options, scene.options, scene.where, prefix="options")
         check_options(scene, options)
         return options
 

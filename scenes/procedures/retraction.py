@@ -173,15 +173,18 @@ class Retraction(Procedure):
             return told(outcome, session.scene, pull)
 
 
+_GRASP = "options.grasp.where"
+
+
 def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> tuple[TetMesh, dict[str, Support]]:
     """The mesh with the grasped nodes and each support's facets; an optional support may find nothing."""
-    where = f"scene {session.scene.name}, options"
+    where = session.scene.where
     surface = mesh.facet_sets["surface"]
-    patch = facets_at(options.grasp.where, mesh, session.labels, where=f"{where}.grasp.where")
+    patch = facets_at(options.grasp.where, mesh, session.labels, where=f"{where(_GRASP)}, {_GRASP}")
     facet_sets: dict[str, NDArray[np.int32]] = {"grasp": surface[patch]}
     held: dict[str, Support] = {}
-    for support in options.supports:
-        place = f"{where}.supports ({support.name})"
+    for number, support in enumerate(options.supports):
+        place = f"{where(f'options.supports.{number}.where')}, options.supports ({support.name})"
         try:
             # What the jaws hold cannot also hang on a ligament.
             facets = facets_at(support.where, mesh, session.labels, where=place, taken=patch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -265,7 +266,7 @@ def test_every_key_of_a_scene_is_documented():
     text = (Path(__file__).parents[2] / "docs" / "scene.md").read_text(encoding="utf-8")
     of_the_scene = (Scene, Patient, SegmentationOptions, SolverOptions, Place, Support)
     parts = (*of_the_scene, GraspOptions, RetractionOptions, VesselWallOptions)
-    keys = {key for part in parts for key in part.model_fields} - {"folder"}
+    keys = {key for part in parts for key, field in part.model_fields.items() if not field.exclude}
     assert {key for key in keys if key not in text} == set()
 
 
@@ -277,3 +278,92 @@ def test_a_file_that_is_no_scene_and_a_folder_are_told_as_what_they_are(tmp_path
             load_scene(str(path))
         assert expected in caught.value.line()
         assert "no such scene" not in caught.value.line()
+
+
+def copied(tmp_path: Path, monkeypatch, name: str = "liver-retraction") -> list[str]:
+    """A built-in scene as a user copies it to mine.yaml in the working folder: its lines."""
+    from importlib import resources
+
+    monkeypatch.chdir(tmp_path)
+    text = (resources.files("preop.scenes.builtin") / f"{name}.yaml").read_text(encoding="utf-8")
+    Path("mine.yaml").write_text(text, encoding="utf-8")
+    return text.splitlines()
+
+
+def changed(lines: list[str], old: str, new: str) -> int:
+    """Write the copy with a change; the changed line's number, as an editor counts."""
+    (number,) = [number for number, line in enumerate(lines, start=1) if old in line]
+    text = "\n".join([*lines[: number - 1], lines[number - 1].replace(old, new), *lines[number:]])
+    Path("mine.yaml").write_text(text, encoding="utf-8")
+    return number
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("fraction: 0.3}", "fraction: 30}", "options.supports.0.where.fraction: "),
+        ("load_steps: 8", "load_step: 8", "unknown key solver.load_step; did you mean load_steps?"),
+        ("tetrahedra: 40000", "tetrahedra: 4", "options.tetrahedra: "),
+        ("path_mm: [[0, -12, 5]", "path_mm: [[0, -12]", "options.grasp.path_mm.0: needs three numbers"),
+        ("procedure: retraction", "procedure: retracton", "unknown procedure retracton"),
+        ("name: abdominal bed", "name: coronary ligament", "options.supports: two supports have the name"),
+        ("title: Liver", "source: here\ntitle: Liver", "unknown key source"),
+        ("title: Liver", "folder: here\ntitle: Liver", "unknown key folder"),
+        ("tissue: liver}", "tissue: livver}", "unknown tissue livver"),
+    ],
+)
+def test_a_copied_scene_is_named_by_its_file_and_the_line(tmp_path, monkeypatch, old, new, said):
+    number = changed(copied(tmp_path, monkeypatch), old, new)
+    # Of two supports of one name the list is told.
+    number = number if "two supports" not in said else _line_of(Path("mine.yaml"), "  supports:")
+    with pytest.raises(SceneError) as caught:
+        load_scene("mine.yaml")
+    assert caught.value.line().startswith(f"mine.yaml, line {number}: ")
+    assert said in caught.value.line()
+    assert "scene liver-retraction" not in caught.value.line()
+
+
+def _line_of(file: Path, beginning: str) -> int:
+    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+    (number,) = [number for number, line in lines if line.startswith(beginning)]
+    return number
+
+
+def test_what_the_command_line_sets_is_told_without_a_line_and_a_built_in_scene_by_its_name(tmp_path, monkeypatch):
+    copied(tmp_path, monkeypatch)
+    for scene, where in (("mine.yaml", "mine.yaml: "), ("liver-retraction", "scene liver-retraction: ")):
+        for override, key in (
+            ("options.tetrahedra=4", "options.tetrahedra: "),
+            ("options.grasp={where: {all: true}, path_mm: [[0, 0, 0]]}", "options.grasp.path_mm: "),
+        ):
+            with pytest.raises(SceneError) as caught:
+                load_scene(scene, [override])
+            assert caught.value.line().startswith(f"{where}{key}")
+
+
+def test_what_is_found_wrong_later_names_the_file_too(tmp_path, monkeypatch):
+    lines = copied(tmp_path, monkeypatch, "aneurysm-wall")
+    number = changed(lines, "systolic_mmHg: 120", "systolic_mmHg: 70")
+    with pytest.raises(SceneError) as caught:
+        load_scene("mine.yaml")
+    assert caught.value.line().startswith(f"mine.yaml, line {number}: patient.systolic_mmHg (70) must be above")
+    with pytest.raises(SceneError, match=r"^mine.yaml: names no scan"):
+        run_scene(load_scene("mine.yaml", ["patient={scan: null}"]), tmp_path / "out", progress=_no_stage)
+
+
+def test_a_place_where_no_organ_is_names_the_line_of_its_key(tmp_path, monkeypatch):
+    """The jaws' place of a user's file, on a mesh that it misses: as the run tells it, long after reading."""
+    from types import SimpleNamespace
+
+    from preop.meshing.mesh import TetMesh
+    from preop.meshing.sets import with_region_sets
+    from preop.scenes.procedures.retraction import _with_sets
+
+    number = changed(copied(tmp_path, monkeypatch), "towards: [0, -0.4, -0.9], radius_mm: 25", "point: [900, 0, 0]")
+    scene = load_scene("mine.yaml")
+    cell = np.array([[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9]], dtype=float)
+    mesh = with_region_sets(TetMesh(cell, np.array([[0, 1, 2, 3]], np.int32), np.array([10], np.int32), {10: "liver"}))
+    session = SimpleNamespace(scene=scene, labels=None, notes=[])
+    with pytest.raises(SceneError) as caught:
+        _with_sets(procedure(scene.procedure).parse(scene), mesh, session)  # type: ignore[arg-type]
+    assert caught.value.line().startswith(f"mine.yaml, line {number}, options.grasp.where: ")
