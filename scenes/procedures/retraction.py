@@ -45,8 +45,8 @@ SUPPORT_NOTE = (
     "Ligaments and neighbouring organs are elastic beds whose stiffness is assumed, not measured in this patient."
 )
 MESH_NOTE = (
-    "The numbers depend somewhat on the mesh: on the phantom, force and shifts of five meshes lie within about a tenth of "
-    "their middle, the peak strain within a third. A run with more tetrahedra tells how much it is here."
+    "The numbers depend somewhat on the mesh: on the phantom, force and shifts of five meshes lie within about a tenth "
+    "of their middle, the peak strain within a third. A run with more tetrahedra tells how much it is here."
 )
 FEW_TETRAHEDRA = 10_000
 """Below this the organ's elements are about a centimetre long, and a third of the jaws' patch."""
