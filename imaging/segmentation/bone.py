@@ -20,6 +20,7 @@ from ..progress import Progress
 from ..volume import Grid
 from .canal import find_canal
 from .case import Case
+from .even_blood import is_even_blood, lumen_around, struts
 from .morphology import Mask, ball, closed, fill_slices, label, without_small
 from .resample import Pyramid
 
@@ -116,8 +117,11 @@ def _outside(pools: Mask, bodies: Mask) -> Mask:
 
 def _compact(dense: Mask, hu: NDArray[np.float32], blood: float) -> Mask:
     """Compact bone: brighter than blood. Where blood is very bright, a piece needs only some voxels that are."""
-    above = max(_COMPACT_HU, blood + 100.0)
-    return _with_peak(dense & (hu > min(above, 500.0)), hu, max(above, _PEAK_HU))
+    return _with_peak(dense & (hu > _compact_above(blood)), hu, max(blood + 100.0, _PEAK_HU))
+
+
+def _compact_above(blood: float) -> float:
+    return min(max(_COMPACT_HU, blood + 100.0), 500.0)
 
 
 def _with_peak(mask: Mask, hu: NDArray[np.float32], least: float) -> Mask:
@@ -162,7 +166,7 @@ def _pools(hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], c
     voxel = float(np.prod(spacing))
     calm = without_small(calm, int(150.0 / voxel))
     labels, count = label(calm)
-    keep = np.zeros(count + 1, dtype=bool)
+    keep, even = np.zeros(count + 1, dtype=bool), np.zeros(count + 1, dtype=bool)
     blood = 0.0
     coarsest = float(spacing.max())
     about, near = ball(max(5.0, 1.5 * coarsest), spacing), ball(max(2.5, 1.05 * coarsest), spacing)
@@ -174,10 +178,12 @@ def _pools(hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], c
         level = float(hu[window][core].mean())
         # Compact bone around it: the shell of a vertebra or a pelvis. A calcified plaque covers less.
         shell = ndimage.maximum_filter(hu[window], footprint=near)[rim]
-        keep[i] = (shell > level + 100.0).mean() < 0.35
+        even[i] = is_even_blood(level, spread[window][core], noise, core.sum() * voxel / 1000.0)
+        keep[i] = even[i] or (shell > level + 100.0).mean() < 0.35
         if keep[i] and core.sum() * voxel > 2000.0:
             blood = max(blood, level)
-    return keep[labels], blood
+    lumen = lumen_around(labels, even, hu, noise, spacing)
+    return keep[labels] | lumen | struts(dense & (hu > _compact_above(blood)), lumen, spacing), blood
 
 
 def _with_marrow(case: Case, shell: Mask, canal: Mask | None, hu: NDArray[np.float32], pyramid: Pyramid) -> Mask:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from preop.imaging.anatomy import BY_LABEL, SEGMENTS
 from preop.imaging.segmentation.base import SegmentationRequest
 from preop.imaging.segmentation.case import Case
+from preop.imaging.segmentation.even_blood import is_even_blood, lumen_around, struts
 from preop.imaging.segmentation.quality import assess, assess_all
 from preop.imaging.segmentation.thrombus import contrast_share
 from preop.imaging.segmentation.tube_length import doubt_short_vessels
@@ -141,3 +143,62 @@ def test_without_an_aorta_nothing_is_said_of_it() -> None:
     case = case_with(liver=(100.0, 200.0))
     remark_where_not_abdominal(case)
     assert case.remarks == []
+
+
+# ---- blood or bone
+
+
+def ring_scan(texture: float, noise: float = 20.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(HU, lumen, struts): a tube of 450 HU and 12 mm radius in a mesh of 1200 HU, in muscle; a bone plate beside it.
+
+    The texture (HU, standard deviation over 2 voxels) is that of trabeculae.
+    """
+    rng = np.random.default_rng(3)
+    i, j, k = np.indices((60, 60, 50))
+    away = np.hypot(i - 25.0, j - 25.0) * 1.25
+    lumen = away < 12.0
+    mesh = (away >= 12.0) & (away < 14.0) & ((k + np.round(np.arctan2(j - 25, i - 25) * 6)).astype(int) % 3 > 0)
+    plate = (i > 45) & (i < 52)
+    hu = np.where(lumen, 450.0, np.where(mesh | plate, 1200.0, LEAN))
+    coarse = ndimage.gaussian_filter(rng.normal(0.0, 1.0, hu.shape), 1.0)
+    hu = hu + lumen * texture * coarse / coarse.std() + rng.normal(0.0, noise, hu.shape)
+    return hu.astype(np.float32), lumen, mesh
+
+
+def local_spread(hu: np.ndarray) -> np.ndarray:
+    mean = ndimage.uniform_filter(hu, 5)
+    return np.sqrt(np.maximum(ndimage.uniform_filter(hu * hu, 5) - mean * mean, 0.0))
+
+
+@pytest.mark.parametrize(("texture", "blood"), [(0.0, True), (25.0, False), (60.0, False)])
+def test_blood_varies_as_noise_does_and_marrow_more(texture: float, blood: bool) -> None:
+    hu, lumen, _ = ring_scan(texture)
+    core = ndimage.binary_erosion(lumen, iterations=4)
+    assert is_even_blood(float(hu[core].mean()), local_spread(hu)[core], 20.0, 10.0) is blood
+
+
+def test_what_is_small_or_as_dark_as_marrow_is_not_called_blood() -> None:
+    even = np.full(1000, 20.0, np.float32)
+    assert is_even_blood(450.0, even, 20.0, 10.0)
+    assert not is_even_blood(450.0, even, 20.0, 0.5)
+    assert not is_even_blood(220.0, even, 20.0, 10.0)
+
+
+def test_a_lumen_is_found_from_its_core_and_its_stent_with_it_but_no_bone() -> None:
+    hu, lumen, mesh = ring_scan(0.0)
+    cores = ndimage.binary_erosion(lumen, iterations=6).astype(np.int32)
+    found = lumen_around(cores, np.array([False, True]), hu, 20.0, SPACING)
+    assert found[lumen].mean() > 0.95
+    assert not found[mesh].any()
+    assert not found[(hu < 300.0) | (hu > 700.0)].any()
+    metal = struts(hu > 700.0, found, SPACING)
+    assert metal[mesh & (hu > 700.0)].mean() > 0.99
+    assert not metal[46:52].any()
+
+
+def test_no_core_no_lumen_and_no_struts() -> None:
+    hu, lumen, _ = ring_scan(0.0)
+    cores = lumen.astype(np.int32)
+    nothing = lumen_around(cores, np.array([False, False]), hu, 20.0, SPACING)
+    assert not nothing.any()
+    assert not struts(hu > 700.0, nothing, SPACING).any()
