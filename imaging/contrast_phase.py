@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 _PHASES = (
@@ -33,6 +34,30 @@ def phase_hint(description: str, contrast: str) -> str:
     if re.search(_ANGIOGRAPHY, words):
         return "arterial"
     return "contrast, phase not stated" if contrast or both else ""
+
+
+_VESSEL = re.compile(
+    r"\b\w*("
+    r"ven(a|ae|e|en)|venacava\w*|veine?s?|cav(a|ae|e)|arter(y|ies)|arteri(a|ae|e|en)|art[eè]res?|aort\w*|ivc|svc"
+    r"|vessels?|vaisseaux?|gef(ä|ae)(ß|ss)\w*|portae?|(pfort|schlag)adern?"
+    r")\b"
+)
+"""Names of vessels in English, Latin, German and French, also as the end of a longer word."""
+_KIND_OF_VESSEL = re.compile(r"\b(arterial\w*|arteriel\w*|artériel\w*|art|venous|venös\w*|veineu\w*|ven|port\w*|pv)\b")
+_SAYS_PHASE = re.compile(r"\b(phase|ph|cta|angio\w*)\b")
+
+
+def phase_of_file(name: str) -> str:
+    """The contrast phase that the name of a volume file tells, as `phase_hint`.
+
+    A mask is named after what it shows, whatever the phase it was drawn in: beside the name of a vessel "arterial" and
+    "venous" tell its kind, unless the name says that it speaks of a phase.
+    """
+    words = re.sub(r"[^\w]+|_", " ", unicodedata.normalize("NFC", name).lower())
+    without = _VESSEL.sub(" ", words)
+    if without != words and not _SAYS_PHASE.search(words):
+        without = _KIND_OF_VESSEL.sub(" ", without)
+    return phase_hint(without, "")
 
 
 NAMED = tuple(name for name, _ in _PHASES)

@@ -58,7 +58,7 @@ def read_stack(stack: Stack, *, resample_uneven: bool = False, progress: Progres
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine, first.frame_of_reference_uid)
     progress(1.0, f"read {counted(len(slices), 'slice')}")
     return ImageVolume(
-        voxels, squared(grid), first.modality, unit, tuple(notes), patient_position=first.patient_position
+        voxels, squared(grid, 2), first.modality, unit, tuple(notes), patient_position=first.patient_position
     )
 
 

@@ -8,21 +8,22 @@ are shown as they are.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .archive import Source, open_sources
-from .contrast_phase import phase_hint
+from .contrast_phase import phase_hint, phase_of_file
 from .dicom_choice import choose, patient_numbers
 from .dicom_geometry import orientation_word
 from .dicom_read import require_readable
 from .dicom_series import Stack, stacks_of
-from .errors import PreopError, ScanError
+from .errors import GeometryError, PreopError, ScanError
+from .file_checks import SINGLE_SLICE, file_notes, header_of, require_volume
+from .foreseen import unmet_needs
 from .image_files import format_name, read_image_grid
 from .progress import Progress, silent
-from .scan import file_notes, looks_like_scan, nothing_found, pick, read_headers, volume_files
+from .scan import from_image_file, looks_like_scan, nothing_found, pick, read_headers, volume_files
 from .volume import Grid
 
 
@@ -38,9 +39,11 @@ class SeriesSummary:
         orientation: axial, coronal, sagittal, oblique (…), unknown.
         phase: what the header hints about the contrast phase, "" if nothing.
         oddities: what a person should know, in words.
-        usable: whether `read_scan(series=key)` can give a volume, if need be with `resample_uneven`.
+        usable: whether `read_scan(series=key)` can give a volume, if need be with `resample_uneven` or
+            `accept_unplaced`.
         chosen: whether `read_scan` takes it when nothing is asked for, and reads it.
         why: why it is chosen, or why it cannot be used; to follow "it is". Empty for the others.
+        segmentable: whether it meets what the built-in segmenter needs, as far as was seen; an oddity tells why not.
     """
 
     key: str
@@ -62,6 +65,7 @@ class SeriesSummary:
     chosen: bool
     why: str
     series_uid: str = ""
+    segmentable: bool = True
 
     @property
     def slices(self) -> int:
@@ -118,7 +122,9 @@ class Inspection:
 
 
 def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -> Inspection:
-    """List the studies and series at a path, reading headers only.
+    """List the studies and series at a path from their headers alone; a lone volume file is read as `read_scan` does.
+
+    Such a file may be whole and a CT or not: only its voxels tell.
 
     Args:
         path: as for `read_scan`.
@@ -127,17 +133,18 @@ def inspect_scan(path: str | os.PathLike[str], *, progress: Progress = silent) -
     Raises:
         ScanError: nothing at this path, nothing readable, or no scan among the files.
     """
+    path = header_of(Path(path))
     with open_sources(path, looks_like_scan) as sources:
         headers = read_headers(sources, progress)
         if not headers.instances:
             volumes = volume_files(sources)
             if not volumes:
-                raise nothing_found(Path(path), sources, headers)
-            return _of_volume_files(str(path), volumes, sources)
+                raise nothing_found(path, sources, headers)
+            return _of_volume_files(str(path), volumes, sources, progress)
         stacks = stacks_of(headers.instances)
         problem, notes = "", headers.notes(named=True)
         try:
-            stack, more = pick(stacks, None, Path(path), sources)
+            stack, more = pick(stacks, None, path, sources)
             notes += more
             require_readable(stack)
         except PreopError as error:
@@ -177,12 +184,15 @@ def _summary(stack: Stack, chosen: bool, why: str) -> SeriesSummary:
     if stack.geometry and frame.pixel_spacing:
         spacing = (frame.pixel_spacing[1], frame.pixel_spacing[0], round(stack.geometry.gap_mm, 4))
     oddities = (*(stack.geometry.faults if stack.geometry else ()), *stack.notes, *_storage_oddities(stack))
+    unmet: tuple[str, ...] = ()
+    if stack.geometry and not stack.why_not:
+        unmet = unmet_needs(first.modality, _covered_size(stack), stack.geometry.affine)
     return SeriesSummary(
         key=stack.key,
         modality=first.modality,
         description=first.series_description,
         kind=first.sop_class.replace(" Storage", ""),
-        size=(first.columns, first.rows, len(stack.slices)),
+        size=_size(stack),
         spacing_mm=spacing,
         thickness_mm=frame.thickness,
         orientation=orientation_word(frame.orientation),
@@ -192,12 +202,24 @@ def _summary(stack: Stack, chosen: bool, why: str) -> SeriesSummary:
         kernel=first.kernel,
         body_part=first.body_part,
         phase=phase_hint(first.series_description, first.contrast),
-        oddities=oddities,
+        oddities=(*oddities, *unmet),
         usable=not stack.why_not,
         chosen=chosen,
         why=stack.why_not or (why if chosen else ""),
         series_uid=first.series_uid,
+        segmentable=not unmet,
     )
+
+
+def _size(stack: Stack) -> tuple[int, int, int]:
+    return stack.first.columns, stack.first.rows, len(stack.slices)
+
+
+def _covered_size(stack: Stack) -> tuple[int, int, int]:
+    """With as many slices as fill the stack from end to end: some may be missing, or at the place of another."""
+    assert stack.geometry
+    along, step = stack.geometry.along, stack.geometry.step_mm
+    return stack.first.columns, stack.first.rows, 1 + round((along[-1] - along[0]) / step) if step > 0 else 1
 
 
 def _storage_oddities(stack: Stack) -> tuple[str, ...]:
@@ -230,39 +252,68 @@ def _date(text: str) -> str:
     return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
 
 
-def _of_volume_files(path: str, volumes: list[Source], sources: list[Source]) -> Inspection:
+def _of_volume_files(path: str, volumes: list[Source], sources: list[Source], progress: Progress) -> Inspection:
     """A listing of NIfTI, NRRD or MetaImage files: one is used, of several none."""
-    series, problem = [], ""
-    for number, source in enumerate(volumes):
-        try:
-            # A compressed file tells only at its end whether it is whole: the one that would be read is looked through.
-            grid, why = read_image_grid(source, sources, whole=len(volumes) == 1)[0], ""
-        except ScanError as error:
-            grid, why, problem = None, f"not a readable volume: it {error.what}", error.line()
-        series.append(_file_summary(str(number + 1), source, grid, why, alone=len(volumes) == 1))
-    if len(volumes) > 1:
+    alone = len(volumes) == 1
+    files = [_look(source, sources, progress if alone else None) for source in volumes]
+    problem = next((one.problem for one in reversed(files) if one.problem), "")
+    if not alone:
         problem = f"{path}: there are {len(volumes)} volume files. Give one of them"
+    series = [_file_summary(str(n + 1), one, chosen=alone and not one.problem) for n, one in enumerate(files)]
     study = StudySummary("patient 1", "", "", tuple(series))
     return Inspection(path, (study,), len(sources) - len(volumes), (), problem)
 
 
-_VESSEL = re.compile(r"(portal[ _-]?)?veins?|arter(y|ies)|aort[a-z]*", re.IGNORECASE)
-"""A mask of an artery is named after it, whatever the phase it was drawn in."""
+@dataclass(frozen=True, eq=False)
+class _VolumeFile:
+    """What was seen of a volume file; `why` it is no volume (to follow "it is"), `problem` the line that refuses it."""
+
+    name: str
+    grid: Grid | None
+    oddities: tuple[str, ...] = ()
+    why: str = ""
+    problem: str = ""
+    segmentable: bool = True
 
 
-def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alone: bool) -> SeriesSummary:
-    spacing = (float(grid.spacing[0]), float(grid.spacing[1]), float(grid.spacing[2])) if grid else None
-    orientation = "unknown"
+_ASSUMED = "the file does not say its modality: CT is assumed if the values can be HU"
+
+
+def _look(source: Source, sources: list[Source], progress: Progress | None) -> _VolumeFile:
+    """Look at a header; with somebody to tell of progress, also at the voxels: nothing else says what they are."""
+    try:
+        grid = read_image_grid(source, sources)[0]
+    except ScanError as error:
+        return _VolumeFile(source.name, None, why=f"not a readable volume: it {error.what}", problem=error.line())
+    oddities, problem = (_ASSUMED, *file_notes(source, grid)), ""
+    try:
+        require_volume(source, grid)
+    except GeometryError as error:
+        return _VolumeFile(source.name, grid, why=f"not a scan: {error.what}", problem=error.line())
+    except ScanError as error:
+        if error.what.endswith(SINGLE_SLICE):
+            return _VolumeFile(source.name, grid, why=SINGLE_SLICE, problem=error.line())
+        problem = error.line()
+    if progress is None:
+        return _VolumeFile(source.name, grid, oddities, "", problem)
+    try:
+        volume = from_image_file(source, sources, True, progress)
+    except ScanError as error:
+        return _VolumeFile(source.name, grid, why=f"not a readable volume: it {error.what}", problem=error.line())
+    unmet = unmet_needs(volume.modality, grid.shape, grid.affine)
+    return _VolumeFile(source.name, grid, (*volume.notes, *unmet), "", problem, not unmet)
+
+
+def _file_summary(key: str, file: _VolumeFile, *, chosen: bool) -> SeriesSummary:
+    grid, spacing, orientation = file.grid, None, "unknown"
     if grid:
+        spacing = (float(grid.spacing[0]), float(grid.spacing[1]), float(grid.spacing[2]))
         orientation = orientation_word((*map(float, grid.direction[:, 0]), *map(float, grid.direction[:, 1])))
-    oddities = ("the file does not say its modality: CT is assumed if the values can be HU",) if grid else ()
-    if grid:
-        oddities = (*oddities, *file_notes(source, grid))
     return SeriesSummary(
         key=key,
         modality="",
-        description=source.name,
-        kind=format_name(source.name),
+        description=file.name,
+        kind=format_name(file.name),
         size=grid.shape if grid else (0, 0, 0),
         spacing_mm=spacing,
         thickness_mm=None,
@@ -272,9 +323,10 @@ def _file_summary(key: str, source: Source, grid: Grid | None, why: str, *, alon
         transfer_syntax="",
         kernel="",
         body_part="",
-        phase=phase_hint(_VESSEL.sub(" ", source.name), ""),
-        oddities=oddities,
-        usable=grid is not None,
-        chosen=alone and grid is not None,
-        why=why or ("the only volume" if alone else ""),
+        phase=phase_of_file(file.name),
+        oddities=file.oddities,
+        usable=not file.why,
+        chosen=chosen,
+        why=file.why or ("the only volume" if chosen else ""),
+        segmentable=file.segmentable,
     )

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from .anatomy import BY_LABEL, Segment
 from .archive import Source
 from .compare import require_overlap, share_inside
-from .errors import ScanError, SegmentationError, write_error
+from .errors import GeometryError, ScanError, SegmentationError, write_error
+from .file_checks import header_of
 from .image_files import SUFFIXES, is_image_file, read_image_file, read_image_grid, write_image_file
+from .image_headers import voxel_storage
 from .image_payload import volume_file_parts
 from .label_names import segment_for, segment_name
 from .masks import MaskSet, label_map_of, masks_of
@@ -45,14 +47,15 @@ def read_labels(
     Args:
         path: a label map, or a folder of masks or with one label map and its `labels.json`.
         like: bring it to this grid: exactly if axes are only swapped, flipped or cropped, else to the nearest voxel.
-            What that cost is told by the label map's notes.
+            What that cost is told by the label map's notes. A file that does not say how it lies in the patient is
+            laid on it voxel by voxel, with a note, if it has its size.
         names: label id → segment name, where the file has no names.
         progress: told what is being read.
 
     Raises:
         ScanError: nothing there or unreadable.
         SegmentationError: the file is no label map.
-        GeometryError: it has next to nothing in common with `like`.
+        GeometryError: it has next to nothing in common with `like`, or no place and another size.
     """
     found = _label_file(Path(path))
     if found is None:
@@ -64,13 +67,33 @@ def read_labels(
     labels = _integers(voxels, found)
     segments = _segments(found, labels, meta, names)
     notes: tuple[str, ...] = ()
-    if like is not None:
+    if like is not None and not voxel_storage(_source(found)).is_placed:
+        _require_same_shape(grid, like, found)
+        grid, notes = like, (_BY_ORDER.format("the label map"),)
+    elif like is not None:
         require_overlap(grid, like, whose="label map and scan", where=found.name)
         labels, note = regrid(labels, grid, like, where=found.name)
         notes = _regrid_notes(note, share_inside(like, grid))
         grid = like
     progress(1.0, f"read {found.name}")
     return LabelMap(labels.astype(np.uint16, copy=False), grid, segments, notes)
+
+
+_BY_ORDER = (
+    "{} does not say how it lies in the patient: its voxels were laid on those of the scan in the file's order; "
+    "left and right, head and feet may be the wrong way round"
+)
+
+
+def _require_same_shape(grid: Grid, like: Grid, file: Path) -> None:
+    """Voxels without a place can only be those of the scan, one by one."""
+    if grid.shape != like.shape:
+        sizes = f"{'×'.join(map(str, grid.shape))} voxels, the scan {'×'.join(map(str, like.shape))}"
+        raise GeometryError(
+            f"does not say how it lies in the patient, and is of another size than the scan: it has {sizes}",
+            where=file.name,
+            advice="Export it again with its place, such as a NIfTI file with an sform",
+        )
 
 
 def _regrid_notes(note: str, covered: float) -> tuple[str, ...]:
@@ -120,7 +143,10 @@ def _masks_of_folder(path: Path, like: Grid | None, progress: Progress, told: li
             notes.append(f"{file.name} is no mask and was left out")
             continue
         grid = grid or own
-        if like is not None:
+        if like is not None and not voxel_storage(_source(file)).is_placed:
+            _require_same_shape(own, like, file)
+            told.append(_BY_ORDER.format("one or more of the masks"))
+        elif like is not None:
             require_overlap(own, like, whose="mask and scan", where=file.name)
         loaders.setdefault(segment_name(_stem(file)), []).append(_loader(file, grid, told if like else []))
     if notes:
@@ -188,7 +214,7 @@ def write_volume(path: str | os.PathLike[str], volume: ImageVolume) -> None:
 def _label_file(path: Path) -> Path | None:
     """The label map that a path means: the file itself, or the one that a folder's labels.json is about."""
     if path.is_file():
-        return path
+        return header_of(path)
     if not path.exists():
         raise ScanError("there is nothing at this path", where=str(path), advice="Check the spelling")
     table = path / "labels.json"
@@ -244,6 +270,8 @@ def _loader(file: Path, like: Grid, told: list[str]) -> Callable[[], NDArray[np.
         voxels, grid, _ = read_image_file(_source(file))
         if not _is_mask(voxels):
             raise SegmentationError("is no mask: it has more than one value", where=file.name, advice="Give a mask")
+        if grid.shape == like.shape and not voxel_storage(_source(file)).is_placed:
+            return voxels != 0
         mask, note = regrid(voxels != 0, grid, like, where=file.name)
         # A mask cut to its organ is a usual way to store it.
         if "resampled" in note:

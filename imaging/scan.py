@@ -13,14 +13,14 @@ from .archive import Source, open_sources
 from .dicom_choice import choose, find, mixed_patients, patient_numbers
 from .dicom_header import Instance, looks_like_dicom, read_instance
 from .dicom_read import read_stack
-from .dicom_series import MIN_SLICES, Stack, stacks_of
+from .dicom_series import Stack, stacks_of
 from .errors import ScanError
+from .file_checks import file_notes, header_of, missing_header, require_volume
 from .image_files import is_image_file, read_image_file
-from .image_headers import voxel_storage
 from .image_payload import volume_file_parts
 from .progress import Progress, part, silent
-from .straighten import AIR_HU, TILTED, straighten, tilt_degrees
-from .volume import Grid, ImageVolume
+from .straighten import AIR_HU, straighten
+from .volume import ImageVolume
 from .wording import counted
 
 
@@ -31,13 +31,15 @@ def read_scan(
     phases: Sequence[str] = (),
     resample_uneven: bool = False,
     straighten_tilt: bool = False,
+    accept_unplaced: bool = False,
     progress: Progress = silent,
 ) -> ImageVolume:
     """Read a scan.
 
     Args:
         path: a folder (searched recursively, also through links; names do not matter), a zip or tar, a multi-frame
-            DICOM file, or a NIfTI, NRRD or MetaImage volume. What is no DICOM object is ignored.
+            DICOM file, or a NIfTI, NRRD or MetaImage volume (of a pair, either file). What is no DICOM object is
+            ignored.
         series: which series: the key that `inspect_scan` shows, a SeriesInstanceUID, a series number or a description.
             Without it the rule of `dicom_choice` picks one.
         phases: contrast phases that this rule prefers (native, arterial, portal, delayed), the best one first.
@@ -46,6 +48,8 @@ def read_scan(
         straighten_tilt: bring a stack from a tilted gantry to an orthogonal grid (see `straighten`); without it the
             grid is sheared, which is exact but not what every tool takes. Axes that miss a right angle by rounding
             only are squared in any case.
+        accept_unplaced: take a volume file that does not say how it lies in the patient as its reader lays it, with a
+            note, instead of an error.
         progress: told a fraction and what is being read.
 
     Returns:
@@ -55,18 +59,22 @@ def read_scan(
         ScanError: no scan there, or not one that can be trusted.
         GeometryError: directions or spacing in the header make no sense.
     """
+    path = header_of(Path(path))
     with open_sources(path, looks_like_scan) as sources:
         headers = read_headers(sources, part(progress, 0.0, 0.3))
         volumes = [] if headers.instances else volume_files(sources)
         if volumes:
-            volume = _from_volume_files(sources, volumes, Path(path), series, part(progress, 0.3, 1.0))
+            chosen = _named(volumes, path, series)
+            volume = from_image_file(chosen, sources, accept_unplaced, part(progress, 0.3, 1.0))
+            files = (chosen.archive or path,) if chosen.path is None else volume_file_parts(chosen.path)
+            volume = replace(volume, source_files=files)
             return straighten(volume) if straighten_tilt else volume
         if not headers.instances:
-            raise nothing_found(Path(path), sources, headers)
-        stack, notes = pick(stacks_of(headers.instances), series, Path(path), sources, phases)
+            raise nothing_found(path, sources, headers)
+        stack, notes = pick(stacks_of(headers.instances), series, path, sources, phases)
         volume = read_stack(stack, resample_uneven=resample_uneven, progress=part(progress, 0.3, 1.0))
     if straighten_tilt:
-        volume = straighten(volume)
+        volume = straighten(volume, 2)
     files = dict.fromkeys(one.instance.source.path or one.instance.source.archive for one in stack.slices)
     return replace(volume, notes=(*notes, *headers.notes(), *volume.notes), source_files=tuple(filter(None, files)))
 
@@ -132,13 +140,11 @@ def nothing_found(path: Path, sources: list[Source], headers: Headers) -> ScanEr
     if not sources:
         return ScanError("there are no files in it", where=str(path), advice=advice)
     if path.is_file() and len(sources) == 1 and sources[0].path == path:
-        return ScanError("this file is no scan", where=str(path), advice=advice)
+        return ScanError("this file is no scan", where=str(path), advice=missing_header(path) or advice)
     return ScanError(f"no DICOM object among {counted(len(sources), 'file')}", where=str(path), advice=advice)
 
 
-def _from_volume_files(
-    sources: list[Source], volumes: list[Source], path: Path, series: str | None, progress: Progress
-) -> ImageVolume:
+def _named(volumes: list[Source], path: Path, series: str | None) -> Source:
     """The one volume file, or the one whose name (or number in the listing) `series` gives."""
     where = str(path)
     if series is not None:
@@ -150,15 +156,21 @@ def _from_volume_files(
     if len(volumes) > 1:
         names = ", ".join(one.name for one in volumes[:4]) + (", …" if len(volumes) > 4 else "")
         raise ScanError(f"there are {len(volumes)} volume files ({names})", where=where, advice="Give one of them")
-    chosen = volumes[0]
-    volume = _from_image_file(chosen, sources, progress)
-    files = (chosen.archive or path,) if chosen.path is None else volume_file_parts(chosen.path)
-    return replace(volume, source_files=files)
+    return volumes[0]
 
 
-def _from_image_file(source: Source, others: list[Source], progress: Progress) -> ImageVolume:
+def from_image_file(
+    source: Source, others: list[Source], accept_unplaced: bool = False, progress: Progress = silent
+) -> ImageVolume:
+    """The volume of a NIfTI, NRRD or MetaImage file, without its source files. Arguments and errors: see `read_scan`.
+
+    Args:
+        source: the file.
+        others: the files of its archive.
+    """
     progress(None, f"reading {source.name}")
     voxels, grid, _ = read_image_file(source, others)
+    require_volume(source, grid, accept_unplaced=accept_unplaced)
     if not np.issubdtype(voxels.dtype, np.number) or np.iscomplexobj(voxels):
         raise ScanError("holds no real numbers", where=source.name)
     progress(1.0, f"read {source.name}")
@@ -182,21 +194,6 @@ def _from_image_file(source: Source, others: list[Source], progress: Progress) -
     return ImageVolume(values, grid, "", "", (note, *notes))
 
 
-def file_notes(source: Source, grid: Grid) -> tuple[str, ...]:
-    """What a person should know about where a volume file puts its voxels, from its header alone."""
-    storage, notes = voxel_storage(source), []
-    if not storage.is_placed:
-        notes.append(UNPLACED)
-    elif storage.placement is not None:
-        notes += storage.placement.notes
-    if not grid.is_orthogonal:
-        notes.append(f"the volume is sheared by {tilt_degrees(grid):.1f}° (a tilted gantry): {TILTED}")
-    if min(grid.shape) < MIN_SLICES:
-        notes.append("it is a single slice, not a volume")
-    return tuple(notes)
-
-
-UNPLACED = "the file does not say how it lies in the patient: left and right may be the wrong way round"
 _AIR_BELOW = -200.0
 """HU: a CT of a patient holds air (-1000) or at least bowel gas and lung; no MR has such values."""
 

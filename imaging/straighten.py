@@ -28,19 +28,52 @@ TILTED = "slices are sheared against each other, and so is the grid"
 """How the note on a tilt ends that is no longer true of a straightened volume."""
 
 
-def tilt_degrees(grid: Grid) -> float:
-    """Angle between the third axis and the normal of the first two."""
+def tilt_degrees(grid: Grid, slices: int = 2) -> float:
+    """Angle between the axis of the slices and the normal of the other two."""
     direction = grid.direction
-    normal = np.cross(direction[:, 0], direction[:, 1])
-    along = abs(direction[:, 2] @ normal) / np.linalg.norm(normal)
+    a, b = (axis for axis in range(3) if axis != slices)
+    normal = np.cross(direction[:, a], direction[:, b])
+    along = abs(direction[:, slices] @ normal) / np.linalg.norm(normal)
     return float(np.degrees(np.arccos(np.clip(along, -1.0, 1.0))))
 
 
-def squared(grid: Grid) -> Grid:
+def require_tilt_only(grid: Grid, where: str) -> None:
+    """Refuse a grid that is sheared otherwise than a tilted gantry does it.
+
+    The table moves along the body, and so the axis of a CT's slices is the one nearest to the patient's z, wherever the
+    file stores it. The other two lie in the detector's plane, where nothing shears them.
+
+    Raises:
+        GeometryError: these two are not perpendicular (`SKEW`).
+    """
+    cosines = np.abs(grid.direction.T @ grid.direction)
+    slices = _along_the_body(grid)
+    a, b = (axis for axis in range(3) if axis != slices)
+    if cosines[a, b] <= SKEW:
+        return
+    if max(cosines[a, slices], cosines[b, slices]) > SKEW:
+        raise GeometryError(_DEFORMED, where=where, advice=_GIVE_THE_SCAN)
+    angle = float(np.degrees(np.arcsin(min(cosines[a, b], 1.0))))
+    what = f"the {_ORDINAL[a]} and the {_ORDINAL[b]} axis miss a right angle by {angle:.1f}°: it is sheared within its"
+    raise GeometryError(f"{what} slices, as no scanner does", where=where, advice=_GIVE_THE_SCAN)
+
+
+_DEFORMED = "the volume is sheared along several axes: it was deformed, not scanned so"
+_GIVE_THE_SCAN = "Give the scan itself, or bring it to axes at right angles first"
+_ORDINAL = ("first", "second", "third")
+
+
+def _along_the_body(grid: Grid) -> int:
+    """The axis that is nearest to the patient's z."""
+    return int(np.abs(grid.direction[2]).argmax())
+
+
+def squared(grid: Grid, slices: int | None = None) -> Grid:
     """The grid with axes that are perpendicular but for rounding (`SKEW`) made so, about its centre.
 
     No voxel moves by more than a half of `SKEW` times its distance from the centre. Spacing and shape stay. Of a
     sheared grid only the two axes of its slices are squared; one that is orthogonal already is returned as it is.
+    `slices` as for `slice_axis`.
     """
     if grid.is_orthogonal:
         return grid
@@ -50,7 +83,7 @@ def squared(grid: Grid) -> Grid:
         # The nearest rotation (polar decomposition) shares the error out among the axes.
         left, _, right = np.linalg.svd(axes)
         return _turned(grid, left @ right)
-    slices = slice_axis(grid)
+    slices = slice_axis(grid, slices)
     if slices is None:
         return grid
     a, b = (axis for axis in range(3) if axis != slices)
@@ -61,11 +94,17 @@ def squared(grid: Grid) -> Grid:
     return _turned(grid, axes)
 
 
-def slice_axis(grid: Grid) -> int | None:
-    """The axis along which parallel slices are shifted: the other two are perpendicular. The last one that is so."""
+def slice_axis(grid: Grid, slices: int | None = None) -> int | None:
+    """The axis along which parallel slices are shifted: the other two are perpendicular. None if there is no such axis.
+
+    Args:
+        grid: where two axes are sheared against each other, either could be that of the slices.
+        slices: the axis of the slices, where it is known. Without it, of several the one along the body.
+    """
     cosines = np.abs(grid.direction.T @ grid.direction)
     pairs = {2: cosines[0, 1], 1: cosines[0, 2], 0: cosines[1, 2]}
-    return next((axis for axis, cosine in pairs.items() if cosine <= SKEW), None)
+    wanted = [_along_the_body(grid), *pairs] if slices is None else [slices]
+    return next((axis for axis in wanted if pairs[axis] <= SKEW), None)
 
 
 def _turned(grid: Grid, axes: NDArray[np.float64]) -> Grid:
@@ -77,12 +116,13 @@ def _turned(grid: Grid, axes: NDArray[np.float64]) -> Grid:
     return replace(grid, affine=affine)
 
 
-def straighten(volume: ImageVolume) -> ImageVolume:
+def straighten(volume: ImageVolume, slices: int | None = None) -> ImageVolume:
     """The volume on an orthogonal grid that is large enough to hold every slice.
 
     Args:
         volume: any; one that is orthogonal already is returned as it is, one that is so but for rounding on `squared`
             axes.
+        slices: as for `slice_axis`.
 
     Returns:
         The same planes; beyond a slice, air in a CT and the lowest value in others. A note says so.
@@ -90,20 +130,18 @@ def straighten(volume: ImageVolume) -> ImageVolume:
     Raises:
         GeometryError: sheared along several axes, which no tilt does.
     """
-    grid = squared(volume.grid)
+    grid = squared(volume.grid, slices)
     if grid.is_orthogonal:
         return volume if grid is volume.grid else replace(volume, grid=grid)
-    axis = slice_axis(grid)
+    axis = slice_axis(grid, slices)
     if axis is None:
-        raise GeometryError(
-            "the volume is sheared along several axes: it was deformed, not scanned so", advice="Give the scan itself"
-        )
+        raise GeometryError(_DEFORMED, advice=_GIVE_THE_SCAN)
     order = [*(one for one in range(3) if one != axis), axis]
     voxels, affine = _straightened(volume, grid.affine[:, [*order, 3]], volume.voxels.transpose(order))
     back = np.argsort(order)
     voxels, affine = voxels.transpose(back), affine[:, [*back, 3]]
     straight = replace(grid, shape=voxels.shape, affine=affine)
-    tilt = tilt_degrees(replace(grid, affine=grid.affine[:, [*order, 3]]))
+    tilt = tilt_degrees(grid, axis)
     note = f"the tilt of {tilt:.1f}° was straightened: slices were shifted within their planes, linearly interpolated"
     notes = (*(one for one in volume.notes if not one.endswith(TILTED)), note)
     return replace(volume, voxels=voxels, grid=straight, notes=notes)

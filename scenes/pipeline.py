@@ -153,6 +153,7 @@ def read_patient(session: Session) -> None:
             phases=wanted_phases(session.scene),
             resample_uneven=patient.resample_uneven,
             straighten_tilt=patient.straighten_tilt,
+            accept_unplaced=patient.accept_unplaced,
             progress=part(progress, 0, 0.9),
         )
         _require_orthogonal(session.volume.grid, str(source))

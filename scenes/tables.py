@@ -127,4 +127,5 @@ def _verdict(inspection: Inspection) -> str:
     if chosen is None:
         return "[red]Not usable as it is:[/red] no series would be used."
     why = f": it is {chosen.why}" if chosen.why else ""
-    return f"[green]Series {escape(chosen.key)} would be used[/green]{escape(why)}."
+    aside = "" if chosen.segmentable else " [yellow]It needs labels made elsewhere[/yellow] (segmentation.labels)."
+    return f"[green]Series {escape(chosen.key)} would be used[/green]{escape(why)}.{aside}"

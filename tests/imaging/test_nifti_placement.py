@@ -10,9 +10,10 @@ import pytest
 import SimpleITK as sitk
 
 from preop.imaging.errors import GeometryError, ScanError
+from preop.imaging.file_checks import UNPLACED
 from preop.imaging.inspect import inspect_scan
 from preop.imaging.labelfile import read_labels, write_labels, write_volume
-from preop.imaging.scan import UNPLACED, read_scan
+from preop.imaging.scan import read_scan
 from preop.imaging.volume import LabelMap
 
 SHAPE = (20, 24, 30)
@@ -85,6 +86,46 @@ def test_slices_along_any_axis_and_in_a_left_handed_file(tmp_path):
         centre = (np.argwhere(weight) * weight[weight > 0][:, None]).sum(0) / weight.sum()
         expected = (RAS_TO_LPS @ tilted() @ [*at, 1.0])[:3]
         np.testing.assert_allclose(volume.grid.points_from_index(centre), expected, atol=0.01)
+
+
+def sheared_in_plane(angle: float, *, keep_length: bool = False) -> np.ndarray:
+    """RAS affine whose first two axes, the rows and columns of axial slices, miss a right angle by `angle`."""
+    affine = np.diag([4.0, 4.0, 7.0, 1.0])
+    affine[0, 1] = 4.0 * np.tan(np.radians(angle))
+    if keep_length:
+        affine[:3, 1] *= 4.0 / np.linalg.norm(affine[:3, 1])
+    return affine
+
+
+@pytest.mark.parametrize("keep_length", [False, True])
+@pytest.mark.parametrize(
+    ("order", "axes"),
+    [((0, 1, 2), "first and the second"), ((2, 0, 1), "second and the third"), ((1, 2, 0), "first and the third")],
+)
+def test_slices_sheared_within_their_plane_are_refused(tmp_path, order, axes, keep_length):
+    affine = sheared_in_plane(26.0, keep_length=keep_length)[:, [*order, 3]]
+    file = write(tmp_path / "bent.nii", blob()[0].transpose(order), affine, sform=1, qform=0)
+    with pytest.raises(GeometryError) as caught:
+        read_scan(file, straighten_tilt=True)
+    told = caught.value.line()
+    assert told.startswith(f"bent.nii: the {axes} axis")
+    assert "right angle by 26.0°" in told
+    assert "tilt" not in told
+    assert "Give the scan itself" in told
+    found = inspect_scan(file)
+    assert found.problem == told
+    assert found.chosen is None
+    assert not found.studies[0].series[0].usable
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)])
+def test_the_tilt_is_that_of_the_plane_that_is_sheared_whichever_axis_holds_the_slices(tmp_path, order):
+    file = write(tmp_path / "tilt.nii", blob()[0].transpose(order), tilted()[:, [*order, 3]], sform=1, qform=0)
+    assert any("sheared by 15.0° (a tilted gantry)" in note for note in read_scan(file).notes)
+    straight = read_scan(file, straighten_tilt=True)
+    grown = np.array(straight.voxels.shape) - np.array(SHAPE)[list(order)]
+    # Whole slices are shifted against each other: their number stays, and only y, along which they move, grows.
+    assert [axis for axis in range(3) if grown[axis]] == [order.index(1)]
 
 
 def test_a_volume_sheared_along_several_axes_is_refused(tmp_path):
@@ -179,7 +220,7 @@ def test_a_metaimage_without_directions_does_not_say_how_it_lies(tmp_path):
     assert UNPLACED not in read_scan(file).notes
     lines = [line for line in content.split(b"\n", 12) if not line.startswith(b"TransformMatrix")]
     file.write_bytes(b"\n".join(lines))
-    assert UNPLACED in read_scan(file).notes
+    assert UNPLACED in read_scan(file, accept_unplaced=True).notes
     assert UNPLACED in inspect_scan(file).studies[0].series[0].oddities
 
 
@@ -190,7 +231,7 @@ def test_an_nrrd_in_no_anatomical_space_does_not_say_how_it_lies(tmp_path, space
     file.write_bytes(content.replace(b"left-posterior-superior", b"RAS", 1))
     assert UNPLACED not in read_scan(file).notes
     file.write_bytes(content.replace(b"left-posterior-superior", space, 1))
-    assert UNPLACED in read_scan(file).notes
+    assert UNPLACED in read_scan(file, accept_unplaced=True).notes
 
 
 def test_a_broken_metaimage_is_told_in_one_line_and_nothing_else(tmp_path, capfd):
@@ -211,9 +252,16 @@ def test_metadata_that_is_no_text_is_left_out(tmp_path):
     assert read_scan(file).voxels.shape == SHAPE
 
 
-def test_a_single_slice_is_told(tmp_path):
-    file = write(tmp_path / "one.nii", blob()[0][:, :, :1], np.eye(4), sform=1, qform=1)
-    assert any("single slice" in note for note in read_scan(file).notes)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_no_volume(tmp_path, axis):
+    file = write(tmp_path / "one.nii", blob()[0].take([3], axis), np.eye(4), sform=1, qform=1)
+    with pytest.raises(ScanError, match=r"one\.nii: it is a single slice, not a volume") as caught:
+        read_scan(file)
+    found = inspect_scan(file)
+    assert found.problem == caught.value.line()
+    (series,) = found.studies[0].series
+    assert (series.usable, series.chosen, series.why) == (False, False, "a single slice, not a volume")
+    assert series.size[axis] == 1
 
 
 def test_rounded_axes_are_squared_and_can_be_written(tmp_path):

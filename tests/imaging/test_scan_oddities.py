@@ -197,7 +197,11 @@ def test_a_volume_file_that_does_not_say_how_it_lies(tmp_path):
         b"NRRD0004\ntype: short\ndimension: 3\nsizes: 4 5 6\nendian: little\nencoding: raw\n\n" + values.T.tobytes()
     )
     for name in ("v.nii.gz", "v.nrrd"):
-        assert any("left and right may be" in note for note in read_scan(tmp_path / name).notes)
+        with pytest.raises(ScanError, match=r"does not say how it lies.*accept_unplaced=true") as caught:
+            read_scan(tmp_path / name)
+        assert inspect_scan(tmp_path / name).problem == caught.value.line()
+        notes = read_scan(tmp_path / name, accept_unplaced=True).notes
+        assert any("left and right may be" in note for note in notes)
         assert any(
             "left and right may be" in one for one in inspect_scan(tmp_path / name).studies[0].series[0].oddities
         )
