@@ -37,7 +37,7 @@ def phase_hint(description: str, contrast: str) -> str:
 
 
 _VESSEL = re.compile(
-    r"\b\w*("
+    r"\b(portale? )?\w*("
     r"ven(a|ae|e|en)|venacava\w*|veine?s?|cav(a|ae|e)|arter(y|ies)|arteri(a|ae|e|en)|art[eè]res?|aort\w*|ivc|svc"
     r"|vessels?|vaisseaux?|gef(ä|ae)(ß|ss)\w*|portae?|(pfort|schlag)adern?"
     r")\b"

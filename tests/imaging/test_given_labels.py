@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
 from preop.imaging.anatomy import SEGMENTS
+from preop.imaging.compare import compare_labels
 from preop.imaging.errors import GeometryError
-from preop.imaging.labelfile import read_labels, write_labels, write_volume
+from preop.imaging.labelfile import read_labels, read_masks, write_labels, write_volume
 from preop.imaging.segmentation.base import Segmentation, SegmentationRequest
 from preop.imaging.segmentation.labels import LabelFileSegmenter
 from preop.imaging.volume import Grid, ImageVolume, LabelMap
@@ -105,3 +107,56 @@ def test_given_labels_need_no_ct_and_no_hounsfield_units(tmp_path, modality, uni
     assert note.volume_ml == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.05)
     in_hu = given(tmp_path, liver(grid()), scan("CT", "HU", 3000.0))
     assert any("as dense as bone" in note.text for note in in_hu.notes)
+
+
+def unplaced(file: Path, voxels: np.ndarray) -> Path:
+    """A NIfTI file with neither sform nor qform."""
+    image = nibabel.Nifti1Image(voxels.astype(np.uint8), None)
+    image.set_sform(np.eye(4), code=0)
+    image.set_qform(np.eye(4), code=0)
+    nibabel.save(image, file)
+    return file
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_labels_without_a_place_are_laid_on_a_scan_of_their_size_with_a_note(tmp_path, folder):
+    """Wherever the scan lies: the grids' boxes do not even meet."""
+    like = grid(origin=(-900.0, 400.0, 1200.0))
+    marked = liver(grid()).labels > 0
+    marked[:4, :9, 2:5] = True
+    file = unplaced(tmp_path / "liver.nii.gz", marked)
+    (tmp_path / "labels.json").unlink(missing_ok=True)
+    found = read_labels(tmp_path if folder else file, like=like, names={1: "liver"})
+    np.testing.assert_array_equal(found.mask("liver"), marked)
+    assert found.grid is like
+    (note,) = found.notes
+    assert "does not say how it lies in the patient" in note
+    assert "may be the wrong way round" in note
+    assert "liver.nii" not in note
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_labels_without_a_place_and_of_another_size_are_refused(tmp_path, folder):
+    file = unplaced(tmp_path / "liver.nii.gz", np.ones((40, 40, 35)))
+    with pytest.raises(GeometryError, match="40×40×35 voxels, the scan 40×40×36") as caught:
+        read_labels(tmp_path if folder else file, like=grid())
+    assert caught.value.line().startswith("liver.nii.gz: does not say how it lies in the patient")
+
+
+def test_the_note_on_labels_without_a_place_reaches_the_quality_notes(tmp_path):
+    file = unplaced(tmp_path / "l.nii.gz", liver(grid()).labels > 0)
+    (tmp_path / "labels.json").write_text('{"1": "liver"}')
+    found = LabelFileSegmenter().segment(scan(), SegmentationRequest(options={"path": str(file)}))
+    assert "does not say how it lies in the patient" in remarks(found)
+    assert any(note.segment == "scan" and note.level != "ok" for note in found.notes)
+
+
+def test_two_label_maps_without_a_place_can_be_compared(tmp_path):
+    a, b = np.zeros((2, *SHAPE), bool)
+    a[5:15, 5:15, 5:15] = b[5:15, 5:15, 10:20] = True
+    one, two = (
+        read_masks(unplaced(tmp_path / f"{n}.nii.gz", mask), names={1: "liver"}) for n, mask in enumerate((a, b))
+    )
+    (found,) = compare_labels(one, two)
+    # 500 of 1000 voxels each are common.
+    assert found.dice == pytest.approx(0.5)

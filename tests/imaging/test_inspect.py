@@ -11,9 +11,10 @@ import pytest
 import SimpleITK as sitk
 from dicom_files import even, make_slice, picture, save, write_series
 
-from preop.imaging.errors import ScanError
+from preop.imaging.errors import ScanError, SegmentationError
 from preop.imaging.inspect import inspect_scan, phase_hint
 from preop.imaging.scan import read_scan
+from preop.imaging.segmentation.registry import segmenter
 
 
 @pytest.fixture
@@ -143,6 +144,62 @@ def test_counts_of_one_are_singular(tmp_path):
     assert "1 file left out: the same SOP instance" in told
 
 
+def given_file(folder, values, name="v.mha"):
+    image = sitk.GetImageFromArray(np.asarray(values, np.int16).T)
+    image.SetSpacing((2.0, 2.0, 4.0))
+    sitk.WriteImage(image, str(folder / name))
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("slices", "low", "oddity"),
+    [(8, -1000, ""), (7, -1000, "it covers 28 mm of the body's length, and 30 mm are needed"),
+     (8, 0, "not a CT in HU, which the built-in segmenter needs")],
+)  # fmt: skip
+def test_what_the_built_in_segmenter_would_refuse_is_told_of_a_volume_file(tmp_path, slices, low, oddity):
+    """`low` is the least value: a CT holds air. The segmenter itself is asked as well."""
+    values = np.full((30, 30, slices), 40)
+    values[0] = low
+    file = given_file(tmp_path, values)
+    found = inspect_scan(file)
+    chosen = found.chosen
+    assert chosen is not None
+    assert chosen.segmentable == (not oddity)
+    assert not oddity or any(oddity in one for one in chosen.oddities)
+    assert ("It needs labels made elsewhere" in printed(found)) == bool(oddity)
+    volume = read_scan(file)
+    if oddity:
+        with pytest.raises(SegmentationError):
+            segmenter().check(volume)
+    else:
+        segmenter().check(volume)
+
+
+@pytest.mark.parametrize(
+    ("tags", "count", "step", "told"),
+    [({}, 31, 1.0, ""), ({}, 6, 5.0, ""), ({}, 25, 0.33, "it covers 8 mm of the body's length"),
+     ({"Modality": "MR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}, 31, 1.0, "not a CT in HU"),
+     ({}, 6, 9.0, "9.0 mm apart, and it works to 8 mm")],
+)  # fmt: skip
+def test_what_the_built_in_segmenter_would_refuse_is_told_of_a_series(tmp_path, tags, count, step, told):
+    write_series(tmp_path, even(count, step=step), **tags)
+    chosen = inspect_scan(tmp_path).chosen
+    assert chosen is not None
+    assert chosen.segmentable == (not told)
+    assert [one for one in chosen.oddities if "built-in" in one and told in one] or not told
+    assert told or not any("built-in" in one for one in chosen.oddities)
+
+
+def test_values_that_are_no_scan_are_foreseen(tmp_path):
+    image = sitk.GetImageFromArray(np.full((5, 6, 7), np.nan, np.float32))
+    sitk.WriteImage(image, str(tmp_path / "v.mha"))
+    found = inspect_scan(tmp_path / "v.mha")
+    assert found.chosen is None
+    with pytest.raises(ScanError, match="no number at all") as caught:
+        read_scan(tmp_path / "v.mha")
+    assert caught.value.line() == found.problem
+
+
 def printed(found, **options) -> str:
     from rich.console import Console
 
@@ -193,6 +250,11 @@ def test_phase_hints(description, contrast, phase):
     [
         ("aorta", ""), ("renal_arteries", ""), ("portal_vein", ""), ("iliac_artery_left", ""),
         ("scan_arterial", "arterial"), ("aorta_cta", "arterial"), ("abdomen_portal", "portal venous"),
+        ("venacava_venous", ""), ("vena_cava_inferior", ""), ("VenaPortae", ""), ("veine_cave", ""),
+        ("veine_porte", ""), ("Vene_venös", ""), ("Lebervenen", ""), ("pfortader_portal", ""), ("arteria_hepatica", ""), ("Arterien", ""),
+        ("artère_rénale_artérielle", ""), ("aorte", ""), ("aorte_native", "native"), ("ivc_ven", ""),
+        ("portal_vein_arterial_phase", "arterial"), ("hepatic_vessels_venous_phase", "portal venous"),
+        ("angio_arteria_iliaca", "arterial"), ("arterial-phase", "arterial"), ("abdomen_ven", "portal venous"),
     ],
 )  # fmt: skip
 def test_a_mask_named_after_a_vessel_is_in_no_phase(tmp_path, name, phase):

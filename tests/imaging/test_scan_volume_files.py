@@ -223,3 +223,27 @@ def test_source_files_of_what_a_dicomdir_stands_for(tmp_path):
     assert volume.voxels.shape[2] == 4
     assert len(volume.source_files) == 4
     assert all(file.is_file() and file.name not in ("DICOMDIR", "VIEWER.EXE") for file in volume.source_files)
+
+
+@pytest.mark.parametrize("name", ["mhd", "packed mhd", "nhdr", "hdr"])
+def test_the_file_with_the_voxels_stands_for_its_header(tmp_path, name):
+    given, data, packed = FORMATS[name]
+    write(tmp_path / given, voxels(), packed=packed)
+    volume = read_scan(tmp_path / data)
+    np.testing.assert_array_equal(volume.voxels, voxels())
+    np.testing.assert_allclose(volume.affine, read_scan(tmp_path / given).affine)
+    assert {one.name for one in volume.source_files} == {given, data}
+    chosen = inspect_scan(tmp_path / data).chosen
+    assert chosen is not None
+    assert chosen.description == given
+
+
+@pytest.mark.parametrize(("data", "header"), [("v.img", "v.hdr"), ("v.IMG.gz", "v.hdr"), ("v.raw", "v.mhd or v.nhdr")])
+def test_voxels_without_their_header_name_it(tmp_path, data, header):
+    (tmp_path / data).write_bytes(bytes(4000))
+    (tmp_path / "other.hdr").write_bytes(bytes(348))
+    for look in (read_scan, inspect_scan):
+        with pytest.raises(ScanError) as caught:
+            look(tmp_path / data)
+        assert "this file is no scan" in caught.value.line()
+        assert f"its header {header} beside it" in caught.value.line()

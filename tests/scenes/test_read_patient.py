@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from dicom_files import even, write_series
 
-from preop.imaging.errors import GeometryError
+from preop.imaging.errors import GeometryError, ScanError
 from preop.scenes.pipeline import read_patient
 from preop.scenes.scene_file import load_scene
 from preop.scenes.session import Session
@@ -54,3 +55,23 @@ def test_each_operation_takes_the_phase_it_needs(tmp_path, scene, settings, key)
     read_patient(session)
     told = [note for note in session.notes if "of other phases" in note]
     assert [note.startswith(f"series {key}") for note in told] == ([True] if key else [])
+
+
+def test_a_scan_without_a_place_is_refused_unless_the_scene_accepts_it(tmp_path, capsys):
+    from preop.scenes.cli import main
+
+    file = tmp_path / "v.nii"
+    image = nibabel.Nifti1Image(np.full((20, 20, 20), -1000, np.int16), None)
+    image.set_sform(np.eye(4), code=0)
+    image.set_qform(np.eye(4), code=0)
+    nibabel.save(image, file)
+    with pytest.raises(ScanError, match="does not say how it lies in the patient") as caught:
+        read_patient(session_of(file))
+    advised = next(word for word in caught.value.line().split() if word.startswith("patient."))
+    assert main(["inspect", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert f"Not usable as it is: {caught.value.line()}" in told
+    assert "would be used" not in told
+    session = session_of(file, advised)
+    read_patient(session)
+    assert any("left and right may be the wrong way round" in note for note in session.notes)
