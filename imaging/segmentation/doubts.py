@@ -17,6 +17,7 @@ from .case import Case
 from .morphology import Mask, distance, label
 from .organ_model import Abdomen, abdomen_of
 from .quality import assess
+from .second_lumen import doubt_second_lumen
 from .tube_length import doubt_short_vessels
 from .which_aorta import remark_where_not_abdominal
 
@@ -44,6 +45,7 @@ def doubt(case: Case) -> None:
     _spleen(case)
     _mass_beside_liver(case)
     doubt_short_vessels(case)
+    doubt_second_lumen(case)
     remark_where_not_abdominal(case)
 
 
