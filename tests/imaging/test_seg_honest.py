@@ -11,6 +11,7 @@ from preop.imaging.segmentation.base import SegmentationRequest
 from preop.imaging.segmentation.case import Case
 from preop.imaging.segmentation.even_blood import is_even_blood, lumen_around, struts
 from preop.imaging.segmentation.quality import assess, assess_all
+from preop.imaging.segmentation.second_lumen import doubt_second_lumen, pool_in_outline
 from preop.imaging.segmentation.thrombus import contrast_share
 from preop.imaging.segmentation.tube_length import doubt_short_vessels
 from preop.imaging.segmentation.which_aorta import remark_where_not_abdominal
@@ -202,3 +203,46 @@ def test_no_core_no_lumen_and_no_struts() -> None:
     nothing = lumen_around(cores, np.array([False, False]), hu, 20.0, SPACING)
     assert not nothing.any()
     assert not struts(hu > 700.0, nothing, SPACING).any()
+
+
+# ---- a second lumen
+
+PIXEL = np.array([1.0, 1.0])
+
+
+def disc(x: float, y: float, radius: float) -> np.ndarray:
+    i, j = np.indices((90, 90))
+    return np.hypot(i - x, j - y) < radius
+
+
+@pytest.mark.parametrize("radius", [12.0, 20.0])
+@pytest.mark.parametrize("flap", [1.5, 3.0])
+@pytest.mark.parametrize("at", [-0.5, 0.0, 0.3])
+def test_a_flap_through_a_round_vessel_shows_a_second_lumen(radius: float, flap: float, at: float) -> None:
+    vessel, across = disc(45, 45, radius), np.indices((90, 90))[0] - 45.0 - at * radius
+    true, false = vessel & (across < -flap / 2), vessel & (across > flap / 2)
+    # The tips of the crescent, thinner than 4 mm, may be left out.
+    assert np.mean(pool_in_outline(true, false, PIXEL)[false]) > 0.8
+
+
+@pytest.mark.parametrize("artery", [8.0, 14.0])
+@pytest.mark.parametrize("vein", [5.0, 8.0, 14.0])
+@pytest.mark.parametrize("gap", [0.5, 2.0])
+def test_a_vein_beside_an_artery_is_no_second_lumen(artery: float, vein: float, gap: float) -> None:
+    first, second = disc(30, 45, artery), disc(30 + artery + gap + vein, 45, vein)
+    assert not pool_in_outline(first, second, PIXEL).any()
+
+
+@pytest.mark.parametrize(("half", "found"), [(220.0, True), (60.0, False), (None, False)])
+def test_a_dissected_tube_is_a_fault_and_a_thrombosed_or_whole_one_is_not(half: float | None, found: bool) -> None:
+    """A tube of 30 mm across with a flap of 2.5 mm, its back half of blood or clot; lumen 400 HU, fat around it."""
+    i, j, _ = np.indices(SHAPE)
+    tube = np.hypot(i - 20, j - 20) * STEP < 20.0
+    front = tube if half is None else tube & (j < 20)
+    hu = np.where(front, 400.0, np.where(tube & (j > 20), half or 0.0, np.where(tube, 60.0, -100.0)))
+    case = Case.of(ImageVolume(hu.astype(np.float32), GRID), SegmentationRequest())
+    case.masks["aorta"], case.frame.aorta_hu, case.frame.muscle_hu = front, 400.0, (LEAN, 10.0)
+    doubt_second_lumen(case)
+    assert ("aorta" in case.faults) is found
+    if found:
+        assert "dissection" in case.faults["aorta"][0]
