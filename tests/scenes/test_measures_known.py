@@ -17,8 +17,8 @@ from preop.imaging.volume import LabelMap
 from preop.meshing.mesh import TetMesh
 from preop.meshing.wall import vessel_wall
 from preop.scenes.procedures.load_free import Hanging
-from preop.scenes.procedures.retraction import Lift, RetractionOptions
 from preop.scenes.procedures.region_pieces import small_pieces
+from preop.scenes.procedures.retraction import Lift, RetractionOptions
 from preop.scenes.procedures.retraction_measures import retraction_curves, retraction_numbers
 from preop.scenes.procedures.solving import element_fields, field_steps
 from preop.scenes.procedures.vessel_wall import MMHG, Pressurised, VesselWallOptions, pressurised
