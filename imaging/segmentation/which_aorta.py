@@ -20,9 +20,7 @@ def remark_where_not_abdominal(case: Case) -> None:
     if any(_is_whole(case, name) for name in _KIDNEYS):
         return
     kidneys = "only pieces of kidneys" if _any(case, _KIDNEYS) else "no kidneys"
-    case.remarks.append(
-        f"{kidneys} and no fork of the aorta in this scan: what is measured is not the abdominal aorta"
-    )
+    case.remarks.append(f"{kidneys} and no fork of the aorta in this scan: what is measured is not the abdominal aorta")
 
 
 def _any(case: Case, names: tuple[str, ...]) -> bool:
