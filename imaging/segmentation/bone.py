@@ -20,7 +20,7 @@ from ..progress import Progress
 from ..volume import Grid
 from .canal import find_canal
 from .case import Case
-from .even_blood import is_even_blood, lumen_around, struts
+from .even_blood import blood_in_bone_ml, is_even_blood, local_spread, lumen_around, struts
 from .morphology import Mask, ball, closed, fill_slices, label, without_small
 from .resample import Pyramid
 
@@ -67,9 +67,17 @@ def find(case: Case, progress: Progress) -> dict[str, NDArray[np.bool_]]:
             shell = _parted(hu, dense, _outside(pools, sure), blood, pyramid, sure=sure)
             bone = _with_marrow(case, shell, canal, hu, pyramid)
     progress(0.8, "bone")
+    _doubt_blood(case, bone, hu, pyramid)
     full = _refined(case, bone, pyramid, threshold)
     case.frame.bone = case.pyramid.down(full) >= 0.5
     return {"bone": full}
+
+
+def _doubt_blood(case: Case, bone: Mask, hu: NDArray[np.float32], pyramid: Pyramid) -> None:
+    held = blood_in_bone_ml(bone, hu, case.frame.muscle_hu[0], pyramid.coarse.spacing)
+    if held > 0.0:
+        case.doubt("bone", f"{held:.0f} mL of it are as even as blood: it may hold a part of a vessel")
+        case.doubt("aorta", "blood may have been taken for bone: a part of it may be missing")
 
 
 def _parted(
@@ -157,11 +165,7 @@ def _between_lungs(case: Case, pyramid: Pyramid) -> Mask:
 
 def _pools(hu: NDArray[np.float32], dense: Mask, spacing: NDArray[np.float64], case: Case) -> tuple[Mask, float]:
     """Homogeneous bright regions that are not the inside of a bone, and the HU of the brightest large one."""
-    size = tuple(int(2 * max(round(3.0 / s), 1) + 1) for s in spacing)
-    mean = ndimage.uniform_filter(hu, size)
-    spread = np.sqrt(np.maximum(ndimage.uniform_filter(hu * hu, size) - mean * mean, 0.0))
-    lean = np.abs(mean - case.frame.muscle_hu[0]) < 20.0
-    noise = float(np.percentile(spread[lean], 25)) if lean.any() else 15.0
+    spread, noise = local_spread(hu, case.frame.muscle_hu[0], spacing)
     calm = dense & (spread < 2.0 * noise + 10.0)
     voxel = float(np.prod(spacing))
     calm = without_small(calm, int(150.0 / voxel))

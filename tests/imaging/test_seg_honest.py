@@ -9,7 +9,7 @@ from scipy import ndimage
 from preop.imaging.anatomy import BY_LABEL, SEGMENTS
 from preop.imaging.segmentation.base import SegmentationRequest
 from preop.imaging.segmentation.case import Case
-from preop.imaging.segmentation.even_blood import is_even_blood, lumen_around, struts
+from preop.imaging.segmentation.even_blood import blood_in_bone_ml, is_even_blood, local_spread, lumen_around, struts
 from preop.imaging.segmentation.quality import assess, assess_all
 from preop.imaging.segmentation.second_lumen import doubt_second_lumen, pool_in_outline
 from preop.imaging.segmentation.thrombus import contrast_share
@@ -166,16 +166,21 @@ def ring_scan(texture: float, noise: float = 20.0) -> tuple[np.ndarray, np.ndarr
     return hu.astype(np.float32), lumen, mesh
 
 
-def local_spread(hu: np.ndarray) -> np.ndarray:
-    mean = ndimage.uniform_filter(hu, 5)
-    return np.sqrt(np.maximum(ndimage.uniform_filter(hu * hu, 5) - mean * mean, 0.0))
-
-
 @pytest.mark.parametrize(("texture", "blood"), [(0.0, True), (25.0, False), (60.0, False)])
 def test_blood_varies_as_noise_does_and_marrow_more(texture: float, blood: bool) -> None:
     hu, lumen, _ = ring_scan(texture)
     core = ndimage.binary_erosion(lumen, iterations=4)
-    assert is_even_blood(float(hu[core].mean()), local_spread(hu)[core], 20.0, 10.0) is blood
+    spread, noise = local_spread(hu, LEAN, SPACING)
+    assert noise == pytest.approx(20.0, rel=0.1)
+    assert is_even_blood(float(hu[core].mean()), spread[core], noise, 10.0) is blood
+
+
+@pytest.mark.parametrize(("texture", "wrong"), [(0.0, True), (60.0, False)])
+def test_a_bone_that_holds_a_lumen_is_told_from_one_with_marrow(texture: float, wrong: bool) -> None:
+    hu, lumen, mesh = ring_scan(texture)
+    held = blood_in_bone_ml(lumen | mesh, hu, LEAN, SPACING)
+    whole = lumen.sum() * float(np.prod(SPACING)) / 1000.0
+    assert (0.2 * whole < held <= whole) if wrong else held == 0.0
 
 
 def test_what_is_small_or_as_dark_as_marrow_is_not_called_blood() -> None:
@@ -183,6 +188,7 @@ def test_what_is_small_or_as_dark_as_marrow_is_not_called_blood() -> None:
     assert is_even_blood(450.0, even, 20.0, 10.0)
     assert not is_even_blood(450.0, even, 20.0, 0.5)
     assert not is_even_blood(220.0, even, 20.0, 10.0)
+    assert not is_even_blood(3000.0, even, 20.0, 10.0)
 
 
 def test_a_lumen_is_found_from_its_core_and_its_stent_with_it_but_no_bone() -> None:
