@@ -37,8 +37,8 @@ _CLOT_HU = 80.0
 """A fresh clot measures 50 to 80 HU without contrast, an old one less, and neither takes any up."""
 _ABOVE_CLOT_HU = 25.0
 _RIM_MM = 2.5
-"""As far from the lumen and from the wall, partial volume mixes thrombus with what lies there."""
-_MOST_CONTRAST = 0.15
+"""As far from the lumen and from the wall, and within one and a half voxels, thrombus is mixed with what lies there."""
+_MOST_CONTRAST = 0.3
 """Share of the inside of a thrombus above those values: a calcified or a freshly bleeding one has less."""
 
 
@@ -96,7 +96,7 @@ def contrast_share(hu: NDArray[np.float32], thrombus: Mask, lean: float, spacing
         lean: HU of muscle.
         spacing: (3,) mm.
     """
-    inner = distance(thrombus, spacing) > _RIM_MM
+    inner = distance(thrombus, spacing) > max(_RIM_MM, 1.5 * float(spacing.max()))
     if not inner.any():
         return 0.0
     # A mean over 4 mm takes most of the noise away, inside the thrombus only.
