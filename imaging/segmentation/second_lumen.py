@@ -25,12 +25,13 @@ _LEAST_SHARE = 0.25
 """Area of the pool over that of the lumen: a branch that leaves has less."""
 _ROUND, _FULL = 1.5, 0.9
 """Largest ratio of the outline's axes, and least share of its convex hull that it fills."""
+_FINE_MM = 2.5
 _LENGTH_MM = 20.0
 """A branch or a vein that crosses lies beside the lumen over less than this."""
 
 
 def doubt_second_lumen(case: Case) -> None:
-    """Write into `case.faults` that a pool of blood lies beside the aorta's lumen in one outline with it."""
+    """Write into `case.faults` (`case.doubts` where veins are bright, or voxels thick) that a pool of blood lies beside the aorta's lumen in one outline with it."""
     mask, level = case.masks.get("aorta"), case.frame.aorta_hu
     if mask is None or level is None or not mask.any():
         return
@@ -48,7 +49,9 @@ def doubt_second_lumen(case: Case) -> None:
     beside = [bool(pool_in_outline(lumen[:, :, k], bright[:, :, k], spacing[:2]).any()) for k in range(lumen.shape[2])]
     length = sum(beside) * float(spacing[2])
     if length >= _LENGTH_MM:
-        case.fault(
+        # Veins without contrast and a flap that voxels resolve leave no other explanation.
+        sure = case.frame.phase == "arterial" and float(spacing.max()) <= _FINE_MM
+        (case.fault if sure else case.doubt)(
             "aorta",
             f"over {length:.0f} mm more blood with contrast medium lies beside it in the same round outline: "
             "it is not the whole lumen, or there is a second (false) one, a dissection",

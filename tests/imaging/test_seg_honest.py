@@ -249,6 +249,10 @@ def test_a_dissected_tube_is_a_fault_and_a_thrombosed_or_whole_one_is_not(half: 
     case = Case.of(ImageVolume(hu.astype(np.float32), GRID), SegmentationRequest())
     case.masks["aorta"], case.frame.aorta_hu, case.frame.muscle_hu = front, 400.0, (LEAN, 10.0)
     doubt_second_lumen(case)
+    assert ("aorta" in case.doubts) is found
+    assert case.faults == {}, "a vein may be as bright unless the phase is arterial"
+    case.frame.phase = "arterial"
+    doubt_second_lumen(case)
     assert ("aorta" in case.faults) is found
     if found:
         assert "dissection" in case.faults["aorta"][0]
