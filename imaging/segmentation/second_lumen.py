@@ -31,7 +31,10 @@ _LENGTH_MM = 20.0
 
 
 def doubt_second_lumen(case: Case) -> None:
-    """Write into `case.faults` (`case.doubts` where veins are bright, or voxels thick) that a pool of blood lies beside the aorta's lumen in one outline with it."""
+    """Tell of a pool of blood beside the aorta's lumen, in one outline with it.
+
+    Into `case.faults`; into `case.doubts` where veins may be bright or voxels are thick.
+    """
     mask, level = case.masks.get("aorta"), case.frame.aorta_hu
     if mask is None or level is None or not mask.any():
         return
