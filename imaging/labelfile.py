@@ -148,7 +148,8 @@ def _masks_of_folder(path: Path, like: Grid | None, progress: Progress, told: li
             told.append(_BY_ORDER.format("one or more of the masks"))
         elif like is not None:
             require_overlap(own, like, whose="mask and scan", where=file.name)
-        loaders.setdefault(segment_name(_stem(file)), []).append(_loader(file, grid, told if like else []))
+        load = _loader(file, grid, told if like else [], by_order=like is not None)
+        loaders.setdefault(segment_name(_stem(file)), []).append(load)
     if notes:
         told.append(f"{counted(len(notes), 'file')} beside the masks left out: no mask")
     if grid is None or not loaders:
@@ -265,12 +266,12 @@ def _is_mask(voxels: NDArray[Any]) -> bool:
     return bool(low >= 0 and ((voxels == 0) | (voxels == high)).all())
 
 
-def _loader(file: Path, like: Grid, told: list[str]) -> Callable[[], NDArray[np.bool_]]:
+def _loader(file: Path, like: Grid, told: list[str], *, by_order: bool) -> Callable[[], NDArray[np.bool_]]:
     def load() -> NDArray[np.bool_]:
         voxels, grid, _ = read_image_file(_source(file))
         if not _is_mask(voxels):
             raise SegmentationError("is no mask: it has more than one value", where=file.name, advice="Give a mask")
-        if grid.shape == like.shape and not voxel_storage(_source(file)).is_placed:
+        if by_order and grid.shape == like.shape and not voxel_storage(_source(file)).is_placed:
             return voxels != 0
         mask, note = regrid(voxels != 0, grid, like, where=file.name)
         # A mask cut to its organ is a usual way to store it.

@@ -30,6 +30,8 @@ def list_problem(first: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]
     count = _count(first, problems)
     if not count:
         return ""
+    if key in _OF_SEVERAL and str(loc[-1 if first["type"] == "too_long" else -2]) == key:
+        return f"needs {_list_words(key, inside=False)}, not {short(given)}"
     words = {2: "two", 3: "three"}.get(count, str(count))
     kind = "numbers" if all(isinstance(one, int | float) for one in given) else "entries"
     meaning = f" ({VECTORS[key]})" if key and kind == "numbers" else ""

@@ -77,9 +77,9 @@ def _within(points: NDArray, centre: NDArray, radius_mm: float, where: str) -> N
     away = np.linalg.norm(points - centre, axis=1)
     if away.min() > radius_mm:
         raise SceneError(
-            f"the surface is {away.min():.0f} mm away from {np.round(centre, 1).tolist()}",
+            f"the middle of the nearest facet is {away.min():.0f} mm away from {np.round(centre, 1).tolist()}",
             where=where,
-            advice="Move the point onto the organ's surface or enlarge radius_mm",
+            advice="Move the point onto the organ's surface, enlarge radius_mm, or ask for more tetrahedra",
         )
     return away <= radius_mm
 

@@ -180,12 +180,12 @@ class Region(TissueChoice):
 
 
 class Place(Part):
-    """A part of a surface, by where it lies. Give exactly one way.
+    """A part of a surface, by where the centroids of its facets lie. Give exactly one way.
 
-    `point`: nodes within `radius_mm` of a point (LPS mm).
-    `towards`: the outermost point of the surface in a direction, and what is within `radius_mm` of it.
-    `facing`: nodes whose outward normal is within `within_deg` of a direction, in the outer `fraction` of the extent.
-    `near`: nodes within `within_mm` of another segment.
+    `point`: within `radius_mm` of a point (LPS mm).
+    `towards`: around the middle of what is outermost in a direction, within `radius_mm` of it.
+    `facing`: the outward normal within `within_deg` of a direction, in the outer `fraction` of the extent.
+    `near`: within `within_mm` of another segment.
     `all`: the whole surface.
     """
 

@@ -128,7 +128,7 @@ def _words(name: str, held: Mapping[str, object]) -> str:
     alike = [other for other in sorted(held) if stem(other) == stem(name)]
     if len(alike) > 1:
         return f"Held {name_words(stem(name))} {alike.index(name) + 1} of {len(alike)}"
-    return capitalised(name_words(name))
+    return capitalised(name_words(stem(name)))
 
 
 def _caption(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -50,7 +51,11 @@ def read_yaml(text: str) -> Any:
 def key_lines(text: str) -> dict[str, int]:
     """Dotted key, as `--set` takes it → its line, counted from 1; of a YAML text that `read_yaml` has read."""
     root = yaml.compose(text, Loader=_Loader)
-    return dict(_lines(root, "", ())) if root is not None else {}
+    return dict(islice(_lines(root, "", ()), _MOST_KEYS)) if root is not None else {}
+
+
+_MOST_KEYS = 10_000
+"""Aliases of aliases can make millions of keys out of a few lines."""
 
 
 def _lines(node: yaml.Node, prefix: str, above: tuple[yaml.Node, ...]) -> Iterator[tuple[str, int]]:

@@ -6,6 +6,8 @@ that lie side by side do not have: two discs that touch are twice as long as bro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -21,8 +23,8 @@ _FLAP_MM = 4.0
 """An intimal flap with partial volume on both sides; farther apart they are two vessels."""
 _REACH_MM = 50.0
 _THICK_MM = 2.0
-_LEAST_SHARE = 0.25
-"""Area of the pool over that of the lumen: a branch that leaves has less."""
+_LEAST_SHARE, _MOST_SHARE = 0.25, 6.0
+"""Area of the pool over that of the lumen: a branch that leaves has less, a chamber of the heart before it more."""
 _ROUND, _FULL = 1.5, 0.9
 """Largest ratio of the outline's axes, and least share of its convex hull that it fills."""
 _FINE_MM = 2.5
@@ -50,7 +52,7 @@ def doubt_second_lumen(case: Case) -> None:
     for name in case.masks.keys() - {"aorta", "aortic_thrombus", "body"}:
         bright &= ~(pyramid.down(case.masks[name])[box] > 0.5)
     beside = [bool(pool_in_outline(lumen[:, :, k], bright[:, :, k], spacing[:2]).any()) for k in range(lumen.shape[2])]
-    length = sum(beside) * float(spacing[2])
+    length = longest_run(beside) * float(spacing[2])
     if length >= _LENGTH_MM:
         # Veins without contrast and a flap that voxels resolve leave no other explanation.
         sure = case.frame.phase == "arterial" and float(spacing.max()) <= _FINE_MM
@@ -59,6 +61,15 @@ def doubt_second_lumen(case: Case) -> None:
             f"over {length:.0f} mm more blood with contrast medium lies beside it in the same round outline: "
             "it is not the whole lumen, or there is a second (false) one, a dissection",
         )
+
+
+def longest_run(flags: Sequence[bool]) -> int:
+    """Most that are true one after the other."""
+    best = run = 0
+    for flag in flags:
+        run = run + 1 if flag else 0
+        best = max(best, run)
+    return best
 
 
 def pool_in_outline(lumen: Mask, bright: Mask, spacing: NDArray[np.float64]) -> Mask:
@@ -81,7 +92,8 @@ def pool_in_outline(lumen: Mask, bright: Mask, spacing: NDArray[np.float64]) -> 
     labels, count = label(bright & (_to(core, spacing) <= _THICK_MM))
     for number in range(1, count + 1):
         piece = labels == number
-        if away[piece].min() > _FLAP_MM or piece.sum() < _LEAST_SHARE * lumen.sum():
+        share = float(piece.sum()) / float(lumen.sum())
+        if away[piece].min() > _FLAP_MM or not _LEAST_SHARE <= share <= _MOST_SHARE:
             continue
         outline = _joined(lumen | piece, 0.5 * _FLAP_MM + float(spacing.max()), spacing)
         (shape,) = regionprops(outline.astype(np.uint8), spacing=tuple(float(s) for s in spacing))

@@ -49,7 +49,7 @@ MESH_NOTE = (
     "of their middle, the peak strain within a third. A run with more tetrahedra tells how much it is here."
 )
 FEW_TETRAHEDRA = 10_000
-"""Below this the organ's elements are about a centimetre long, and a third of the jaws' patch."""
+"""Below this the organ's elements are about a centimetre long, a fifth of what the jaws hold across."""
 COARSE_NOTE = (
     "Only {count} tetrahedra make up the organ: the numbers may be off by more than a tenth. Ask for more with the "
     "option tetrahedra."
@@ -147,7 +147,7 @@ class Retraction(Procedure):
                 progress=progress,
             )
         session.notes.extend(uncertain_outline(session, mesh, options.target))
-        if len(mesh.tetrahedra) < FEW_TETRAHEDRA:
+        if session.scene.solver.element == "T4" and len(mesh.tetrahedra) < FEW_TETRAHEDRA:
             session.notes.append(COARSE_NOTE.format(count=len(mesh.tetrahedra)))
         mesh, held = _with_sets(options, mesh, session)
         with session.stage("load-free shape") as progress:

@@ -11,7 +11,7 @@ from preop.imaging.segmentation.base import SegmentationRequest
 from preop.imaging.segmentation.case import Case
 from preop.imaging.segmentation.even_blood import blood_in_bone_ml, is_even_blood, local_spread, lumen_around, struts
 from preop.imaging.segmentation.quality import assess, assess_all
-from preop.imaging.segmentation.second_lumen import doubt_second_lumen, pool_in_outline
+from preop.imaging.segmentation.second_lumen import doubt_second_lumen, longest_run, pool_in_outline
 from preop.imaging.segmentation.thrombus import contrast_share
 from preop.imaging.segmentation.tube_length import doubt_short_vessels
 from preop.imaging.segmentation.which_aorta import remark_where_not_abdominal
@@ -191,6 +191,13 @@ def test_what_is_small_or_as_dark_as_marrow_is_not_called_blood() -> None:
     assert not is_even_blood(3000.0, even, 20.0, 10.0)
 
 
+def test_in_a_noisy_scan_the_spread_itself_tells_marrow_from_blood() -> None:
+    marrow = np.full(1000, np.hypot(45.0, 30.0), np.float32)
+    assert np.median(marrow) < 1.25 * 45.0
+    assert not is_even_blood(330.0, marrow, 45.0, 10.0)
+    assert is_even_blood(330.0, np.full(1000, 46.0, np.float32), 45.0, 10.0)
+
+
 def test_a_lumen_is_found_from_its_core_and_its_stent_with_it_but_no_bone() -> None:
     hu, lumen, mesh = ring_scan(0.0)
     cores = ndimage.binary_erosion(lumen, iterations=6).astype(np.int32)
@@ -237,6 +244,18 @@ def test_a_flap_through_a_round_vessel_shows_a_second_lumen(radius: float, flap:
 def test_a_vein_beside_an_artery_is_no_second_lumen(artery: float, vein: float, gap: float) -> None:
     first, second = disc(30, 45, artery), disc(30 + artery + gap + vein, 45, vein)
     assert not pool_in_outline(first, second, PIXEL).any()
+
+
+def test_a_chamber_of_the_heart_beside_the_aorta_is_no_second_lumen() -> None:
+    i, j = np.indices((90, 90))
+    chamber = np.hypot((i - 45) / 30.0, (j - 50) / 25.0) < 1.0
+    aorta = disc(45, 16, 9)
+    assert not pool_in_outline(aorta & ~chamber, chamber & ~aorta, PIXEL).any()
+
+
+@pytest.mark.parametrize(("flags", "run"), [([], 0), ([False], 0), ([1, 0, 1, 1], 2), ([1, 1, 1, 0, 1], 3)])
+def test_only_what_lies_slice_on_slice_is_a_second_lumen_along_a_vessel(flags: list, run: int) -> None:
+    assert longest_run(flags) == run
 
 
 @pytest.mark.parametrize(("half", "found"), [(220.0, True), (60.0, False), (None, False)])

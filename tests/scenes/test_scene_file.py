@@ -12,6 +12,7 @@ from preop.imaging.errors import PreopError, SceneError
 from preop.scenes.pipeline import run_scene
 from preop.scenes.procedures import procedure
 from preop.scenes.scene_file import builtin_names, load_scene
+from preop.scenes.yaml_text import key_lines
 
 
 def edited(tmp_path, change, name="liver-retraction"):
@@ -114,6 +115,14 @@ def test_seeds_can_be_set_from_the_command_line():
         ),
         (lambda d: d["options"]["grasp"].update(path_mm=10), "path_mm: needs a list of corners, each of three numbers"),
         (lambda d: d.update(segmentation={"seeds": {"liver": {"box": 4}}}), "box: needs two corners, each of three"),
+        (
+            lambda d: d.update(segmentation={"seeds": {"liver": {"box": [0, 0, 0, 1, 1, 1]}}}),
+            "box: needs two corners, each of three",
+        ),
+        (
+            lambda d: d.update(segmentation={"seeds": {"liver": {"box": [[0, 0, 0], [1, 1, 1], [2, 2, 2]]}}}),
+            "box: needs two corners, each of three",
+        ),
         (lambda d: d.update(show="liver"), "show: needs a list, such as [a, b], not 'liver'"),
         (lambda d: d.update(name="../evil"), "name: "),
         (lambda d: d.pop("preop"), "the key preop is missing"),
@@ -367,3 +376,10 @@ def test_a_place_where_no_organ_is_names_the_line_of_its_key(tmp_path, monkeypat
     with pytest.raises(SceneError) as caught:
         _with_sets(procedure(scene.procedure).parse(scene), mesh, session)  # type: ignore[arg-type]
     assert caught.value.line().startswith(f"mine.yaml, line {number}, options.grasp.where: ")
+
+
+def test_aliases_of_aliases_make_no_endless_list_of_keys():
+    text = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+        f"a{n}: &a{n} {{{', '.join(f'k{i}: *a{n - 1}' for i in range(9))}}}\n" for n in range(1, 9)
+    )
+    assert len(key_lines(text)) == 10_000
