@@ -18,6 +18,7 @@ from .morphology import Mask, distance, label
 from .organ_model import Abdomen, abdomen_of
 from .quality import assess
 from .second_lumen import doubt_second_lumen
+from .strayed import doubt_strayed_aorta
 from .tube_length import doubt_short_vessels
 from .which_aorta import remark_where_not_abdominal
 
@@ -45,6 +46,7 @@ def doubt(case: Case) -> None:
     _spleen(case)
     _mass_beside_liver(case)
     doubt_short_vessels(case)
+    doubt_strayed_aorta(case)
     doubt_second_lumen(case)
     remark_where_not_abdominal(case)
 
