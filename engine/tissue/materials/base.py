@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -15,6 +15,8 @@ from ..tensors import Scalar, Tensor, elasticity, first_piola, from_array
 
 IMPLAUSIBLE_MODULUS = 10.0
 """Pa. The softest tissues measured (fat, brain) lie above 100 Pa; less means that kPa or MPa was typed as Pa."""
+
+Tree = TypeVar("Tree")
 
 
 class Material(eqx.Module):
@@ -44,6 +46,11 @@ class Material(eqx.Module):
         entries = elasticity(self.energy_density, from_array(deformation_gradient))
         stacked = jnp.stack([jnp.stack([jnp.asarray(e) for e in row]) for row in entries])
         return stacked.reshape((3, 3, 3, 3, *stacked.shape[2:]))
+
+
+def batch_last(material: Tree) -> Tree:
+    """Parameters as energies see them, the element last: (E,), (3, E), (Q, E), (3, Q, E). Its own inverse."""
+    return jax.tree.map(jnp.transpose, material)
 
 
 def young_problems(young_modulus: float, poisson_ratio: float) -> list[str]:
