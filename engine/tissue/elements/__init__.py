@@ -5,14 +5,16 @@ from __future__ import annotations
 from ....imaging.errors import SolverError
 from .base import Element, FacetElement
 from .hex8 import Hex8
+from .membrane import MEMBRANES
 from .quad import QUAD4
+from .strand import Strand2
 from .tet4 import Tet4
 from .tet10 import Tet10
 from .tri import TRI3, TRI6
 
 ELEMENTS: dict[str, Element] = {element.name: element for element in (Tet4(), Tet10(), Hex8())}
 """Solids."""
-STRUCTURES: dict[str, Element] = {}
+STRUCTURES: dict[str, Element] = {element.name: element for element in (*MEMBRANES, Strand2())}
 """Sheets and strands: their material is a `Sheet` or a `Strand`."""
 FACETS: dict[int, FacetElement] = {facet.nodes: facet for facet in (TRI3, TRI6, QUAD4)}
 """By the number of nodes of a facet."""

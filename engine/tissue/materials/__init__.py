@@ -7,12 +7,23 @@ from .base import Material
 from .neo_hookean import NeoHookean
 from .neo_hookean_decoupled import DecoupledNeoHookean
 from .saint_venant_kirchhoff import SaintVenantKirchhoff
+from .sheet import Sheet
+from .strand import Strand
 
 MATERIALS: dict[str, type[Material]] = {
     material.name: material for material in (NeoHookean, DecoupledNeoHookean, SaintVenantKirchhoff)
 }
 
-__all__ = ["MATERIALS", "DecoupledNeoHookean", "Material", "NeoHookean", "SaintVenantKirchhoff", "material_named"]
+__all__ = [
+    "MATERIALS",
+    "DecoupledNeoHookean",
+    "Material",
+    "NeoHookean",
+    "SaintVenantKirchhoff",
+    "Sheet",
+    "Strand",
+    "material_named",
+]
 
 
 def material_named(name: str) -> type[Material]:
