@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from ...meshing.mesh import TetMesh
@@ -50,20 +52,23 @@ class Model(eqx.Module):
     """A body at rest: frozen, SI units, LPS axes. All floating arrays may be differentiated.
 
     Attributes:
-        points: reference position of each node, m; the nodes of the mesh come first, mid-edge nodes after them.
+        points: reference position of each row, m: the nodes of the mesh, mid-edge nodes, then a place for each pressure
+            unknown of mixed elements (the corner it belongs to).
         blocks: the elements.
         node_sets: name → node indices; facet sets appear here too, as the nodes of their facets.
         facet_sets: name → nodes of each facet, normals outward, in the order of the element's facet.
         region_names: (label id, name) pairs.
         mesh_nodes: number of nodes of the mesh the model was made from.
+        nodes: number of rows that are displacements; those after them are pressures.
     """
 
-    points: Float[Array, "nodes 3"]
+    points: Float[Array, "rows 3"]
     blocks: tuple[ElementBlock, ...]
     node_sets: dict[str, Int[np.ndarray, " n"]]
     facet_sets: dict[str, Int[np.ndarray, "facets nodes_per_facet"]]
     region_names: tuple[tuple[int, str], ...] = eqx.field(static=True)
     mesh_nodes: int = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
 
     @classmethod
     def from_mesh(
@@ -94,14 +99,17 @@ class Model(eqx.Module):
         stack = stack_materials(materials, names, len(mesh.tetrahedra))
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
+        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
         blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
         return cls(
-            points=jnp.asarray(promotion.points * MM),
+            points=jnp.asarray(np.concatenate([promotion.points, promotion.points[corners]]) * MM),
             blocks=blocks,
             node_sets=promotion.node_sets,
             facet_sets=promotion.facet_sets,
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
+            nodes=len(promotion.points),
         )
 
     def problem(
@@ -150,6 +158,19 @@ class Model(eqx.Module):
             advice = f"Choose from {sorted(self.facet_sets)}" if self.facet_sets else "The mesh has no facet sets"
             raise SolverError(f"no facet set is named {name!r}", where="model", advice=advice)
         return self.facet_sets[name]
+
+
+def _pressure_rows(mesh: TetMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
+
+    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
+    """
+    if kind.pressures == 0:
+        return np.zeros(0, np.int64), np.zeros((len(mesh.tetrahedra), 0), np.int32)
+    corners = mesh.tetrahedra[:, : kind.pressures].astype(np.int64)
+    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
+    unique, row = np.unique(key, return_inverse=True)
+    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
 
 
 def _region_names(mesh: TetMesh) -> dict[int, str]:

@@ -64,6 +64,7 @@ class Element(abc.ABC):
         edges: (m, 2) corner pairs that carry the nodes beyond the corners.
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
+        pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Element(abc.ABC):
     edges: NDArray[np.int64]
     facet_edges: NDArray[np.int64]
     chunk: int
+    pressures: int = 0
 
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
