@@ -61,9 +61,8 @@ def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh) ->
         shape = np.shape(leaf)
         if not _fits(shape, count, trailing):
             raise SolverError(
-                f"parameter {name!r} of {owner!r} has shape {shape}",
+                f"parameter {name!r} of {owner!r} has shape {shape}; {_wanted(count, trailing)}",
                 where=f"material of region {region!r}",
-                advice=_wanted(count, trailing),
             )
         values = np.asarray(leaf, float)
         inside.append(values if shape == trailing else values[elements])
@@ -82,7 +81,7 @@ def _fits(shape: tuple[int, ...], count: int, trailing: tuple[int, ...]) -> bool
 def _wanted(count: int, trailing: tuple[int, ...]) -> str:
     one = "one value" if not trailing else f"one of shape {trailing}"
     many, points = (count, *trailing), ", ".join(["points", *map(str, trailing)])
-    return f"Give {one}, one for each of {count} elements {many}, or one at each quadrature point ({count}, {points})"
+    return f"give {one}, or one for each of {count} elements {many}, or of their quadrature points ({count}, {points})"
 
 
 def parameter_shapes(material: Material) -> list[tuple[str, str, tuple[int, ...]]]:
