@@ -107,7 +107,7 @@ class DeviceTangent:
 def _evaluate(problem: Problem, terms: list[Term], displacement: Array, fraction: Array) -> tuple[Array, ...]:
     internal = jnp.zeros_like(displacement)
     energy, square, jacobians = jnp.zeros(()), jnp.zeros(()), []
-    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem), strict=True):
+    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem, fraction), strict=True):
         for local in range(block.element.nodes):
             internal = internal.at[block.nodes[:, local]].add(part.force[:, local])
         energy, square = energy + part.energy.sum(), square + jnp.sum(part.force**2)
@@ -121,7 +121,8 @@ def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction
     points = problem.model.points
     parts = []
     for block in problem.model.blocks:
-        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], block.material)
+        material = block.material.at(fraction)
+        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], material)
         first, second = np.triu_indices(block.element.nodes)
         blocks = pairs.reshape(len(block.nodes), -1, 3, 3)
         size = (len(block.nodes), block.element.nodes, block.element.nodes, 3, 3)

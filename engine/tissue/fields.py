@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from .elements.base import Element
-from .materials import Material
+from .materials import Material, batch_last
 from .model import ElementBlock, Model
 from .problem import Problem
 from .solution import State
@@ -171,7 +171,7 @@ def _by_element(model: Model, state: State, measure: _Measure, shape: tuple[int,
     for block in model.blocks:
         for rows, true in _chunks(block):
             nodes = np.asarray(block.nodes)[rows]
-            material = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], block.material)
+            material = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], block.material).at(state.load_fraction)
             values = np.asarray(measure(block.element, material, jnp.asarray(points[nodes]), jnp.asarray(moved[nodes])))
             result[np.asarray(block.source)[rows[:true]]] = np.moveaxis(values, -1, 0)[:true]
     return result
@@ -204,7 +204,7 @@ def _mean_strain(element: Element, material: Material, reference: Array, displac
 def _mean_cauchy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
     kinematics = element.kinematics(reference, displacement)
     f = kinematics.deformation_gradient
-    piola = material.first_piola(f)
+    piola = batch_last(material).first_piola(f)
     jacobian = jnp.linalg.det(jnp.moveaxis(f, (0, 1), (-2, -1)))
     return _mean(jnp.sum(piola[:, None] * f[None], axis=2) / jacobian, kinematics.weight)
 

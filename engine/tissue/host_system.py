@@ -81,7 +81,7 @@ class HostSystem:
             internal, energy, worst, square = np.zeros_like(self.points), 0.0, (np.inf, -1), 0.0
             unknowns = displacement * self.row_scale
             for block, scatter, source in zip(self.blocks, self.block_forces, self.problem.model.blocks, strict=True):
-                force, part, jacobian = block.evaluate(unknowns)
+                force, part, jacobian = block.evaluate(unknowns, fraction)
                 internal += scatter(force)
                 energy += part
                 square += float(np.vdot(force, force))
@@ -134,7 +134,7 @@ class Assembly:
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
             for chunks, scatter in batches:
-                calls = [block.tangents(displacement, chunk) for chunk in chunks]
+                calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
                 values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
                 scatter.add(half, values[: scatter.matrix.shape[1]])
         skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None

@@ -19,7 +19,7 @@ from .elements import element_named
 from .elements.base import Element
 from .materials import Material
 from .promotion import Promotion, promote
-from .stacking import MaterialStack, refuse_unknown, stack_materials
+from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -96,12 +96,12 @@ class Model(eqx.Module):
             raise SolverError("the mesh has no tetrahedra", where="model", advice="Mesh a region that is not empty")
         kind = element_named(element)
         names = _region_names(mesh)
-        stack = stack_materials(materials, names, len(mesh.tetrahedra))
+        stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
         corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
         promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
-        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
+        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
             points=jnp.asarray(np.concatenate([promotion.points, promotion.points[corners]]) * MM),
             blocks=blocks,
@@ -196,7 +196,12 @@ def _densities(density: float | Mapping[str, float], names: dict[int, str]) -> d
 
 
 def _blocks(
-    mesh: TetMesh, kind: Element, promotion: Promotion, stack: MaterialStack, densities: dict[int, float]
+    mesh: TetMesh,
+    kind: Element,
+    promotion: Promotion,
+    stack: MaterialStack,
+    densities: dict[int, float],
+    names: Mapping[int, str],
 ) -> list[ElementBlock]:
     blocks = []
     for labels, parameters in stack:
@@ -206,7 +211,7 @@ def _blocks(
             ElementBlock(
                 element=kind,
                 nodes=jnp.asarray(promotion.elements[chosen]),
-                material=parameters(row, chosen),
+                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
                 density=jnp.asarray(np.array([densities[int(label)] for label in labels])[row]),
                 region=jnp.asarray(mesh.region[chosen]),
                 source=jnp.asarray(chosen.astype(np.int32)),
