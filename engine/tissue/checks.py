@@ -47,8 +47,8 @@ def _not_empty(model: Model, source: object) -> None:
     name = facets if facets is not None else nodes
     if name is None:
         return
-    members = model.facets_of(name) if facets is not None else model.nodes_of(name)
-    if len(members) == 0:
+    members = [f for _, f in model.facet_groups(name)] if facets is not None else [model.nodes_of(name)]
+    if not all(len(part) for part in members):
         raise SolverError(
             f"set {name!r} is empty", where=type(source).__name__, advice="Choose another set or a larger patch"
         )

@@ -77,12 +77,13 @@ class Springs(eqx.Module):
         self.tangential = _stiffness(along if tangential is None else tangential, facets)
 
     def bind(self, model: Model) -> list[Term]:
-        """One term."""
-        facets = model.facets_of(self.facets)
-        count = (len(facets),)
-        normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
-        onset = self.onset if self.one_sided else None
-        return [BedTerm(jnp.asarray(facets), normal, along, model.element.facet, onset)]
+        """A term per kind of facet."""
+        onset, terms = self.onset if self.one_sided else None, []
+        for kind, facets in model.facet_groups(self.facets):
+            count = (len(facets),)
+            normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
+            terms.append(BedTerm(jnp.asarray(facets), normal, along, kind, onset))
+        return terms
 
 
 class PointSprings(eqx.Module):
