@@ -21,7 +21,7 @@ def check_problem(problem: Problem) -> None:
             contradict each other, loose nodes, or a body that floats.
     """
     _finite(problem)
-    for source in (*problem.loads, *problem.supports, *problem.prescribed):
+    for source in (*problem.loads, *problem.supports, *problem.prescribed, *problem.contacts):
         _not_empty(problem.model, source)
         if isinstance(source, Pressure):
             source.check(problem.model)
@@ -31,7 +31,7 @@ def check_problem(problem: Problem) -> None:
 
 
 def _finite(problem: Problem) -> None:
-    for source in (*problem.loads, *problem.supports, *problem.prescribed):
+    for source in (*problem.loads, *problem.supports, *problem.prescribed, *problem.contacts):
         for leaf in jax.tree.leaves(source):
             if isinstance(leaf, (float, jax.Array, np.ndarray)) and not np.isfinite(np.asarray(leaf)).all():
                 raise SolverError(

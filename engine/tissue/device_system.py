@@ -25,26 +25,51 @@ class DeviceSystem:
     """A problem ready for Newton's method on the device of its arrays."""
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
-        self.problem, self.timer = problem, timer
+        self.problem, self.timer = problem.begun(), timer
         if len(problem.model.pressure_corners):
             raise SolverError(
                 "mixed elements (unknown pressure) are solved on the host only",
                 where="linear_solver='device'",
                 advice="Use linear_solver='host', or an element without pressure unknowns",
             )
-        self.terms = problem.terms()
+        if problem.moving():
+            raise SolverError(
+                "contact between tissues is searched for on the host",
+                where="linear_solver='device'",
+                advice="Use linear_solver='host'",
+            )
+        self.terms = self.problem.terms()
         self.live = [term for term in self.terms if not term.dead]
         if not all(term.symmetric for term in self.live):
             raise SolverError(
-                "a pressure on an open, free-rimmed surface has an unsymmetric stiffness",
+                "friction, or a pressure on an open, free-rimmed surface, has an unsymmetric stiffness",
                 where="linear_solver='device'",
-                advice="Use the host solver, hold the rim, or give Pressure(symmetric=True)",
+                advice="Use the host solver; for a pressure, hold the rim or give Pressure(symmetric=True)",
             )
         self.symmetric = self.definite = True
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.points
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
         self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history (multipliers) of the same problem."""
+        if problem is not self.problem:
+            self.problem, self.terms = problem, problem.terms()
+            self.live = [term for term in self.terms if not term.dead]
+
+    def augment(self, displacement: Array, fraction: float) -> bool:
+        """Move the multipliers of contacts on; False where all is as close as it was asked to be."""
+        problem, moved = self.problem.augmented(np.asarray(displacement), fraction)
+        self.use(problem)
+        return moved
+
+    def advance(self, displacement: Array, fraction: float) -> None:
+        """Nothing: friction, which has a history, is solved on the host."""
+
+    def bound(self, displacement: Array, fraction: float) -> Problem:
+        """The problem of whose residual an equilibrium is a zero."""
+        return self.problem
 
     def zeros(self) -> Array:
         """No displacement (nodes, 3) m."""

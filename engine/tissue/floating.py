@@ -100,19 +100,22 @@ def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np
 
 def spring_stiffness(problem: Problem) -> Springs:
     """All springs at rest, ligaments taken as taut."""
+    from .contact.rigid import RigidTerm
     from .kernels import TermKernel
     from .prescribed import GripTerm
     from .supports import BedTerm, LigamentTerm, PointSpringTerm
 
     points = np.asarray(problem.model.points)
     found = []
-    for term in problem.terms():
+    for term in problem.fixed_terms():
         if isinstance(term, LigamentTerm):
             nodes = np.asarray(term.nodes)
             arm = np.asarray(term.anchor) - points[nodes[:, 0]]
             unit = arm / np.maximum(np.linalg.norm(arm, axis=1), 1e-300)[:, None]
             blocks = np.asarray(term.stiffness)[:, None, None] * unit[:, :, None] * unit[:, None, :]
             found.append((nodes, blocks[:, None, None]))
+        elif isinstance(term, RigidTerm):
+            found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 0.0)))
         elif isinstance(term, (BedTerm, GripTerm, PointSpringTerm)):
             found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 1.0)))
     return found

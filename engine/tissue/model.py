@@ -169,16 +169,21 @@ class Model(eqx.Module):
         )
 
     def problem(
-        self, *, loads: Sequence[Any] = (), supports: Sequence[Any] = (), prescribed: Sequence[Any] = ()
+        self,
+        *,
+        loads: Sequence[Any] = (),
+        supports: Sequence[Any] = (),
+        prescribed: Sequence[Any] = (),
+        contacts: Sequence[Any] = (),
     ) -> Problem:
-        """This body with loads, supports and prescribed motion.
+        """This body with loads, supports, prescribed motion and contacts.
 
         Raises:
             SolverError: a set is not there, two prescribed motions contradict each other, or the body floats.
         """
         from .problem import Problem
 
-        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed)
+        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed, contacts=contacts)
 
     @property
     def nodes(self) -> int:

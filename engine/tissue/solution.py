@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ class ResultCode(enum.Enum):
     linear_solver_stalled = "the linear solver stalled"
     unstable = "the balance found is unstable: the body buckles or its material loses stiffness"
     floating_body = "a part of the body is not held"
+    contact_unresolved = "contact did not settle: points keep opening and closing, or stay too deep"
 
     @property
     def advice(self) -> str:
@@ -35,6 +37,8 @@ _ADVICE = {
     ResultCode.inverted_element: "Use more load steps, a smaller motion, or a finer and better shaped mesh where it is",
     ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios above 1e6",
     ResultCode.unstable: "Use less load; a small sideways load (an imperfection) leads to the buckled shape",
+    ResultCode.contact_unresolved: "Use more load steps or a finer mesh where it is; allow a larger penetration, give a "
+    "smaller contact penalty or a wider onset, and see that no held node is pressed from both sides",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",
 }
 
@@ -139,12 +143,15 @@ class Solution:
         states: converged states only, at the requested load fractions in order (the rest state is not one).
         statistics: iterations, residuals, times.
         where: which element or load fraction a failure concerns.
+        problems: of each state, the problem of whose residual it is a zero: contacts with their pairs, multipliers and
+            the slip history that its load step began with. Without contact, the problem that was solved.
     """
 
     result: ResultCode
     states: tuple[State, ...]
     statistics: Statistics
     where: str = ""
+    problems: tuple[Any, ...] = ()
 
     @property
     def converged(self) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from .contact.overconstrained import check_contacts
 from .newton import NewtonOutcome, newton
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
@@ -29,6 +30,8 @@ from .systems import make_system
 
 MAX_CUTBACKS = 8
 GROWTH = 1.5
+MAX_AUGMENTATIONS = 30
+"""Uzawa steps per load step; each shrinks penetration by the ratio of the body's stiffness to the penalty."""
 EASY_ITERATIONS = 6
 
 
@@ -87,7 +90,7 @@ def solve(
         tolerance=tolerance,
         stability=march.stability.value,
     )
-    return Solution(result, tuple(march.states), statistics, where)
+    return Solution(result, tuple(march.states), statistics, where, tuple(march.problems))
 
 
 class March:
@@ -99,10 +102,12 @@ class March:
         self.system, self.fractions, self.progress = system, fractions, progress
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.states: list[State] = []
+        self.problems: list[Problem] = []
         self.steps: list[StepStatistics] = []
         self.cutbacks = 0
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
+        self.solved = system.problem
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
@@ -114,23 +119,27 @@ class March:
             )
         guess = None if start is None else self.system.field_of(start)
         self.history = [(0.0, self.system.zeros())]
+        check_contacts(self.system.problem, self.fractions)
         for wanted in self.fractions:
             outcome, goal = self._reach(wanted, guess)
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
             self.states.append(self.system.state_of(wanted, outcome.displacement))
+            self.problems.append(self.solved)
         return ResultCode.converged, ""
 
     def verify(self, result: ResultCode, where: str) -> tuple[ResultCode, str]:
         """Takes back states that are unstable, from the last to the first that is not."""
         while self.states:
             state = self.states[-1]
+            self.system.use(self.problems[-1])
             self.progress(0.95, "checking that the balance is stable")
             self.stability = stability(self.system, state)
             if self.stability is not Stability.unstable:
                 break
             self.states.pop()
+            self.problems.pop()
             result, where = ResultCode.unstable, f"at {100 * state.load_fraction:.4g} % of the load"
         if result is ResultCode.converged:
             self.progress(1.0, "equilibrium found")
@@ -162,10 +171,11 @@ class March:
             text = f"load {100 * goal:.0f} %, iteration {iteration}, residual {residual:.1e}"
             self.progress(float(before + (goal - before) * 0.9 * done), text)
 
-        first = self._extrapolate(goal) if guess is None else guess
+        first, before = self._extrapolate(goal) if guess is None else guess, self.system.problem
         outcome = self._newton(first, goal, tell)
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(self.history[-1][1], goal, tell)
+        outcome = self._augment(outcome, goal, tell)
         record = outcome.record
         self.steps.append(
             StepStatistics(
@@ -181,7 +191,23 @@ class March:
         )
         if outcome.result is ResultCode.converged:
             self.history = [*self.history[-1:], (goal, outcome.displacement)]
+            self.solved = self.system.bound(outcome.displacement, goal)
+            self.system.advance(outcome.displacement, goal)
+        else:
+            self.system.use(before)
         return outcome
+
+    def _augment(self, outcome: NewtonOutcome, goal: float, tell: object) -> NewtonOutcome:
+        """Moves the multipliers of contacts on and finds the balance again, until no point is deeper than asked."""
+        for _ in range(MAX_AUGMENTATIONS):
+            if outcome.result is not ResultCode.converged:
+                return outcome
+            if not self.system.augment(outcome.displacement, goal):
+                return outcome
+            record = outcome.record
+            outcome = self._newton(outcome.displacement, goal, tell)
+            outcome.record.add(record)
+        return outcome._replace(result=ResultCode.contact_unresolved)
 
     def _newton(self, first: NodalField, goal: float, tell: object) -> NewtonOutcome:
         return newton(
