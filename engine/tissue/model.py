@@ -105,16 +105,24 @@ class Model(eqx.Module):
         )
 
     def problem(
-        self, *, loads: Sequence[Any] = (), supports: Sequence[Any] = (), prescribed: Sequence[Any] = ()
+        self,
+        *,
+        loads: Sequence[Any] = (),
+        supports: Sequence[Any] = (),
+        prescribed: Sequence[Any] = (),
+        floating: bool = False,
     ) -> Problem:
         """This body with loads, supports and prescribed motion.
+
+        Args:
+            floating: whether parts of it may be held by nothing, for the dynamic solvers.
 
         Raises:
             SolverError: a set is not there, two prescribed motions contradict each other, or the body floats.
         """
         from .problem import Problem
 
-        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed)
+        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed, floating=floating)
 
     @property
     def element(self) -> Element:

@@ -22,9 +22,19 @@ class Problem(eqx.Module):
     loads: tuple[Any, ...]
     supports: tuple[Any, ...]
     prescribed: tuple[Any, ...]
+    floating: bool = eqx.field(static=True, default=False)
+    """Whether the body may fly: only its inertia resists rigid motion, which takes a dynamic solver."""
 
     @classmethod
-    def of(cls, model: Model, *, loads: Sequence[Any], supports: Sequence[Any], prescribed: Sequence[Any]) -> Problem:
+    def of(
+        cls,
+        model: Model,
+        *,
+        loads: Sequence[Any],
+        supports: Sequence[Any],
+        prescribed: Sequence[Any],
+        floating: bool = False,
+    ) -> Problem:
         """A checked problem.
 
         Raises:
@@ -32,7 +42,7 @@ class Problem(eqx.Module):
         """
         from .checks import check_problem
 
-        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed))
+        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), floating)
         check_problem(problem)
         return problem
 
@@ -57,11 +67,13 @@ class Problem(eqx.Module):
             mask[constraint.nodes] |= np.array(constraint.components)
         return mask
 
-    def prescribed_displacement(self, fraction: Array | float) -> Float[Array, "nodes 3"]:
+    def prescribed_displacement(
+        self, fraction: Array | float, constraints: list[Constraint] | None = None
+    ) -> Float[Array, "nodes 3"]:
         """Prescribed components [m] at a load fraction; zero where nothing is prescribed."""
         points = self.model.points
         values = jnp.zeros_like(points)
-        for constraint in self.constraints():
+        for constraint in self.constraints() if constraints is None else constraints:
             chosen = np.flatnonzero(constraint.components)
             moved = constraint.values(points, fraction)
             values = values.at[constraint.nodes[:, None], chosen].set(moved[:, chosen])

@@ -9,6 +9,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from ...imaging.errors import SolverError
+from .materials import Material
 
 
 class ResultCode(enum.Enum):
@@ -20,6 +21,7 @@ class ResultCode(enum.Enum):
     linear_solver_stalled = "the linear solver stalled"
     unstable = "the balance found is unstable: the body buckles or its material loses stiffness"
     floating_body = "a part of the body is not held"
+    blown_up = "the motion blows up"
 
     @property
     def advice(self) -> str:
@@ -34,6 +36,7 @@ _ADVICE = {
     ResultCode.inverted_element: "Use more load steps, a smaller motion, or a finer and better shaped mesh where it is",
     ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios above 1e6",
     ResultCode.unstable: "Use less load; a small sideways load (an imperfection) leads to the buckled shape",
+    ResultCode.blown_up: "Use a smaller step, or leave the step to the solver; a softer contact or spring allows a larger one",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",
 }
 
@@ -44,10 +47,12 @@ class State(eqx.Module):
     Attributes:
         load_fraction: 0 at rest, 1 at full load.
         displacement: m, LPS axes; rows as `Model.points` (the nodes of the mesh first).
+        materials: of each block, with their history so far; empty where no material has one.
     """
 
     load_fraction: float
     displacement: Float[Array, "nodes 3"]
+    materials: tuple[Material, ...] = eqx.field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
