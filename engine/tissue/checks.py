@@ -27,7 +27,8 @@ def check_problem(problem: Problem) -> None:
             source.check(problem.model)
     _no_loose_nodes(problem.model)
     _consistent(problem)
-    check_held(problem)
+    if not problem.floating:
+        check_held(problem)
 
 
 def _finite(problem: Problem) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from ...imaging.errors import SolverError
 from ..linear.device import Blocks, LocalStiffness, solve_device
+from .mass import MassMatrix
 from .problem import Problem
 from .residual import evaluate_blocks, external_force
 from .solution import State
@@ -120,6 +121,17 @@ class DeviceTangent:
     def product(self, direction: Array) -> Array:
         """K d (nodes, 3) N, held components included."""
         return _product(self.blocks, direction)
+
+    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> DeviceTangent:
+        """stiffness K + inertia M: the mass of a pair of nodes is a group of its own."""
+        parts = [LocalStiffness(part.nodes, stiffness * part.matrices) for part in self.blocks.parts]
+        upper = mass.rows < mass.columns
+        pair = jnp.asarray([[0.0, 1.0], [1.0, 0.0]])[:, None, :, None] * jnp.eye(3)[None, :, None, :]
+        values = inertia * jnp.asarray(mass.values[upper])[:, None, None] * pair.reshape(6, 6)
+        parts.append(LocalStiffness(jnp.asarray(np.stack([mass.rows, mass.columns], axis=1)[upper]), values))
+        own = inertia * jnp.asarray(mass.diagonal)[:, None, None] * jnp.eye(3)
+        parts.append(LocalStiffness(jnp.arange(len(mass.diagonal))[:, None], own))
+        return DeviceTangent(self.system, Blocks(parts, self.blocks.free), stiffness * self.round_off)
 
     def solve(self, rhs: Array, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""

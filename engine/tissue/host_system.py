@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy import sparse
 from ..linear.host import HostLinearSolver
 from ..linear.saddle import SaddleSolver
 from .kernels import BlockKernel, TermKernel
+from .mass import MassMatrix
 from .moving import MovingForces, without_held
 from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
 from .problem import Problem
@@ -154,6 +155,7 @@ class Assembly:
                 batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
             self.batches.append(batches)
         self._held: tuple[NDArray, NDArray] | None = None
+        self._mass: tuple[MassMatrix, NDArray] | None = None
         self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
@@ -180,6 +182,12 @@ class Assembly:
             self.pattern.add_transposed(part, sign=-1.0)
             data += part
         return data
+
+    def mass_slots(self, mass: MassMatrix) -> NDArray:
+        """Where the entries of a mass matrix lie in the pattern."""
+        if self._mass is None or self._mass[0] is not mass:
+            self._mass = (mass, self.pattern.slots(mass.rows, mass.columns))
+        return self._mass[1]
 
     def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
@@ -217,3 +225,12 @@ class HostTangent:
             if self.extra is not None:
                 matrix = matrix + without_held(self.extra, free)
         return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)
+
+    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> HostTangent:
+        """stiffness K + inertia M, in place of this one."""
+        data, pattern = self.matrix.data, self.assembly.pattern
+        data *= stiffness
+        slots = self.assembly.mass_slots(mass)
+        for axis in range(3):
+            data[slots, axis, axis] += inertia * mass.values
+        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off)

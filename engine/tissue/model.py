@@ -175,15 +175,21 @@ class Model(eqx.Module):
         supports: Sequence[Any] = (),
         prescribed: Sequence[Any] = (),
         contacts: Sequence[Any] = (),
+        floating: bool = False,
     ) -> Problem:
         """This body with loads, supports, prescribed motion and contacts.
+
+        Args:
+            floating: whether parts of it may be held by nothing, for the dynamic solvers.
 
         Raises:
             SolverError: a set is not there, two prescribed motions contradict each other, or the body floats.
         """
         from .problem import Problem
 
-        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed, contacts=contacts)
+        return Problem.of(
+            self, loads=loads, supports=supports, prescribed=prescribed, contacts=contacts, floating=floating
+        )
 
     @property
     def nodes(self) -> int:

@@ -30,6 +30,8 @@ class Problem(eqx.Module):
     prescribed: tuple[Any, ...]
     contacts: tuple[Any, ...] = ()
     pairings: tuple[Any, ...] | None = None
+    floating: bool = eqx.field(static=True, default=False, kw_only=True)
+    """Whether the body may fly: only its inertia resists rigid motion, which takes a dynamic solver."""
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Problem(eqx.Module):
         supports: Sequence[Any],
         prescribed: Sequence[Any],
         contacts: Sequence[Any] = (),
+        floating: bool = False,
     ) -> Problem:
         """A checked problem.
 
@@ -49,7 +52,7 @@ class Problem(eqx.Module):
         from .checks import check_problem
 
         resolved = tuple(contact.resolved(model) for contact in contacts)
-        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), resolved)
+        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), resolved, floating=floating)
         check_problem(problem)
         return problem
 
@@ -118,11 +121,13 @@ class Problem(eqx.Module):
             mask[constraint.nodes] |= np.array(constraint.components)
         return mask
 
-    def prescribed_displacement(self, fraction: Array | float) -> Float[Array, "nodes 3"]:
+    def prescribed_displacement(
+        self, fraction: Array | float, constraints: list[Constraint] | None = None
+    ) -> Float[Array, "nodes 3"]:
         """Prescribed components [m] at a load fraction; zero where nothing is prescribed."""
         points = self.model.points
         values = jnp.zeros_like(self.model.row_points)
-        for constraint in self.constraints():
+        for constraint in self.constraints() if constraints is None else constraints:
             chosen = np.flatnonzero(constraint.components)
             moved = constraint.values(points, fraction)
             values = values.at[constraint.nodes[:, None], chosen].set(moved[:, chosen])

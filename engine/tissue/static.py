@@ -22,6 +22,7 @@ from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .contact.overconstrained import check_contacts
 from .newton import NewtonOutcome, newton
+from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .stability import Stability, stability
@@ -68,6 +69,8 @@ def solve(
     """
     require_float64()
     fractions = _fractions(load_steps)
+    if problem.floating:
+        raise SolverError("a body that may float has no equilibrium", where="solve", advice="Hold it, or use dynamic.solve")
     if not 0 < tolerance < 1:
         raise SolverError(f"a tolerance of {tolerance} is not possible", where="solve", advice="Use 1e-6 to 1e-10")
     timer = Timer()
@@ -176,19 +179,7 @@ class March:
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(self.history[-1][1], goal, tell)
         outcome = self._augment(outcome, goal, tell)
-        record = outcome.record
-        self.steps.append(
-            StepStatistics(
-                goal,
-                outcome.result,
-                record.newton_iterations,
-                record.linear_iterations,
-                tuple(record.residuals),
-                record.line_search_steps,
-                outcome.evaluation.energy,
-                outcome.evaluation.min_jacobian,
-            )
-        )
+        self.steps.append(step_statistics(goal, outcome))
         if outcome.result is ResultCode.converged:
             self.history = [*self.history[-1:], (goal, outcome.displacement)]
             self.solved = self.system.bound(outcome.displacement, goal)
@@ -230,8 +221,23 @@ class March:
     def _failure(self, outcome: NewtonOutcome, now: float, goal: float) -> tuple[ResultCode, str]:
         where = f"between {100 * now:.4g} % and {100 * goal:.4g} % of the load"
         if outcome.result is ResultCode.inverted_element:
-            where += f", element {outcome.evaluation.worst_element}"
+            where += f", {element_place(self.system.problem.model, outcome.evaluation.worst_element)}"
         return outcome.result, where
+
+
+def step_statistics(goal: float, outcome: NewtonOutcome) -> StepStatistics:
+    """Of one attempt."""
+    record = outcome.record
+    return StepStatistics(
+        goal,
+        outcome.result,
+        record.newton_iterations,
+        record.linear_iterations,
+        tuple(record.residuals),
+        record.line_search_steps,
+        outcome.evaluation.energy,
+        outcome.evaluation.min_jacobian,
+    )
 
 
 def _fractions(load_steps: int | Sequence[float]) -> list[float]:

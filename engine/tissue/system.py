@@ -55,6 +55,10 @@ class Tangent(Protocol):
         """K d [N], held components included."""
         ...
 
+    def shifted(self, stiffness: float, inertia: float, mass: Any) -> Tangent:
+        """stiffness K + inertia M, for a step in time; this tangent is spent."""
+        ...
+
     def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
         """Solve K x = rhs for the free components to a relative residual; held ones are zero."""
         ...
