@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -125,7 +126,8 @@ class Ligament(eqx.Module):
         """One term."""
         nodes = model.nodes_of(self.nodes)
         count = len(nodes)
-        if (np.linalg.norm(np.asarray(model.points)[nodes] - np.asarray(self.anchor), axis=1) == 0.0).any():
+        traced = any(isinstance(value, jax.core.Tracer) for value in (model.points, self.anchor))
+        if not traced and (np.linalg.norm(np.asarray(model.points)[nodes] - self.anchor, axis=1) == 0.0).any():
             raise SolverError("the anchor lies on a node it holds", where=f"ligament of {self.nodes!r}")
         share = jnp.broadcast_to(self.stiffness / count, (count,))
         anchors = jnp.broadcast_to(self.anchor, (count, 3))
