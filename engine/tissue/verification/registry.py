@@ -1,0 +1,8 @@
+"""All reference problems. A new family is a file with `CASES` here and a line below; tests and the table follow."""
+
+from __future__ import annotations
+
+from . import laws
+from .case import Case
+
+CASES: tuple[Case, ...] = (*laws.CASES,)
