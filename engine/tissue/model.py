@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from ...meshing.mesh import TetMesh
@@ -17,7 +19,7 @@ from .elements import element_named
 from .elements.base import Element
 from .materials import Material
 from .promotion import Promotion, promote
-from .stacking import MaterialStack, refuse_unknown, stack_materials
+from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -50,20 +52,23 @@ class Model(eqx.Module):
     """A body at rest: frozen, SI units, LPS axes. All floating arrays may be differentiated.
 
     Attributes:
-        points: reference position of each node, m; the nodes of the mesh come first, mid-edge nodes after them.
+        points: reference position of each row, m: the nodes of the mesh, mid-edge nodes, then a place for each pressure
+            unknown of mixed elements (the corner it belongs to).
         blocks: the elements.
         node_sets: name → node indices; facet sets appear here too, as the nodes of their facets.
         facet_sets: name → nodes of each facet, normals outward, in the order of the element's facet.
         region_names: (label id, name) pairs.
         mesh_nodes: number of nodes of the mesh the model was made from.
+        nodes: number of rows that are displacements; those after them are pressures.
     """
 
-    points: Float[Array, "nodes 3"]
+    points: Float[Array, "rows 3"]
     blocks: tuple[ElementBlock, ...]
     node_sets: dict[str, Int[np.ndarray, " n"]]
     facet_sets: dict[str, Int[np.ndarray, "facets nodes_per_facet"]]
     region_names: tuple[tuple[int, str], ...] = eqx.field(static=True)
     mesh_nodes: int = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
 
     @classmethod
     def from_mesh(
@@ -91,17 +96,20 @@ class Model(eqx.Module):
             raise SolverError("the mesh has no tetrahedra", where="model", advice="Mesh a region that is not empty")
         kind = element_named(element)
         names = _region_names(mesh)
-        stack = stack_materials(materials, names, len(mesh.tetrahedra))
+        stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
-        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
+        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
+        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
-            points=jnp.asarray(promotion.points * MM),
+            points=jnp.asarray(np.concatenate([promotion.points, promotion.points[corners]]) * MM),
             blocks=blocks,
             node_sets=promotion.node_sets,
             facet_sets=promotion.facet_sets,
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
+            nodes=len(promotion.points),
         )
 
     def problem(
@@ -152,6 +160,19 @@ class Model(eqx.Module):
         return self.facet_sets[name]
 
 
+def _pressure_rows(mesh: TetMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
+
+    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
+    """
+    if kind.pressures == 0:
+        return np.zeros(0, np.int64), np.zeros((len(mesh.tetrahedra), 0), np.int32)
+    corners = mesh.tetrahedra[:, : kind.pressures].astype(np.int64)
+    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
+    unique, row = np.unique(key, return_inverse=True)
+    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
+
+
 def _region_names(mesh: TetMesh) -> dict[int, str]:
     return {int(label): mesh.region_names.get(int(label), f"region {int(label)}") for label in np.unique(mesh.region)}
 
@@ -175,7 +196,12 @@ def _densities(density: float | Mapping[str, float], names: dict[int, str]) -> d
 
 
 def _blocks(
-    mesh: TetMesh, kind: Element, promotion: Promotion, stack: MaterialStack, densities: dict[int, float]
+    mesh: TetMesh,
+    kind: Element,
+    promotion: Promotion,
+    stack: MaterialStack,
+    densities: dict[int, float],
+    names: Mapping[int, str],
 ) -> list[ElementBlock]:
     blocks = []
     for labels, parameters in stack:
@@ -185,7 +211,7 @@ def _blocks(
             ElementBlock(
                 element=kind,
                 nodes=jnp.asarray(promotion.elements[chosen]),
-                material=parameters(row, chosen),
+                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
                 density=jnp.asarray(np.array([densities[int(label)] for label in labels])[row]),
                 region=jnp.asarray(mesh.region[chosen]),
                 source=jnp.asarray(chosen.astype(np.int32)),

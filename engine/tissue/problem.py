@@ -53,6 +53,7 @@ class Problem(eqx.Module):
     def held(self) -> Bool[np.ndarray, "nodes 3"]:
         """Which displacement components are prescribed."""
         mask = np.zeros(self.model.points.shape, bool)
+        mask[self.model.nodes :, 1:] = True  # a pressure is one number
         for constraint in self.constraints():
             mask[constraint.nodes] |= np.array(constraint.components)
         return mask
