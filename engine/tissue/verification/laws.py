@@ -28,7 +28,7 @@ def _gradients(count: int = 20) -> jnp.ndarray:
 
 
 def _compute(name: str, progress: Progress) -> Computed:
-    law, gradient = MATERIALS[name].from_young(1e4, 0.4), _gradients()
+    law, gradient = MATERIALS[name].example(), _gradients()
     piola, modulus = law.first_piola(gradient), law.elasticity(gradient)
     stress_scale, scale = float(jnp.abs(piola).max()), float(jnp.abs(modulus).max())
     slope, work = _differences(law, gradient)

@@ -1,8 +1,8 @@
 """Structured meshes of the reference bodies: a box, rods and shells, and a map that bends quadratic elements with them.
 
-A body is meshed in simple coordinates (a cube, a diamond times a length, an octahedron with a wall) and `curved` puts every
-node, mid-edge ones included, where it belongs: the faces of quadratic elements follow the true surface to third order.
-Coordinates here are metres; a `TetMesh` holds them as millimetres.
+A body is meshed in simple coordinates (a cube, a diamond times a length, an octahedron with a wall) and `curved` puts
+every node, mid-edge ones included, where it belongs: the faces of quadratic elements follow the true surface to third
+order. Coordinates here are metres; a `TetMesh` holds them as millimetres.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def rod(rings: int, layers: int, sectors: int = 4) -> TetMesh:
     corners = np.array([[1.0, 0, 0], [0, 1.0, 0], [-1.0, 0, 0], [0, -1.0, 0]])
     flats = [(np.zeros(3), corners[k], corners[(k + 1) % 4]) for k in range(sectors)]
     points, triangles = _fans(flats, rings)
-    stack = [points + [0.0, 0.0, k / layers] for k in range(layers + 1)]
+    stack = [points + np.array([0.0, 0.0, k / layers]) for k in range(layers + 1)]
     return _wedges(stack, triangles, {
         "z0": lambda p: p[:, 2] == 0, "z1": lambda p: np.isclose(p[:, 2], 1, atol=1e-12),
         "rim": lambda p: np.isclose(np.abs(p[:, :2]).sum(axis=1), 1), **_CUTS})  # fmt: skip
@@ -108,7 +108,7 @@ def round_rod(radius: float, length: float) -> Place:
 
 
 def shell(divisions: int, layers: int, octants: int = 1) -> TetMesh:
-    """Simple coordinates of a thick shell: octants of the octahedron |x| + |y| + |z| = 1 + t, t from 0 inside to 1 outside.
+    """Simple coordinates of a thick shell: octants of the octahedron |x| + |y| + |z| = 1 + t, t from 0 inside to 1.
 
     Octants follow each other around z, on the side z ≥ 0: 1 has three symmetry planes, 4 is the upper half. Sets:
     `inner`, `outer`, `x0`, `y0`, `z0`. See `spherical`.
@@ -118,12 +118,13 @@ def shell(divisions: int, layers: int, octants: int = 1) -> TetMesh:
     points, triangles = _fans([(pole, around[k], around[(k + 1) % 4]) for k in range(octants)], divisions)
     stack = [points * (1 + k / layers) for k in range(layers + 1)]
     return _wedges(stack, triangles, {
-        "inner": lambda p: np.isclose(np.abs(p).sum(axis=1), 1), "outer": lambda p: np.isclose(np.abs(p).sum(axis=1), 2),
+        "inner": lambda p: np.isclose(np.abs(p).sum(axis=1), 1),
+        "outer": lambda p: np.isclose(np.abs(p).sum(axis=1), 2),
         "z0": lambda p: p[:, 2] == 0, **_CUTS})  # fmt: skip
 
 
 def spherical(simple: NDArray) -> tuple[NDArray, NDArray]:
-    """Unit directions (N, 3), and depth in the wall (N,) from 0 inside to 1 outside, of `shell`'s simple coordinates."""
+    """Unit directions (N, 3), and depth in the wall (N,) from 0 inside to 1 outside, of the coordinates of `shell`."""
     return simple / np.linalg.norm(simple, axis=1)[:, None], np.abs(simple).sum(axis=1) - 1.0
 
 

@@ -17,7 +17,7 @@ def node_at(model: Model, place: tuple[float, float, float], within: float) -> i
     Raises:
         SolverError: none lies within a distance [m] of it.
     """
-    away = np.linalg.norm(np.asarray(model.points)[: getattr(model, "nodes", None)] - np.array(place), axis=1)
+    away = np.linalg.norm(np.asarray(model.points)[: model.nodes] - np.array(place), axis=1)
     if not away.min() <= within:
         raise SolverError(f"no node lies at {place} m", where="mesh", advice="Choose cells that put one there")
     return int(np.argmin(away))
