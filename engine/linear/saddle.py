@@ -3,9 +3,10 @@
     ⎡A  Bᵀ⎤ ⎡u⎤   ⎡f⎤
     ⎣B −C ⎦ ⎣p⎦ = ⎣g⎦
 
-A is preconditioned by one multigrid cycle, the Schur complement C + B A⁻¹ Bᵀ by C + diag(B D⁻¹ Bᵀ), D the 3×3 diagonal
-blocks of A: both are spectrally like C + M/μ with the pressures' mass matrix M (Elman, Silvester and Wathen, *Finite
-Elements and Fast Iterative Solvers*, 2nd ed., chapter 4).
+A is preconditioned by one multigrid cycle, the Schur complement C + B A⁻¹ Bᵀ by the diagonal of C + B D⁻¹ Bᵀ, D that of
+A, which is spectrally like C + M/μ with M the mass matrix of the pressures (Elman, Silvester and Wathen, *Finite
+Elements
+and Fast Iterative Solvers*, 2nd ed., chapter 4).
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ from .host import HostLinearSolver, Krylov
 
 RESTART = 60
 MAX_ITERATIONS = 600
-MASS_SWEEPS = 4
-"""Chebyshev steps on the Schur complement's approximation, whose spectrum over its diagonal is within MASS_BOUNDS."""
-MASS_BOUNDS = (0.4, 2.6)
+REBUILD_GROWTH = 2.0
+"""The hierarchy is rebuilt when iterations per digit grow by this factor since it was new."""
 
 
 class SaddleSolver:
@@ -54,7 +54,7 @@ class SaddleSolver:
         effort = outcome.iterations / max(-np.log10(max(tolerance, 1e-16)), 0.3)
         if fresh or self.effort_when_new is None:
             self.effort_when_new = max(effort, 4.0)
-        elif effort > 2.0 * self.effort_when_new or not outcome.converged:
+        elif effort > REBUILD_GROWTH * self.effort_when_new or not outcome.converged:
             self.inner.cycle = None
             if not outcome.converged:
                 return self.solve(matrix, rhs, tolerance, free, positions)
@@ -124,7 +124,7 @@ class BlockTriangular:
 
 
 def gmres(product: Any, rhs: NDArray, precondition: Any, tolerance: float) -> Krylov:
-    """Right-preconditioned, restarted GMRES (Saad, *Iterative Methods*, algorithm 9.5): the residual is the true one."""
+    """Right-preconditioned, restarted GMRES, whose residual is the true one (Saad, *Iterative Methods*, 9.3.2)."""
     solution, goal, done = np.zeros_like(rhs), tolerance * float(np.linalg.norm(rhs)), 0
     if goal == 0.0:
         return Krylov(solution, 0, True)

@@ -26,7 +26,7 @@ class DeviceSystem:
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
         self.problem, self.timer = problem, timer
-        if problem.model.nodes < len(problem.model.points):
+        if len(problem.model.pressure_corners):
             raise SolverError(
                 "mixed elements (unknown pressure) are solved on the host only",
                 where="linear_solver='device'",

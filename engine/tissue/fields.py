@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from .elements.base import Element
-from .materials import Material, batch_last
+from .materials import Material
 from .model import ElementBlock, Model
 from .problem import Problem
 from .solution import State
@@ -159,14 +159,14 @@ def force_of(problem: Problem, state: State, source: Any) -> Float[np.ndarray, "
 
 
 def _rest(model: Model) -> State:
-    return State.of_rows(0.0, jnp.zeros_like(model.points), model.nodes)
+    return State.of_rows(0.0, jnp.zeros_like(model.row_points), model.nodes)
 
 
 _Measure = Callable[[Element, Material, Array, Array], Array]
 
 
 def _by_element(model: Model, state: State, measure: _Measure, shape: tuple[int, ...]) -> NDArray:
-    points, moved = np.asarray(model.points), np.asarray(state.rows)
+    points, moved = np.asarray(model.row_points), np.asarray(state.rows)
     result = np.zeros((sum(len(block.nodes) for block in model.blocks), *shape))
     for block in model.blocks:
         for rows, true in _chunks(block):
@@ -204,7 +204,7 @@ def _mean_strain(element: Element, material: Material, reference: Array, displac
 def _mean_cauchy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
     kinematics = element.kinematics(reference, displacement)
     f = kinematics.deformation_gradient
-    piola = batch_last(material).first_piola(f)
+    piola = element.first_piola(reference, displacement, material)
     jacobian = jnp.linalg.det(jnp.moveaxis(f, (0, 1), (-2, -1)))
     return _mean(jnp.sum(piola[:, None] * f[None], axis=2) / jacobian, kinematics.weight)
 
@@ -230,5 +230,5 @@ def _mean_displacement(element: Element, material: Material, reference: Array, d
     rule = element.load_quadrature
     _, weight = element.geometry(reference, rule)
     shape = jnp.asarray(element.shape(rule.points))
-    values = jnp.einsum("qa,eai->iqe", shape, displacement)
+    values = jnp.einsum("qa,eai->iqe", shape, displacement[:, : element.nodes])
     return _mean(values, weight)

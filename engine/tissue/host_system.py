@@ -23,7 +23,7 @@ class HostSystem:
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
         self.problem, self.timer = problem, timer
-        self.points = np.asarray(problem.model.points)
+        self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0

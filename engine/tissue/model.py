@@ -52,23 +52,23 @@ class Model(eqx.Module):
     """A body at rest: frozen, SI units, LPS axes. All floating arrays may be differentiated.
 
     Attributes:
-        points: reference position of each row, m: the nodes of the mesh, mid-edge nodes, then a place for each pressure
-            unknown of mixed elements (the corner it belongs to).
+        points: reference position of each node, m; the nodes of the mesh come first, mid-edge nodes after them.
         blocks: the elements.
         node_sets: name → node indices; facet sets appear here too, as the nodes of their facets.
         facet_sets: name → nodes of each facet, normals outward, in the order of the element's facet.
         region_names: (label id, name) pairs.
         mesh_nodes: number of nodes of the mesh the model was made from.
-        nodes: number of rows that are displacements; those after them are pressures.
+        pressure_corners: the node at which each unknown pressure of mixed elements stands. The field of unknowns has
+            a row per node, then a row per pressure.
     """
 
-    points: Float[Array, "rows 3"]
+    points: Float[Array, "nodes 3"]
     blocks: tuple[ElementBlock, ...]
     node_sets: dict[str, Int[np.ndarray, " n"]]
     facet_sets: dict[str, Int[np.ndarray, "facets nodes_per_facet"]]
     region_names: tuple[tuple[int, str], ...] = eqx.field(static=True)
     mesh_nodes: int = eqx.field(static=True)
-    nodes: int = eqx.field(static=True)
+    pressure_corners: Int[np.ndarray, " pressures"]
 
     @classmethod
     def from_mesh(
@@ -103,13 +103,13 @@ class Model(eqx.Module):
         promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
         blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
-            points=jnp.asarray(np.concatenate([promotion.points, promotion.points[corners]]) * MM),
+            points=jnp.asarray(promotion.points * MM),
             blocks=blocks,
             node_sets=promotion.node_sets,
             facet_sets=promotion.facet_sets,
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
-            nodes=len(promotion.points),
+            pressure_corners=corners,
         )
 
     def problem(
@@ -123,6 +123,20 @@ class Model(eqx.Module):
         from .problem import Problem
 
         return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes: the first rows of the field of unknowns."""
+        return len(self.points)
+
+    @property
+    def row_points(self) -> Float[Array, "rows 3"]:
+        """Reference position of each row of the field of unknowns, m: nodes, then the corners of the pressures."""
+        return self.points if len(self.pressure_corners) == 0 else self.points[self._rows]
+
+    @property
+    def _rows(self) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(self.nodes), self.pressure_corners])
 
     @property
     def element(self) -> Element:

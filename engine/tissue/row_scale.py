@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .elements.mixed import small_strain_shear
+from .materials import batch_last
 from .model import Model
 
 
@@ -14,10 +16,11 @@ def row_scale(model: Model) -> NDArray[np.float64]:
     With p = s q both equations are forces and all blocks of the tangent are of the size μ h: mean shear modulus of the
     mixed elements over the mean distance of their nodes.
     """
-    scale = np.ones((len(model.points), 1))
-    if model.nodes < len(model.points):
+    scale = np.ones((model.nodes + len(model.pressure_corners), 1))
+    if len(model.pressure_corners):
         mixed = [block for block in model.blocks if block.element.pressures]
-        shear = [np.broadcast_to(np.asarray(block.material.small_strain_shear()), len(block.nodes)) for block in mixed]
+        shear = [small_strain_shear(batch_last(block.material)) for block in mixed]
         extent = float(np.ptp(np.asarray(model.points), axis=0).max())
-        scale[model.nodes :] = float(np.concatenate(shear).mean()) / (extent / model.nodes ** (1 / 3))
+        mean = float(np.concatenate([np.asarray(values) for values in shear]).mean())
+        scale[model.nodes :] = mean * model.nodes ** (1 / 3) / extent
     return scale

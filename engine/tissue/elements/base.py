@@ -98,7 +98,7 @@ class Element(abc.ABC):
         """
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
-        force = _internal_force(kinematics.gradient, kinematics.weight, piola)
+        force = internal_force(kinematics.gradient, kinematics.weight, piola)
         energy = jnp.sum(density * kinematics.weight, axis=0)
         return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
@@ -110,11 +110,15 @@ class Element(abc.ABC):
         """
         kinematics = self.kinematics(reference, displacement)
         modulus = _modulus(material, kinematics.deformation_gradient, kinematics.weight)
-        return _stiffness(kinematics.gradient, modulus)
+        return stiffness(kinematics.gradient, modulus)
 
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
-        return _kinematics(self, reference, displacement)
+        return kinematics_of(self, reference, displacement)
+
+    def first_piola(self, reference: Array, displacement: Array, material: Material) -> Array:
+        """P [Pa] at the quadrature points (3, 3, Q, E)."""
+        return batch_last(material).first_piola(self.kinematics(reference, displacement).deformation_gradient)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
@@ -138,7 +142,7 @@ class Kinematics(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="element")
-def _kinematics(element: Element, reference: Array, displacement: Array) -> Kinematics:
+def kinematics_of(element: Element, reference: Array, displacement: Array) -> Kinematics:
     gradient, weight = element.geometry(reference, element.quadrature)
     moved = jnp.transpose(displacement, (1, 2, 0))
     entries = [
@@ -158,7 +162,7 @@ def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Arr
 
 
 @jax.jit
-def _internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
+def internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
     """f_a = ∫ P ∂N_a/∂X dV."""
     weighted = piola * weight
     force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(3))
@@ -174,7 +178,7 @@ def _modulus(material: Material, deformation_gradient: Array, weight: Array) -> 
 
 
 @jax.jit
-def _stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
+def stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
     nodes = gradient.shape[0]
     first, second = np.triu_indices(nodes)
     share = np.where(first == second, 0.5, 1.0)

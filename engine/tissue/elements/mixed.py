@@ -1,8 +1,8 @@
 """Elements with unknown pressure: Π(u, p) = ∫ W_shape(F) + p g(F) − p²/2K dV, stationary in u and in p.
 
 Near incompressibility displacement elements lock; here volume is constrained only as far as the pressures can tell, and
-K may be infinite (Zienkiewicz, Taylor and Zhu, *The Finite Element Method*, 7th ed., chapter 10; for finite strain Bonet
-and Wood, section 8.6). The last `pressures` columns of the connectivity are the rows of the pressures (p, –, –).
+K may be infinite (Zienkiewicz, Taylor and Zhu, *The Finite Element Method*, 7th ed., chapter 10; for finite strain
+Bonet and Wood, section 8.6). The last `pressures` columns of the connectivity are the rows of the pressures (p, –, –).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from ..materials.base import Material
+from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array
-from .base import Element, ElementEvaluation, Kinematics, internal_force, kinematics_of, stiffness
+from .base import Element, ElementEvaluation, Kinematics, Quadrature, internal_force, kinematics_of, stiffness
 from .tet4 import barycentric
 
 
@@ -29,6 +29,7 @@ class MixedElement(Element):
             (Dohrmann and Bochev 2004; Bochev, Dohrmann and Gunzburger 2006).
     """
 
+    mixed = True
     stabilised: bool = False
 
     def pressure_shape(self, points: NDArray) -> NDArray:
@@ -39,7 +40,7 @@ class MixedElement(Element):
         """F, ∂N/∂X and the integration weights; pressure rows are not looked at."""
         return kinematics_of(self, reference[:, : self.nodes], displacement[:, : self.nodes])
 
-    def geometry(self, reference: Array, rule) -> tuple[Array, Array]:
+    def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """As of the displacement element."""
         return super().geometry(reference[:, : self.nodes], rule)
 
@@ -80,7 +81,7 @@ def _at_points(element: MixedElement, pressure: Array) -> Array:
 @partial(jax.jit, static_argnums=0)
 def _mixed_stress(element: MixedElement, material: Material, gradient: Array, pressure: Array) -> tuple[Array, ...]:
     """Π's density, P, ∂(density)/∂p and det F at the points."""
-    seen, tensor, p = material.seen_by_kernels(), from_array(gradient), _at_points(element, pressure)
+    seen, tensor, p = batch_last(material), from_array(gradient), _at_points(element, pressure)
     density, piola = first_piola(lambda f: seen.mixed_energy_density(f, p), tensor)
     excess = jax.grad(lambda q: jnp.sum(seen.mixed_energy_density(tensor, q)))(p)
     return density, piola.array, excess, determinant(tensor)
@@ -107,7 +108,7 @@ def _fluctuation(element: MixedElement, material: Material, weight: Array) -> Ar
     """
     count = element.pressures
     mass = (np.ones((count, count)) + np.eye(count)) / (count * (count + 1)) - np.ones((count, count)) / count**2
-    seen = material.seen_by_kernels()
+    seen = batch_last(material)
     compliance = 1.0 / small_strain_shear(seen) + 1.0 / jnp.asarray(seen.volume_modulus)
     return -jnp.asarray(mass)[:, :, None] * (compliance * jnp.sum(weight, axis=0))
 
@@ -129,7 +130,7 @@ def _mixed_moduli(
     element: MixedElement, material: Material, gradient: Array, weight: Array, pressure: Array
 ) -> tuple[Array, Array, Array]:
     """∂²/∂F² (3, 3, 3, 3, Q, E), ∂²/∂F∂p (3, 3, Q, E) and ∂²/∂p² (Q, E) of Π's density, times the volume weights."""
-    seen, tensor, p = material.seen_by_kernels(), from_array(gradient), _at_points(element, pressure)
+    seen, tensor, p = batch_last(material), from_array(gradient), _at_points(element, pressure)
     entries = elasticity(lambda f: seen.mixed_energy_density(f, p), tensor)
     modulus = jnp.stack([jnp.stack([entry * weight for entry in row]) for row in entries])
 
