@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/locking.py [--cells 4 8 16] [--poisson 0.4999] [--write]
 
 The sheared and stretched cube of `benchmarks/tissue.py`, nearly incompressible. The truth is Richardson's extrapolation
-of Taylor and Hood's tetrahedra. `T4F8` is defined here only: the F-bar patch of de Souza Neto et al. (2005), eight linear
-tetrahedra that share one volume ratio.
+of Taylor and Hood's tetrahedra. `T4F8` is defined here only: the F-bar patch of de Souza Neto et al. (2005), eight
+linear tetrahedra that share one volume ratio.
 """
 
 from __future__ import annotations
