@@ -82,7 +82,7 @@ def _consistent(problem: Problem) -> None:
 def _no_loose_nodes(model: Model) -> None:
     used = np.zeros(len(model.points), bool)
     for block in model.blocks:
-        used[np.asarray(block.nodes).ravel()] = True
+        used[np.asarray(block.nodes)[:, : block.element.nodes].ravel()] = True
     loose = np.flatnonzero(~used)
     if loose.size:
         raise SolverError(

@@ -43,7 +43,7 @@ def check_held(problem: Problem) -> None:
 def assemblies(model: Model) -> list[list[NDArray]]:
     """The nodes of each part, parts that share nodes together in one list."""
     part, count = _parts(model)
-    nodes = np.concatenate([np.asarray(block.nodes).ravel() for block in model.blocks])
+    nodes = np.concatenate([np.asarray(block.nodes)[:, : block.element.nodes].ravel() for block in model.blocks])
     owner = np.repeat(part, np.concatenate([np.full(len(b.nodes), b.element.nodes) for b in model.blocks]))
     pairs = np.unique(owner.astype(np.int64) * len(model.points) + nodes)
     owner, nodes = pairs // len(model.points), pairs % len(model.points)

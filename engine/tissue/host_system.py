@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..linear.host import HostLinearSolver
+from ..linear.saddle import SaddleSolver
 from .kernels import BlockKernel, TermKernel
 from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
 from .problem import Problem
+from .row_scale import row_scale
+from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
 
@@ -20,7 +23,7 @@ class HostSystem:
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
         self.problem, self.timer = problem, timer
-        self.points = np.asarray(problem.model.points)
+        self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
@@ -30,7 +33,12 @@ class HostSystem:
         self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
         self.term_forces = [VectorScatter(term.nodes, count) for term in self.terms]
         self.symmetric = all(term.symmetric for term in self.live)
-        self.solver = HostLinearSolver(timer, symmetric=self.symmetric)
+        self.row_scale = row_scale(problem.model)
+        nodes = problem.model.nodes
+        self.definite = nodes == count
+        self.solver: HostLinearSolver | SaddleSolver = (
+            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, nodes)
+        )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
 
@@ -41,6 +49,14 @@ class HostSystem:
     def array(self, values: object) -> NDArray:
         """A nodal field on this system's device."""
         return np.array(values, dtype=np.float64)
+
+    def field_of(self, state: State) -> NDArray:
+        """The unknowns of a state: displacements [m], and pressures over `row_scale` [m]."""
+        return self.array(state.rows) / self.row_scale
+
+    def state_of(self, fraction: float, field: NDArray) -> State:
+        """The state of a field of unknowns."""
+        return State.of_rows(fraction, field * self.row_scale, self.problem.model.nodes)
 
     def prescribed(self, fraction: float) -> NDArray:
         """Prescribed displacement (nodes, 3) m, zero where free."""
@@ -63,22 +79,25 @@ class HostSystem:
         """Internal and external forces, energy and the smallest det F."""
         with self.timer.part("residual"):
             internal, energy, worst, square = np.zeros_like(self.points), 0.0, (np.inf, -1), 0.0
+            unknowns = displacement * self.row_scale
             for block, scatter, source in zip(self.blocks, self.block_forces, self.problem.model.blocks, strict=True):
-                force, part, jacobian = block.evaluate(displacement)
+                force, part, jacobian = block.evaluate(unknowns, fraction)
                 internal += scatter(force)
                 energy += part
                 square += float(np.vdot(force, force))
                 at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
                 worst = min(worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(source.source[at])))
             external = self.external(displacement, fraction)
-        return Evaluation(internal, external, energy, worst[0], worst[1], np.sqrt(square))
+        return Evaluation(internal * self.row_scale, external, energy, worst[0], worst[1], np.sqrt(square))
 
     def linearize(self, displacement: NDArray, fraction: float) -> HostTangent:
         """The assembled tangent."""
         with self.timer.part("assembly"):
             if self._pattern is None:
                 self._pattern = Assembly(self.blocks, self.live, len(self.points))
-            data = self._pattern.data(displacement, fraction)
+            data = self._pattern.data(displacement * self.row_scale, fraction)
+            if not self.definite:
+                data *= self._pattern.pattern.pair_products(self.row_scale[:, 0])[:, None, None]
             matrix = self._pattern.pattern.matrix(data)
             noise = (
                 np.finfo(float).eps
@@ -96,8 +115,8 @@ class Assembly:
         self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
         self.batches: list[list[tuple[range, BlockScatter]]] = []
         for block in blocks:
-            per = max(1, BATCH // block.chunks.size * 4 // block.element.nodes)
-            first, second = np.triu_indices(block.element.nodes)
+            per = max(1, BATCH // block.chunks.size * 4 // block.nodes.shape[1])
+            first, second = np.triu_indices(block.nodes.shape[1])
             batches = []
             for start in range(0, len(block.gather), per):
                 chunks = range(start, min(start + per, len(block.gather)))
@@ -115,7 +134,7 @@ class Assembly:
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
             for chunks, scatter in batches:
-                calls = [block.tangents(displacement, chunk) for chunk in chunks]
+                calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
                 values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
                 scatter.add(half, values[: scatter.matrix.shape[1]])
         skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None

@@ -41,7 +41,7 @@ def gradient(
     """
     fraction = float(state.load_fraction)
     differentiable, fixed = eqx.partition(problem, eqx.is_inexact_array)
-    displacement = jnp.asarray(state.displacement)
+    displacement = state.rows
 
     def value(u: Array, parameters: Any) -> Array:
         return functional(u, eqx.combine(parameters, fixed))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from ...meshing.mesh import TetMesh
@@ -17,7 +19,7 @@ from .elements import element_named
 from .elements.base import Element
 from .materials import Material
 from .promotion import Promotion, promote
-from .stacking import MaterialStack, refuse_unknown, stack_materials
+from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -56,6 +58,8 @@ class Model(eqx.Module):
         facet_sets: name → nodes of each facet, normals outward, in the order of the element's facet.
         region_names: (label id, name) pairs.
         mesh_nodes: number of nodes of the mesh the model was made from.
+        pressure_corners: the node at which each unknown pressure of mixed elements stands. The field of unknowns has
+            a row per node, then a row per pressure.
     """
 
     points: Float[Array, "nodes 3"]
@@ -64,6 +68,7 @@ class Model(eqx.Module):
     facet_sets: dict[str, Int[np.ndarray, "facets nodes_per_facet"]]
     region_names: tuple[tuple[int, str], ...] = eqx.field(static=True)
     mesh_nodes: int = eqx.field(static=True)
+    pressure_corners: Int[np.ndarray, " pressures"]
 
     @classmethod
     def from_mesh(
@@ -91,10 +96,12 @@ class Model(eqx.Module):
             raise SolverError("the mesh has no tetrahedra", where="model", advice="Mesh a region that is not empty")
         kind = element_named(element)
         names = _region_names(mesh)
-        stack = stack_materials(materials, names, len(mesh.tetrahedra))
+        stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
-        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
+        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
+        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
             points=jnp.asarray(promotion.points * MM),
             blocks=blocks,
@@ -102,6 +109,7 @@ class Model(eqx.Module):
             facet_sets=promotion.facet_sets,
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
+            pressure_corners=corners,
         )
 
     def problem(
@@ -115,6 +123,20 @@ class Model(eqx.Module):
         from .problem import Problem
 
         return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes: the first rows of the field of unknowns."""
+        return len(self.points)
+
+    @property
+    def row_points(self) -> Float[Array, "rows 3"]:
+        """Reference position of each row of the field of unknowns, m: nodes, then the corners of the pressures."""
+        return self.points if len(self.pressure_corners) == 0 else self.points[self._rows]
+
+    @property
+    def _rows(self) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(self.nodes), self.pressure_corners])
 
     @property
     def element(self) -> Element:
@@ -152,6 +174,19 @@ class Model(eqx.Module):
         return self.facet_sets[name]
 
 
+def _pressure_rows(mesh: TetMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
+
+    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
+    """
+    if kind.pressures == 0:
+        return np.zeros(0, np.int64), np.zeros((len(mesh.tetrahedra), 0), np.int32)
+    corners = mesh.tetrahedra[:, : kind.pressures].astype(np.int64)
+    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
+    unique, row = np.unique(key, return_inverse=True)
+    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
+
+
 def _region_names(mesh: TetMesh) -> dict[int, str]:
     return {int(label): mesh.region_names.get(int(label), f"region {int(label)}") for label in np.unique(mesh.region)}
 
@@ -175,7 +210,12 @@ def _densities(density: float | Mapping[str, float], names: dict[int, str]) -> d
 
 
 def _blocks(
-    mesh: TetMesh, kind: Element, promotion: Promotion, stack: MaterialStack, densities: dict[int, float]
+    mesh: TetMesh,
+    kind: Element,
+    promotion: Promotion,
+    stack: MaterialStack,
+    densities: dict[int, float],
+    names: Mapping[int, str],
 ) -> list[ElementBlock]:
     blocks = []
     for labels, parameters in stack:
@@ -185,7 +225,7 @@ def _blocks(
             ElementBlock(
                 element=kind,
                 nodes=jnp.asarray(promotion.elements[chosen]),
-                material=parameters(row, chosen),
+                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
                 density=jnp.asarray(np.array([densities[int(label)] for label in labels])[row]),
                 region=jnp.asarray(mesh.region[chosen]),
                 source=jnp.asarray(chosen.astype(np.int32)),

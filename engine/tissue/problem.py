@@ -52,7 +52,8 @@ class Problem(eqx.Module):
 
     def held(self) -> Bool[np.ndarray, "nodes 3"]:
         """Which displacement components are prescribed."""
-        mask = np.zeros(self.model.points.shape, bool)
+        mask = np.zeros(self.model.row_points.shape, bool)
+        mask[self.model.nodes :, 1:] = True  # a pressure is one number
         for constraint in self.constraints():
             mask[constraint.nodes] |= np.array(constraint.components)
         return mask
@@ -60,7 +61,7 @@ class Problem(eqx.Module):
     def prescribed_displacement(self, fraction: Array | float) -> Float[Array, "nodes 3"]:
         """Prescribed components [m] at a load fraction; zero where nothing is prescribed."""
         points = self.model.points
-        values = jnp.zeros_like(points)
+        values = jnp.zeros_like(self.model.row_points)
         for constraint in self.constraints():
             chosen = np.flatnonzero(constraint.components)
             moved = constraint.values(points, fraction)

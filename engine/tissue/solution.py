@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...imaging.errors import SolverError
@@ -43,11 +44,27 @@ class State(eqx.Module):
 
     Attributes:
         load_fraction: 0 at rest, 1 at full load.
-        displacement: m, LPS axes; rows as `Model.points` (the nodes of the mesh first).
+        displacement: m, LPS axes; rows as the first `Model.nodes` of `Model.points` (the nodes of the mesh first).
+        pressure: Pa, unknowns of mixed elements; None where there are none.
     """
 
     load_fraction: float
     displacement: Float[Array, "nodes 3"]
+    pressure: Float[Array, " pressures"] | None = None
+
+    @property
+    def rows(self) -> Float[Array, "rows 3"]:
+        """The whole field of unknowns as the kernels take it: displacements, then (p, 0, 0) of each pressure."""
+        if self.pressure is None:
+            return jnp.asarray(self.displacement)
+        unknown = jnp.asarray(self.pressure)[:, None] * jnp.asarray([1.0, 0.0, 0.0])
+        return jnp.concatenate([jnp.asarray(self.displacement), unknown])
+
+    @classmethod
+    def of_rows(cls, load_fraction: float, rows: Float[Array, "rows 3"], nodes: int) -> State:
+        """The state of a field of unknowns whose first `nodes` rows are displacements."""
+        rows = jnp.asarray(rows)
+        return cls(load_fraction, rows[:nodes], rows[nodes:, 0] if len(rows) > nodes else None)
 
 
 @dataclass(frozen=True)

@@ -106,20 +106,20 @@ class March:
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
-        guess = None if start is None else self.system.array(start.displacement)
-        if guess is not None and guess.shape != self.system.points.shape:
+        if start is not None and start.rows.shape != self.system.points.shape:
             raise SolverError(
-                f"the state to start from has {len(guess)} nodes, the model {len(self.system.points)}",
+                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
                 where="start",
                 advice="Start from a state of the same mesh and element",
             )
+        guess = None if start is None else self.system.field_of(start)
         self.history = [(0.0, self.system.zeros())]
         for wanted in self.fractions:
             outcome, goal = self._reach(wanted, guess)
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
-            self.states.append(State(wanted, _kept(outcome.displacement)))
+            self.states.append(self.system.state_of(wanted, outcome.displacement))
         return ResultCode.converged, ""
 
     def verify(self, result: ResultCode, where: str) -> tuple[ResultCode, str]:
@@ -206,12 +206,6 @@ class March:
         if outcome.result is ResultCode.inverted_element:
             where += f", element {outcome.evaluation.worst_element}"
         return outcome.result, where
-
-
-def _kept(displacement: NodalField) -> NodalField:
-    import jax.numpy as jnp
-
-    return jnp.asarray(displacement)
 
 
 def _fractions(load_steps: int | Sequence[float]) -> list[float]:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
+from .solution import State
+
 NodalField = Any
-"""(nodes, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
+"""(rows, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
 
 
 class Evaluation(NamedTuple):
@@ -64,6 +66,8 @@ class System(Protocol):
     """Reference positions (nodes, 3) m."""
     symmetric: bool
     """Whether the tangent is."""
+    definite: bool
+    """Whether a stable equilibrium is a minimum; with unknown pressures it is a saddle point."""
 
     def zeros(self) -> NodalField:
         """No displacement."""
@@ -71,6 +75,14 @@ class System(Protocol):
 
     def array(self, values: Any) -> NodalField:
         """A nodal field on this system's device."""
+        ...
+
+    def field_of(self, state: State) -> NodalField:
+        """The unknowns of a state: displacements, and pressures in units of `row_scale`."""
+        ...
+
+    def state_of(self, fraction: float, field: NodalField) -> State:
+        """The state of a field of unknowns."""
         ...
 
     def prescribed(self, fraction: float) -> NodalField:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ....imaging.errors import SolverError
 from .base import Element
 from .tet4 import Tet4
+from .tet4p1 import Tet4P1
 from .tet10 import Tet10
+from .tet10p1 import Tet10P1
 
-ELEMENTS: dict[str, Element] = {element.name: element for element in (Tet4(), Tet10())}
+ELEMENTS: dict[str, Element] = {element.name: element for element in (Tet4(), Tet4P1(), Tet10(), Tet10P1())}
 
 
 def element_named(name: str) -> Element:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from ..materials.base import Material
+from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array, inverse
 
 
@@ -58,23 +58,27 @@ class Element(abc.ABC):
         name: the key in the registry.
         nodes: nodes per element; the first four are the corners.
         order: polynomial degree of the displacement.
+        mixed: whether pressure is an unknown, so that a material may be incompressible.
         quadrature: rule for the strain energy.
         load_quadrature: rule for body forces and masses.
         facet: the element of its faces.
         edges: (m, 2) corner pairs that carry the nodes beyond the corners.
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
+        pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
     """
 
     name: str
     nodes: int
     order: int
+    mixed: bool = False
     quadrature: Quadrature
     load_quadrature: Quadrature
     facet: FacetElement
     edges: NDArray[np.int64]
     facet_edges: NDArray[np.int64]
     chunk: int
+    pressures: int = 0
 
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
@@ -90,11 +94,11 @@ class Element(abc.ABC):
         Args:
             reference: (E, n, 3) m.
             displacement: (E, n, 3) m.
-            material: its parameters broadcast against (Q, E).
+            material: its parameters element first, as stored; energies see them through `batch_last`.
         """
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
-        force = _internal_force(kinematics.gradient, kinematics.weight, piola)
+        force = internal_force(kinematics.gradient, kinematics.weight, piola)
         energy = jnp.sum(density * kinematics.weight, axis=0)
         return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
@@ -106,11 +110,15 @@ class Element(abc.ABC):
         """
         kinematics = self.kinematics(reference, displacement)
         modulus = _modulus(material, kinematics.deformation_gradient, kinematics.weight)
-        return _stiffness(kinematics.gradient, modulus)
+        return stiffness(kinematics.gradient, modulus)
 
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
-        return _kinematics(self, reference, displacement)
+        return kinematics_of(self, reference, displacement)
+
+    def first_piola(self, reference: Array, displacement: Array, material: Material) -> Array:
+        """P [Pa] at the quadrature points (3, 3, Q, E)."""
+        return batch_last(material).first_piola(self.kinematics(reference, displacement).deformation_gradient)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
@@ -134,7 +142,7 @@ class Kinematics(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="element")
-def _kinematics(element: Element, reference: Array, displacement: Array) -> Kinematics:
+def kinematics_of(element: Element, reference: Array, displacement: Array) -> Kinematics:
     gradient, weight = element.geometry(reference, element.quadrature)
     moved = jnp.transpose(displacement, (1, 2, 0))
     entries = [
@@ -149,12 +157,12 @@ def _kinematics(element: Element, reference: Array, displacement: Array) -> Kine
 def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Array, Array]:
     """W (Q, E), P (3, 3, Q, E) and det F (Q, E)."""
     tensor = from_array(deformation_gradient)
-    density, piola = first_piola(material.energy_density, tensor)
+    density, piola = first_piola(batch_last(material).energy_density, tensor)
     return density, piola.array, determinant(tensor)
 
 
 @jax.jit
-def _internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
+def internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
     """f_a = ∫ P ∂N_a/∂X dV."""
     weighted = piola * weight
     force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(3))
@@ -164,13 +172,13 @@ def _internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array
 @jax.jit
 def _modulus(material: Material, deformation_gradient: Array, weight: Array) -> Float[Array, "3 3 3 3 points elements"]:
     """A times the volume weights [J]."""
-    entries = elasticity(material.energy_density, from_array(deformation_gradient))
+    entries = elasticity(batch_last(material).energy_density, from_array(deformation_gradient))
     weighted = jnp.stack([jnp.stack([entry * weight for entry in row]) for row in entries])
     return weighted.reshape((3, 3, 3, 3, *weight.shape))
 
 
 @jax.jit
-def _stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
+def stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
     nodes = gradient.shape[0]
     first, second = np.triu_indices(nodes)
     share = np.where(first == second, 0.5, 1.0)
