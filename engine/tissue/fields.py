@@ -230,5 +230,5 @@ def _mean_displacement(element: Element, material: Material, reference: Array, d
     rule = element.load_quadrature
     _, weight = element.geometry(reference, rule)
     shape = jnp.asarray(element.shape(rule.points))
-    values = jnp.einsum("qa,eai->iqe", shape, displacement)
+    values = jnp.einsum("qa,eai->iqe", shape, displacement[:, : element.nodes])
     return _mean(values, weight)

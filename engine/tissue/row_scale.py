@@ -21,7 +21,6 @@ def row_scale(model: Model) -> NDArray[np.float64]:
         mixed = [block for block in model.blocks if block.element.pressures]
         shear = [small_strain_shear(batch_last(block.material)) for block in mixed]
         extent = float(np.ptp(np.asarray(model.points), axis=0).max())
-        scale[model.nodes :] = float(np.concatenate([np.asarray(values) for values in shear]).mean()) / (
-            extent / model.nodes ** (1 / 3)
-        )
+        mean = float(np.concatenate([np.asarray(values) for values in shear]).mean())
+        scale[model.nodes :] = mean * model.nodes ** (1 / 3) / extent
     return scale
