@@ -29,7 +29,7 @@ def external_force(
     displacement: Float[Array, "nodes 3"], problem: Problem, fraction: Array | float, terms: list[Term] | None = None
 ) -> Float[Array, "nodes 3"]:
     """Loads and supports [N] at a load fraction."""
-    total, points = jnp.zeros_like(displacement), problem.model.points
+    total, points = jnp.zeros_like(displacement), problem.model.row_points
     for term in problem.terms() if terms is None else terms:
         force = term.forces(points[term.nodes], displacement[term.nodes], jnp.asarray(fraction))
         total = _scatter(total, term.nodes, force)
@@ -50,7 +50,7 @@ def evaluate_blocks(
     displacement: Float[Array, "nodes 3"], problem: Problem, fraction: Array | float = 1.0
 ) -> list[ElementEvaluation]:
     """Forces, energies and smallest det F of every block."""
-    points = problem.model.points
+    points = problem.model.row_points
     return [
         block.element.evaluate(points[block.nodes], displacement[block.nodes], block.material.at(fraction))
         for block in problem.model.blocks
