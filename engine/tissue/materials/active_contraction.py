@@ -36,6 +36,7 @@ class ActiveContraction(Wrapper):
     during: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
     name: ClassVar[str] = "active-contraction"
     isotropic: ClassVar[bool] = False
+    stress_free: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,)}
 
     @classmethod

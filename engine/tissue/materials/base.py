@@ -25,12 +25,14 @@ class Material(eqx.Module):
     Attributes:
         isotropic: whether turning the body before it is deformed changes nothing.
         objective: whether turning it afterwards changes nothing.
+        stress_free: whether F = I carries no stress.
         vectors: trailing shape of each field that is no scalar: (3,) for a direction, (3, 3) for a tensor.
     """
 
     name: ClassVar[str] = ""
     isotropic: ClassVar[bool] = True
     objective: ClassVar[bool] = True
+    stress_free: ClassVar[bool] = True
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {}
 
     @abc.abstractmethod

@@ -34,6 +34,7 @@ class ResidualStrain(Wrapper):
     during: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
     name: ClassVar[str] = "residual-strain"
     isotropic: ClassVar[bool] = False
+    stress_free: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"elastic": (3, 3)}
 
     @classmethod
