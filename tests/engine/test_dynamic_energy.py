@@ -71,11 +71,11 @@ SPEED, YOUNG, DENSITY, LENGTH = 0.02, 1e5, 1000.0, 0.1
 WAVE = np.sqrt(YOUNG / DENSITY)
 
 
-def thrown(cells: int = 20) -> Problem:
+def thrown(cells: int = 16) -> Problem:
     """A bar that touches a wall at z0 and may leave it; half of two equal bars in impact."""
     mesh = bodies.box((1, 1, cells), size=(4.0, 4.0, 1e3 * LENGTH))
     model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(YOUNG, 0.0)}, density=DENSITY)
-    wall = Springs("z0", 50 * YOUNG / (LENGTH / cells), one_sided=True, onset=1e-7)
+    wall = Springs("z0", 5 * YOUNG / (LENGTH / cells), one_sided=True, onset=1e-7)
     return model.problem(supports=[Fixed("all", "xy"), wall], floating=True)
 
 
@@ -83,14 +83,15 @@ def test_bar_on_a_wall() -> None:
     """Leaves after 2L/c with the velocity it came with: by symmetry, equal bars exchange their velocities."""
     problem, touch = thrown(), 2 * LENGTH / WAVE
     path = solve(
-        problem, duration=1.5 * touch, steps=110, integrator=GeneralizedAlpha(0.8), velocity=(0.0, 0.0, -SPEED), mass="lumped"
+        problem, duration=1.5 * touch, steps=100, integrator=GeneralizedAlpha(0.5), velocity=(0.0, 0.0, -SPEED), mass="lumped"
     )
     path.require_converged()
     mass = DENSITY * 4e-3**2 * LENGTH
     flow = np.array(path.energy.momentum)[:, 2] / (mass * SPEED)
     times = np.array(path.energy.time)
     assert flow[0] == pytest.approx(-1.0)
-    assert flow[-1] == pytest.approx(1.0, abs=0.05)
+    assert path.energy.largest_drift < 0.01
+    assert flow[-1] == pytest.approx(1.0, abs=0.06)
     # While it touches, the wall's force is the constant ρ c v A: the momentum crosses zero half way and is straight.
     half = times[np.flatnonzero(flow > 0)[0]]
     assert half == pytest.approx(touch / 2, rel=0.03)
