@@ -60,9 +60,7 @@ class NodalForces:
         """What holds the prescribed components [N]."""
         return self.residual * self.held
 
-    def sum(
-        self, kind: str, name: str | None = None, *, about: Sequence[float] = (0.0, 0.0, 0.0)
-    ) -> Resultant:
+    def sum(self, kind: str, name: str | None = None, *, about: Sequence[float] = (0.0, 0.0, 0.0)) -> Resultant:
         """Force and moment of one kind over a set or region.
 
         Args:
@@ -125,7 +123,9 @@ def checked_field(model: Model, field: object, what: str) -> Float[np.ndarray, "
         SolverError: the shape does not fit or a value is not finite; names the node.
     """
     if not isinstance(field, (np.ndarray, jax.Array, list, tuple)):
-        raise SolverError(f"{type(field).__name__} is no nodal field", where=what, advice="Give an array (nodes, 3) in m")
+        raise SolverError(
+            f"{type(field).__name__} is no nodal field", where=what, advice="Give an array (nodes, 3) in m"
+        )
     values = np.asarray(field, float)
     if values.shape != model.points.shape:
         advice = "Mid-edge nodes of T10 follow the nodes of the mesh; `Model.points` has one row for each"

@@ -39,6 +39,11 @@ class Term(eqx.Module):
         """Whether the tangent of the whole term is symmetric, so that conjugate gradients apply."""
         return True
 
+    @property
+    def stiffest(self) -> Term:
+        """This term where it is stiffest, say a bed pressed in: what bounds the step of the explicit solver."""
+        return self
+
     @abc.abstractmethod
     def force(
         self, reference: Float[Array, "m 3"], displacement: Float[Array, "m 3"], fraction: Array

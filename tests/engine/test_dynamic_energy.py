@@ -34,12 +34,20 @@ def tumble(points):
     return jnp.array([0.3, 0.1, -0.2]) + jnp.cross(spin, points) + points @ stretch
 
 
-@pytest.mark.parametrize(("element", "linear_solver", "steps"), [("T4", "host", 20), ("T10", "host", 8), ("T4", "device", 4)])
+@pytest.mark.parametrize(
+    ("element", "linear_solver", "steps"), [("T4", "host", 20), ("T10", "host", 8), ("T4", "device", 4)]
+)
 def test_free_flight_keeps_momentum_and_angular_momentum(element: str, linear_solver: str, steps: int) -> None:
     """To round-off, at strains of tens of per cent and a turn of 1.4 rad (20 steps); the energy swings and does not drift."""
     problem = flyer(element)
     path = solve(
-        problem, duration=0.005 * steps, steps=steps, integrator=Midpoint(), velocity=tumble, tolerance=1e-13, linear_solver=linear_solver
+        problem,
+        duration=0.005 * steps,
+        steps=steps,
+        integrator=Midpoint(),
+        velocity=tumble,
+        tolerance=1e-13,
+        linear_solver=linear_solver,
     )
     path.require_converged()
     energy = path.energy
@@ -83,7 +91,12 @@ def test_bar_on_a_wall() -> None:
     """Leaves after 2L/c with the velocity it came with: by symmetry, equal bars exchange their velocities."""
     problem, touch = thrown(), 2 * LENGTH / WAVE
     path = solve(
-        problem, duration=1.5 * touch, steps=100, integrator=GeneralizedAlpha(0.5), velocity=(0.0, 0.0, -SPEED), mass="lumped"
+        problem,
+        duration=1.5 * touch,
+        steps=100,
+        integrator=GeneralizedAlpha(0.5),
+        velocity=(0.0, 0.0, -SPEED),
+        mass="lumped",
     )
     path.require_converged()
     mass = DENSITY * 4e-3**2 * LENGTH
@@ -113,7 +126,12 @@ def test_steps_follow_the_accuracy() -> None:
     counts, misses = [], []
     for accuracy in (4e-7, 5e-8):
         path = solve(
-            problem, duration=turn, steps=4, velocity=(0.0, 0.0, size * omega), accuracy=accuracy, keep=[0.25 * turn, turn]
+            problem,
+            duration=turn,
+            steps=4,
+            velocity=(0.0, 0.0, size * omega),
+            accuracy=accuracy,
+            keep=[0.25 * turn, turn],
         )
         counts.append(len(path.energy.time) - 1)
         misses.append(abs(float(path.require_converged().states[1].displacement[0, 2]) - size))

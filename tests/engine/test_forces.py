@@ -22,7 +22,9 @@ LAW = NeoHookean.from_young(1e4, 0.3)
 
 
 def cube(element: str = "T4") -> Model:
-    return Model.from_mesh(bodies.box((2, 2, 2), jitter=0.2, size=(100.0,) * 3), {"body": LAW}, density=1000.0, element=element)
+    return Model.from_mesh(
+        bodies.box((2, 2, 2), jitter=0.2, size=(100.0,) * 3), {"body": LAW}, density=1000.0, element=element
+    )
 
 
 @pytest.mark.parametrize("element", ["T4", "T10"])
@@ -44,7 +46,10 @@ def test_a_stretched_cube_pulls_with_its_stress(element: str) -> None:
     assert np.abs(everything.force).max() < 1e-12 * piola[0]
     assert np.abs(everything.moment).max() < 1e-12 * piola[0]
     volume = 1e-3
-    energy = 0.5 * LAW.shear_modulus * ((stretch**2).sum() - 3 - 2 * np.log(jacobian)) + 0.5 * LAW.lame * np.log(jacobian) ** 2
+    energy = (
+        0.5 * LAW.shear_modulus * ((stretch**2).sum() - 3 - 2 * np.log(jacobian))
+        + 0.5 * LAW.lame * np.log(jacobian) ** 2
+    )
     assert forces.energy == pytest.approx(energy * volume, rel=1e-9)
 
 
@@ -86,7 +91,12 @@ def test_slips_are_named() -> None:
     broken, torn = still.copy(), still.copy()
     broken[7, 1] = np.nan
     torn[13] = 1.0
-    for field, words in ((still[:-1], "does not fit"), (broken, "node 7 at"), (torn, "inside out"), ("none", "no nodal")):
+    for field, words in (
+        (still[:-1], "does not fit"),
+        (broken, "node 7 at"),
+        (torn, "inside out"),
+        ("none", "no nodal"),
+    ):
         with pytest.raises(SolverError, match=words):
             nodal_forces(problem, field)
     with pytest.raises(SolverError, match="fraction"):
