@@ -21,7 +21,7 @@ from .mass import mass_matrix
 from .motion import Damping, Motion
 from .newton import NewtonOutcome, newton
 from .problem import Problem
-from .solution import ResultCode, State, Statistics, StepStatistics
+from .solution import ResultCode, State, Statistics
 from .start import first_motion
 from .static import compile_seconds, step_statistics
 from .system import Timer
@@ -220,15 +220,15 @@ def _goals(begin: float, end: float, keep: Sequence[float] | None) -> list[float
     return wanted if wanted and wanted[-1] == end else [*wanted, end]
 
 
-def _check(
-    duration: float, steps: int, end: float, tolerance: float, accuracy: float | None, damping: Damping
-) -> None:
+def _check(duration: float, steps: int, end: float, tolerance: float, accuracy: float | None, damping: Damping) -> None:
     if not (np.isfinite(duration) and duration > 0 and np.isfinite(end)):
         raise SolverError(f"a duration of {duration} s is not possible", where="dynamic.solve")
     if not steps >= 1:
         raise SolverError(f"{steps} steps are not possible", where="dynamic.solve", advice="Use 1 or more")
     if not 0 < tolerance < 1:
-        raise SolverError(f"a tolerance of {tolerance} is not possible", where="dynamic.solve", advice="Use 1e-6 to 1e-10")
+        raise SolverError(
+            f"a tolerance of {tolerance} is not possible", where="dynamic.solve", advice="Use 1e-6 to 1e-10"
+        )
     if accuracy is not None and not accuracy > 0:
         raise SolverError(f"an accuracy of {accuracy} m is not possible", where="dynamic.solve")
     if not (float(damping.mass) >= 0 and float(damping.stiffness) >= 0):

@@ -58,7 +58,7 @@ def mass_matrix(model: Model, kind: str = "consistent") -> MassMatrix:
     matrix = sparse.csr_matrix((count, count))
     for block in model.blocks:
         nodes = np.asarray(block.nodes)
-        local = np.concatenate([np.asarray(part) for part in _chunked(model, block)])
+        local = element_masses(model, block)
         if kind == "lumped":
             local = np.asarray(lumped(jnp.asarray(local)))[:, :, None] * np.eye(nodes.shape[1])
         rows = np.broadcast_to(nodes[:, :, None], local.shape).ravel()
@@ -93,16 +93,16 @@ def moving_rows(model: Model) -> int:
     return int(getattr(model, "nodes", len(model.points)))
 
 
-def _chunked(model: Model, block: ElementBlock) -> list[Array]:
-    """(E, n, n) kg in pieces of the one shape that is compiled."""
+def element_masses(model: Model, block: ElementBlock) -> Float[np.ndarray, "elements nodes nodes"]:
+    """Consistent masses [kg] of the elements of a block, in pieces of the one shape that is compiled."""
     size, count = block.element.chunk, len(block.nodes)
     pieces = []
     for start in range(0, count, size):
         rows = np.minimum(np.arange(start, start + size), count - 1)
         material = jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), block.material)
         reference = model.points[np.asarray(block.nodes)[rows]]
-        pieces.append(_compiled(block.element, reference, block.density[rows], material)[: count - start])
-    return pieces
+        pieces.append(np.asarray(_compiled(block.element, reference, block.density[rows], material))[: count - start])
+    return np.concatenate(pieces)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -110,7 +110,11 @@ def blend(problem: Problem, moved: Array, displacement: Array, lag: float) -> Ar
     middle = (1.0 - lag) * moved + lag * displacement
     if rows == len(moved):
         return middle
-    keep = jnp.arange(len(moved))[:, None] < rows if isinstance(moved, jax.Array) else np.arange(len(moved))[:, None] < rows
+    keep = (
+        jnp.arange(len(moved))[:, None] < rows
+        if isinstance(moved, jax.Array)
+        else np.arange(len(moved))[:, None] < rows
+    )
     return middle * keep + moved * ~keep
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...imaging.errors import SolverError
 from .mass import MassMatrix, moving_rows
+from .model import Model
 from .motion import Motion
 from .newton import dot
 from .solution import State
@@ -40,14 +41,19 @@ def first_motion(system: StepSystem, start: State | None, velocity: Any) -> Moti
     free = system.free
     given, rate, curvature = system.given(0.0, 1.0)
     moved = moved * free + given * (1.0 - free)
-    speed = system.array(_velocity(system, velocity)) * free + rate * (1.0 - free)
+    speed = system.array(start_velocity(system.problem.model, velocity)) * free + rate * (1.0 - free)
     acceleration = _acceleration(system, moved, speed, curvature * (1.0 - free))
     return Motion(0.0, jnp.asarray(moved), 0.0, jnp.asarray(speed), jnp.asarray(acceleration))
 
 
-def _velocity(system: StepSystem, velocity: Any) -> np.ndarray:
-    points = np.asarray(system.points)
-    rows = moving_rows(system.problem.model)
+def start_velocity(model: Model, velocity: Any) -> np.ndarray:
+    """(rows, 3) m/s of a vector, a nodal field or a function of the reference positions.
+
+    Raises:
+        SolverError: the wrong shape, or NaN.
+    """
+    points = np.asarray(model.points)
+    rows = moving_rows(model)
     values = np.zeros_like(points)
     if velocity is None:
         return values
@@ -79,7 +85,9 @@ def solve_mass(mass: MassMatrix, right: NodalField, free: NodalField) -> NodalFi
     """
     weights = np.where(mass.diagonal > 0, mass.diagonal, 1.0)[:, None]
     diagonal: Any = weights if isinstance(right, np.ndarray) else jax.numpy.asarray(weights)
-    heavy: Any = mass.diagonal[:, None] > 0 if isinstance(right, np.ndarray) else jnp.asarray(mass.diagonal[:, None] > 0)
+    heavy: Any = (
+        mass.diagonal[:, None] > 0 if isinstance(right, np.ndarray) else jnp.asarray(mass.diagonal[:, None] > 0)
+    )
     right = right * heavy
     solution, residual = 0.0 * right, right
     direction, before, goal = 0.0 * right, 1.0, 1e-30 * dot(right, right / diagonal)

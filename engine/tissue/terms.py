@@ -44,6 +44,11 @@ class Term(eqx.Module):
         """The term of some of its groups, as numpy arrays; a term with fields that all groups share overrides this."""
         return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self)
 
+    @property
+    def stiffest(self) -> Term:
+        """This term where it is stiffest, say a bed pressed in: what bounds the step of the explicit solver."""
+        return self
+
     @abc.abstractmethod
     def force(
         self, reference: Float[Array, "m 3"], displacement: Float[Array, "m 3"], fraction: Array

@@ -35,7 +35,13 @@ class StepSystem:
     """The balance of one step after another; `begin` a step, then hand it to `newton`."""
 
     def __init__(
-        self, base: System, problem: Problem, mass: MassMatrix, integrator: Integrator, damping: Damping, duration: float
+        self,
+        base: System,
+        problem: Problem,
+        mass: MassMatrix,
+        integrator: Integrator,
+        damping: Damping,
+        duration: float,
     ) -> None:
         self.base, self.problem, self.mass, self.integrator, self.damping = base, problem, mass, integrator, damping
         self.duration = duration

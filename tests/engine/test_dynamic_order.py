@@ -98,7 +98,9 @@ def test_numerical_damping_of_generalized_alpha(radius: float) -> None:
     assert 1 - 2e-4 < slow <= 1 + 1e-12
     omega, shape = modes(4)[0][-1], modes(4)[1][-1]
     step, steps = 3.0 / omega, 6
-    path = solve(bar(), duration=steps * step, steps=steps, integrator=rule, velocity=SMALL / step * shape, tolerance=1e-10)
+    path = solve(
+        bar(), duration=steps * step, steps=steps, integrator=rule, velocity=SMALL / step * shape, tolerance=1e-10
+    )
     state, size = np.array([0.0, 1.0, 0.0]), np.abs(shape).max()
     node = np.unravel_index(np.abs(shape).argmax(), shape.shape)
     for motion in path.require_converged().states[1:]:
@@ -126,7 +128,10 @@ def test_converged_steps_are_zeros_of_the_pure_residual() -> None:
         bodies.box((1, 1, 3), size=(20.0, 20.0, 60.0)), {"body": NeoHookean.from_young(YOUNG, 0.3)}, density=DENSITY
     )
     problem = model.problem(
-        loads=[Gravity((1.0, 0.0, -9.81), during=(0.0, 0.0)), Traction("z1", (0, 40.0, 0), during=Table.of((0, 0.5, 1), (0, 1, 0)))],
+        loads=[
+            Gravity((1.0, 0.0, -9.81), during=(0.0, 0.0)),
+            Traction("z1", (0, 40.0, 0), during=Table.of((0, 0.5, 1), (0, 1, 0))),
+        ],
         prescribed=[Grasp("z0", path=(0.004, 0.0, 0.002), rotation=(0.0, 0.0, 0.4))],
     )
     damping = Damping(2.0, 1e-3)
