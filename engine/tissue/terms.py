@@ -72,7 +72,10 @@ class MovingTerm(eqx.Module):
     the problem's arrays, so that at a given pairing everything can be differentiated.
     """
 
-    symmetric: eqx.AbstractVar[bool]
+    @property
+    def symmetric(self) -> bool:
+        """Whether the tangent of the whole term is symmetric."""
+        return True
 
     @abc.abstractmethod
     def pairs(self, displacement: Float[np.ndarray, "nodes 3"], fraction: float) -> Any:
