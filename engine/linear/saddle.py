@@ -5,8 +5,7 @@
 
 A is preconditioned by one multigrid cycle, the Schur complement C + B A⁻¹ Bᵀ by the diagonal of C + B D⁻¹ Bᵀ, D that of
 A, which is spectrally like C + M/μ with M the mass matrix of the pressures (Elman, Silvester and Wathen, *Finite
-Elements
-and Fast Iterative Solvers*, 2nd ed., chapter 4).
+Elements and Fast Iterative Solvers*, 2nd ed., chapter 4).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What is read off a solution: strain, stress, energy, reactions, displacement of regions, volumes.
 
 Each function takes a model (or problem) and a state. Element values are volume averages over the quadrature points,
-in the order of the mesh's tetrahedra; nodal values are averages of the elements around a node, weighted by volume.
+in the order of the mesh's elements (sheets and strands added later follow); nodal values are averages of the elements
+around a node, weighted by volume.
 """
 
 from __future__ import annotations
@@ -188,36 +189,33 @@ def _mean(values: Array, weight: Array) -> Array:
 
 @partial(jax.jit, static_argnums=0)
 def _mean_gradient(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    return _mean(kinematics.deformation_gradient, kinematics.weight)
+    at = element.point_fields(reference, displacement, material)
+    return _mean(at.deformation_gradient, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_strain(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    f = kinematics.deformation_gradient
+    at = element.point_fields(reference, displacement, material)
+    f = at.deformation_gradient
     strain = 0.5 * (jnp.sum(f[:, :, None] * f[:, None], axis=0) - jnp.eye(3)[:, :, None, None])
-    return _mean(strain, kinematics.weight)
+    return _mean(strain, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_cauchy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    f = kinematics.deformation_gradient
-    piola = element.first_piola(reference, displacement, material)
-    jacobian = jnp.linalg.det(jnp.moveaxis(f, (0, 1), (-2, -1)))
-    return _mean(jnp.sum(piola[:, None] * f[None], axis=2) / jacobian, kinematics.weight)
+    at = element.point_fields(reference, displacement, material)
+    return _mean(at.cauchy, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_jacobian(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    return _mean(jnp.linalg.det(jnp.moveaxis(kinematics.deformation_gradient, (0, 1), (-2, -1))), kinematics.weight)
+    at = element.point_fields(reference, displacement, material)
+    return _mean(jnp.linalg.det(jnp.moveaxis(at.deformation_gradient, (0, 1), (-2, -1))), at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _volume(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    return jnp.sum(element.kinematics(reference, displacement).weight, axis=0)
+    return jnp.sum(element.point_fields(reference, displacement, material).weight, axis=0)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from scipy import sparse
 from ..linear.host import HostLinearSolver
 from ..linear.saddle import SaddleSolver
 from .kernels import BlockKernel, TermKernel
+from .mass import MassMatrix
+from .moving import MovingForces, without_held
 from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
 from .problem import Problem
 from .row_scale import row_scale
@@ -22,17 +24,18 @@ class HostSystem:
     """A problem ready for Newton's method on the CPU."""
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
-        self.problem, self.timer = problem, timer
+        self.problem, self.timer = problem.begun(), timer
         self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
         self.blocks = [BlockKernel(block, self.points) for block in problem.model.blocks]
-        self.terms = [TermKernel(term, self.points) for term in problem.terms()]
+        self.terms = [TermKernel(term, self.points) for term in self.problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
         self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
         self.term_forces = [VectorScatter(term.nodes, count) for term in self.terms]
-        self.symmetric = all(term.symmetric for term in self.live)
+        self.moving = MovingForces(self.problem.moving(), self.points, timer)
+        self.symmetric = self.moving.symmetric and all(term.symmetric for term in self.live)
         self.row_scale = row_scale(problem.model)
         nodes = problem.model.nodes
         self.definite = nodes == count
@@ -41,6 +44,32 @@ class HostSystem:
         )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history (multipliers, slip) of the same problem."""
+        if problem is self.problem:
+            return
+        self.problem, self._dead = problem, None
+        self.terms = [TermKernel(term, self.points) for term in problem.fixed_terms()]
+        self.live = [term for term in self.terms if not term.dead]
+        self.moving = MovingForces(problem.moving(), self.points, self.timer)
+        if self._pattern is not None:
+            self._pattern.terms = self.live
+
+    def augment(self, displacement: NDArray, fraction: float) -> bool:
+        """Move the multipliers of contacts on; False where all is as close as it was asked to be."""
+        problem, moved = self.problem.augmented(displacement, fraction)
+        self.use(problem)
+        return moved
+
+    def advance(self, displacement: NDArray, fraction: float) -> None:
+        """Move slip history on after a converged load step."""
+        if self.problem.contacts:
+            self.use(self.problem.advanced(displacement, fraction))
+
+    def bound(self, displacement: NDArray, fraction: float) -> Problem:
+        """The problem of whose residual an equilibrium is a zero: pairs as they are there, history as it is now."""
+        return self.problem.bound_at(displacement, fraction) if self.moving.terms else self.problem
 
     def zeros(self) -> NDArray:
         """No displacement (nodes, 3) m."""
@@ -66,7 +95,8 @@ class HostSystem:
         """External forces (nodes, 3) N."""
         if self._dead is None or self._dead[0] != fraction:
             self._dead = (fraction, self._sum(displacement, fraction, dead=True))
-        return self._dead[1] + self._sum(displacement, fraction, dead=False)
+        total = self._dead[1] + self._sum(displacement, fraction, dead=False)
+        return total + self.moving.forces(displacement, fraction) if self.moving.terms else total
 
     def _sum(self, displacement: NDArray, fraction: float, *, dead: bool) -> NDArray:
         total = np.zeros_like(self.points)
@@ -104,7 +134,8 @@ class HostSystem:
                 * np.linalg.norm(data[self._pattern.pattern.diagonal])
                 * (np.abs(displacement).max() + self.spacing)
             )
-        return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise))
+            extra = self.moving.stiffness(displacement, fraction)
+        return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise), extra)
 
 
 class Assembly:
@@ -124,6 +155,7 @@ class Assembly:
                 batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
             self.batches.append(batches)
         self._held: tuple[NDArray, NDArray] | None = None
+        self._mass: tuple[MassMatrix, NDArray] | None = None
         self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
@@ -151,6 +183,12 @@ class Assembly:
             data += part
         return data
 
+    def mass_slots(self, mass: MassMatrix) -> NDArray:
+        """Where the entries of a mass matrix lie in the pattern."""
+        if self._mass is None or self._mass[0] is not mass:
+            self._mass = (mass, self.pattern.slots(mass.rows, mass.columns))
+        return self._mass[1]
+
     def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
         if self._held is None:
@@ -171,14 +209,28 @@ class HostTangent:
     assembly: Assembly
     positions: NDArray
     round_off: float
+    extra: sparse.bsr_matrix | None = None
+    """What pairs that change add, on its own pattern."""
 
     def product(self, direction: NDArray) -> NDArray:
         """K d (nodes, 3) N, held components included."""
-        return (self.matrix @ direction.ravel()).reshape(-1, 3)
+        image = self.matrix @ direction.ravel()
+        return (image if self.extra is None else image + self.extra @ direction.ravel()).reshape(-1, 3)
 
     def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
         with self.system.timer.part("assembly"):
             free = self.system.free
             matrix = self.assembly.constrained(self.matrix, free)
+            if self.extra is not None:
+                matrix = matrix + without_held(self.extra, free)
         return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)
+
+    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> HostTangent:
+        """stiffness K + inertia M, in place of this one."""
+        data, pattern = self.matrix.data, self.assembly.pattern
+        data *= stiffness
+        slots = self.assembly.mass_slots(mass)
+        for axis in range(3):
+            data[slots, axis, axis] += inertia * mass.values
+        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off)

@@ -79,14 +79,14 @@ class BlockKernel:
 class TermKernel:
     """Chunked kernels of one term."""
 
-    def __init__(self, term: Term, points: NDArray) -> None:
+    def __init__(self, term: Term, points: NDArray, size: int | None = None) -> None:
         self.dead, self.symmetric = term.dead, term.symmetric
         self.nodes = np.asarray(term.nodes)
         count = len(self.nodes)
-        self.chunks = Chunks(count, min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()))
+        self.chunks = Chunks(count, size or min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()))
         self.gather = [self.nodes[rows] for rows in self.chunks.rows]
         self.reference = [points[nodes] for nodes in self.gather]
-        self.term = [jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], term) for rows in self.chunks.rows]
+        self.term = [term.rows(rows) for rows in self.chunks.rows]
 
     def forces(self, displacement: NDArray, fraction: float) -> NDArray:
         """Forces (groups, m, 3) N."""

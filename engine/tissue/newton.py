@@ -35,6 +35,13 @@ class NewtonRecord:
     linear_iterations: int = 0
     line_search_steps: int = 0
 
+    def add(self, before: NewtonRecord) -> None:
+        """Count an earlier call of the same load step too."""
+        self.residuals = [*before.residuals, *self.residuals]
+        self.newton_iterations += before.newton_iterations
+        self.linear_iterations += before.linear_iterations
+        self.line_search_steps += before.line_search_steps
+
 
 class NewtonOutcome(NamedTuple):
     """How one load step ended, and where."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
-from ...meshing.mesh import TetMesh
+from ...meshing.mesh import HexMesh, TetMesh
 from .elements.base import Element
 from .materials import Material
 
@@ -20,7 +20,9 @@ UNIT_TOLERANCE = 1e-6
 """How far from 1 the length of a direction may be."""
 
 
-def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str], mesh: TetMesh) -> MaterialStack:
+def stack_materials(
+    materials: Mapping[str, Material], names: Mapping[int, str], mesh: TetMesh | HexMesh
+) -> MaterialStack:
     """Group the regions by material class.
 
     Args:
@@ -52,10 +54,10 @@ def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str],
     return _grouped(chosen)
 
 
-def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh) -> None:
+def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh | HexMesh) -> None:
     leaves, structure = jax.tree.flatten(material)
     shapes = parameter_shapes(material)
-    count = len(mesh.tetrahedra)
+    count = len(mesh.cells)
     inside = []
     for leaf, (owner, name, trailing) in zip(leaves, shapes, strict=True):
         shape = np.shape(leaf)
@@ -99,7 +101,7 @@ def parameter_shapes(material: Material) -> list[tuple[str, str, tuple[int, ...]
     return found
 
 
-def _check_direction(values: NDArray, name: str, region: str, elements: NDArray, mesh: TetMesh) -> None:
+def _check_direction(values: NDArray, name: str, region: str, elements: NDArray, mesh: TetMesh | HexMesh) -> None:
     length = np.linalg.norm(values, axis=-1)
     length = length.reshape(len(values), -1) if values.ndim > 1 else length.reshape(1, 1)
     wrong = ~(np.abs(length - 1.0) <= UNIT_TOLERANCE)
@@ -107,7 +109,7 @@ def _check_direction(values: NDArray, name: str, region: str, elements: NDArray,
         return
     row, point = np.argwhere(wrong)[0]
     first, size = int(elements[row]), length[row, point]
-    place = np.round(mesh.points[mesh.tetrahedra[first]].mean(axis=0), 2)
+    place = np.round(mesh.points[mesh.cells[first]].mean(axis=0), 2)
     what = "is not finite" if not np.isfinite(size) else f"has length {size:.4g}, not 1"
     raise SolverError(
         f"{name} of element {first} at {place} mm {what}",

@@ -6,7 +6,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .problem import Problem
 
 from .solution import State
 
@@ -52,6 +55,10 @@ class Tangent(Protocol):
         """K d [N], held components included."""
         ...
 
+    def shifted(self, stiffness: float, inertia: float, mass: Any) -> Tangent:
+        """stiffness K + inertia M, for a step in time; this tangent is spent."""
+        ...
+
     def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
         """Solve K x = rhs for the free components to a relative residual; held ones are zero."""
         ...
@@ -68,6 +75,27 @@ class System(Protocol):
     """Whether the tangent is."""
     definite: bool
     """Whether a stable equilibrium is a minimum; with unknown pressures it is a saddle point."""
+
+    @property
+    def problem(self) -> Problem:
+        """What is solved, with its history as it is now."""
+        ...
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history (multipliers, slip) of the same problem."""
+        ...
+
+    def augment(self, displacement: NodalField, fraction: float) -> bool:
+        """Move the multipliers of contacts on; False where all is as close as it was asked to be."""
+        ...
+
+    def advance(self, displacement: NodalField, fraction: float) -> None:
+        """Move history on after a converged load step."""
+        ...
+
+    def bound(self, displacement: NodalField, fraction: float) -> Problem:
+        """The problem of whose residual an equilibrium is a zero: pairs and history as they are there."""
+        ...
 
     def zeros(self) -> NodalField:
         """No displacement."""

@@ -28,7 +28,9 @@ LAW = NeoHookean.from_young(1e4, 0.45)
 
 
 def body(cells: int = 3, element: str = "T4", law: NeoHookean = LAW, size: float = 100.0) -> Model:
-    return Model.from_mesh(bodies.box((cells,) * 3, size=(size,) * 3), {"body": law}, density=1000.0, element=element)
+    return Model.from_mesh(
+        bodies.mesh_for(element, (cells,) * 3, size=(size,) * 3), {"body": law}, density=1000.0, element=element
+    )
 
 
 @pytest.mark.parametrize("element", ELEMENTS)
@@ -273,7 +275,7 @@ def test_order_of_convergence(element: str) -> None:
     order_l2, order_h1, counts = ORDERS[element]
     errors = []
     for count in counts:
-        model = Model.from_mesh(bodies.box((count,) * 3), {"body": LAW}, element=element)
+        model = Model.from_mesh(bodies.mesh_for(element, (count,) * 3), {"body": LAW}, element=element)
         points = np.asarray(model.points)
         outside = np.flatnonzero(((points < 1e-12) | (points > 1 - 1e-12)).any(axis=1)).astype(np.int32)
         model = eqx.tree_at(lambda m: m.node_sets, model, {**model.node_sets, "outside": outside})

@@ -32,7 +32,7 @@ def random_gradients(count: int = 20) -> np.ndarray:
 @pytest.mark.parametrize("name", MATERIALS)
 def test_patch(element: str, name: str) -> None:
     """A linear displacement on the boundary of a distorted mesh is found inside, and the stress is constant."""
-    model = Model.from_mesh(bodies.box((2, 2, 2), jitter=0.25), {"body": material(name)}, element=element)
+    model = Model.from_mesh(bodies.mesh_for(element, (2, 2, 2), jitter=0.25), {"body": material(name)}, element=element)
     points = np.asarray(model.points)
     outside = ((points <= 1e-12) | (points >= 1 - 1e-12)).any(axis=1)
     model = _with_set(model, "outside", np.flatnonzero(outside))
@@ -88,7 +88,9 @@ def test_objectivity_and_rest(name: str) -> None:
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_rigid_motion_carries_no_force(element: str) -> None:
     """A large rotation of a distorted mesh leaves all nodal forces at round-off."""
-    model = Model.from_mesh(bodies.box((2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element)
+    model = Model.from_mesh(
+        bodies.mesh_for(element, (2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element
+    )
     problem = model.problem(prescribed=[Grasp("boundary", (0.1, 0.2, -0.1), rotation=(0.9, -1.1, 0.4))])
     solution = solve(problem)
     points = np.asarray(model.points)
@@ -107,7 +109,9 @@ def test_element_tangent_is_the_slope_of_the_force(element: str) -> None:
     from preop.engine.tissue.host_system import HostSystem
     from preop.engine.tissue.system import Timer
 
-    model = Model.from_mesh(bodies.box((2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element)
+    model = Model.from_mesh(
+        bodies.mesh_for(element, (2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element
+    )
     problem = model.problem(prescribed=[Grasp("z0")])
     rng = np.random.default_rng(11)
     system = HostSystem(problem, Timer())

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from ....meshing.mesh import OUTWARD
 from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array, inverse
 
@@ -36,10 +37,18 @@ class ElementEvaluation(NamedTuple):
 
 
 class FacetElement(abc.ABC):
-    """A triangle: `nodes` of it, shape functions (Q, n) and their gradients (Q, n, 2) at a rule's points."""
+    """A triangle or quadrangle: shape functions (Q, n) and their gradients (Q, n, 2) at a rule's points.
+
+    Attributes:
+        name: what it is called.
+        nodes: nodes per facet; the first `corners` of them are the corners, in order around it.
+        corners: 3 or 4.
+        quadrature: rule for loads and beds.
+    """
 
     name: str
     nodes: int
+    corners: int
     quadrature: Quadrature
 
     @abc.abstractmethod
@@ -52,11 +61,14 @@ class FacetElement(abc.ABC):
 
 
 class Element(abc.ABC):
-    """A solid element. Instances are constants: compared by identity and passed as static arguments.
+    """An element. Instances are constants: compared by identity and passed as static arguments.
 
     Attributes:
         name: the key in the registry.
-        nodes: nodes per element; the first four are the corners.
+        dimension: 3 for solids, 2 for sheets, 1 for strands.
+        nodes: nodes per element; the first `corners` of them are the corners.
+        corners: how many nodes are corners.
+        faces: (k, c) corners of each face, normal outward; none for sheets and strands.
         order: polynomial degree of the displacement.
         mixed: whether pressure is an unknown, so that a material may be incompressible.
         quadrature: rule for the strain energy.
@@ -79,14 +91,17 @@ class Element(abc.ABC):
     facet_edges: NDArray[np.int64]
     chunk: int
     pressures: int = 0
+    dimension: int = 3
+    corners: int = 4
+    faces: NDArray[np.int64] = OUTWARD
 
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
-        """Shape functions (Q, n) at points (Q, 3) of the reference tetrahedron."""
+        """Shape functions (Q, n) at points (Q, d) of the reference element."""
 
     @abc.abstractmethod
     def gradient(self, points: NDArray) -> NDArray:
-        """Their derivatives (Q, n, 3) with respect to the reference coordinates."""
+        """Their derivatives (Q, n, d) with respect to the reference coordinates."""
 
     def evaluate(self, reference: Array, displacement: Array, material: Material) -> ElementEvaluation:
         """Internal force, energy and smallest det F.
@@ -116,9 +131,27 @@ class Element(abc.ABC):
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
         return kinematics_of(self, reference, displacement)
 
-    def first_piola(self, reference: Array, displacement: Array, material: Material) -> Array:
-        """P [Pa] at the quadrature points (3, 3, Q, E)."""
-        return batch_last(material).first_piola(self.kinematics(reference, displacement).deformation_gradient)
+    def section(self, material: Material) -> Scalar:
+        """What makes the measure of `geometry` a volume: 1 of solids, thickness [m] of sheets, area [m²] of strands."""
+        return 1.0
+
+    def point_fields(self, reference: Array, displacement: Array, material: Material) -> PointFields:
+        """F, Cauchy stress and volume weights at the points of the strain energy; the material as it is stored."""
+        kinematics = self.kinematics(reference, displacement)
+        f = kinematics.deformation_gradient
+        return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
+
+    def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
+        """∫ ρ N_a N_b dV [kg] of each element; zero rows for nodes that carry no displacement.
+
+        Args:
+            reference: (E, n, 3) m.
+            density: (E,) kg/m³.
+            material: unused by solids; sheets and strands find their thickness or area in it.
+        """
+        _, weight = self.geometry(reference, self.load_quadrature)
+        shape = jnp.asarray(self.shape(self.load_quadrature.points))
+        return jnp.einsum("qe,qa,qb->eab", weight * density, shape, shape)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
@@ -136,6 +169,19 @@ class Kinematics(NamedTuple):
     deformation_gradient: Float[Array, "3 3 points elements"]
     gradient: Float[Array, "nodes 3 points elements"]
     weight: Float[Array, "points elements"]
+
+
+class PointFields(NamedTuple):
+    """At (Q, E) points: F (3, 3, Q, E), σ (3, 3, Q, E) [Pa] and weights of the reference volume (Q, E) [m³]."""
+
+    deformation_gradient: Float[Array, "3 3 points elements"]
+    cauchy: Float[Array, "3 3 points elements"]
+    weight: Float[Array, "points elements"]
+
+
+def cauchy(piola: Array, deformation_gradient: Array) -> Float[Array, "3 3 ..."]:
+    """σ = P Fᵀ / J of tensors (3, 3, ...)."""
+    return jnp.sum(piola[:, None] * deformation_gradient[None], axis=2) / determinant(from_array(deformation_gradient))
 
 
 # Each stage is compiled by itself: fused into one, XLA computes shared parts again and compiles four times as long.

@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 
 from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array
-from .base import Element, ElementEvaluation, Kinematics, Quadrature, internal_force, kinematics_of, stiffness
+from .base import (
+    Element,
+    ElementEvaluation,
+    Kinematics,
+    PointFields,
+    Quadrature,
+    cauchy,
+    internal_force,
+    kinematics_of,
+    stiffness,
+)
 from .tet4 import barycentric
 
 
@@ -66,11 +76,12 @@ class MixedElement(Element):
         volume = _compliance(self, material, kinematics.weight, bulk)
         return _gathered(self, solid, coupling, volume)
 
-    def first_piola(self, reference: Array, displacement: Array, material: Material) -> Array:
-        """P (3, 3, Q, E) with the unknown pressure."""
+    def point_fields(self, reference: Array, displacement: Array, material: Material) -> PointFields:
+        """F, Cauchy stress with the unknown pressure, and volume weights at the points of the strain energy."""
         kinematics = self.kinematics(reference, displacement)
-        pressure = displacement[:, self.nodes :, 0]
-        return _mixed_stress(self, material, kinematics.deformation_gradient, pressure)[1]
+        f = kinematics.deformation_gradient
+        piola = _mixed_stress(self, material, f, displacement[:, self.nodes :, 0])[1]
+        return PointFields(f, cauchy(piola, f), kinematics.weight)
 
 
 def _at_points(element: MixedElement, pressure: Array) -> Array:
