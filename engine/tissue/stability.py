@@ -63,8 +63,8 @@ def displacements(system: System) -> NodalField:
 def saddle_stability(tangent: Tangent, start: NodalField) -> Stability:
     """The sign of the softest modes of K x = λ M x with M the identity of free displacements and zero for pressures.
 
-    All finite λ are positive at a minimum of the energy that the pressures leave. Lanczos steps on K⁻¹M find those nearest
-    to zero first (Ericsson and Ruhe 1980), where an equilibrium loses stability. `start` is zero where M is.
+    All finite λ are positive at a minimum of the energy that the pressures leave. Lanczos steps on K⁻¹M find those
+    nearest to zero first (Ericsson and Ruhe 1980), where an equilibrium loses stability. `start` is zero where M is.
     """
     mask = 1.0 * (start != 0.0)
     vectors, alphas, betas = [start / norm(start)], [], []

@@ -161,11 +161,12 @@ def fitted(material: Material, element: Element, region: NDArray, names: Mapping
             where=f"material of region {names[int(region[stiff[0]])]!r}",
             advice="Give a Poisson's ratio below 0.5, say 0.45 to 0.49, or take a mixed element",
         )
-    if element.mixed and (modulus <= 0).any():
-        limp = np.flatnonzero((modulus <= 0).reshape(-1, *modulus.shape[1:]).any(axis=tuple(range(1, modulus.ndim))))
+    limp = np.flatnonzero((modulus <= 0).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
+    if len(limp) and element.mixed:
         raise SolverError(
-            f"the volume modulus is {float(modulus.min()):g} Pa, which leaves the pressure of {element.name} undetermined",
-            where=f"material of region {names[int(region[limp[0] if modulus.ndim else 0])]!r}",
+            f"the volume modulus is {float(modulus.min()):g} Pa, which leaves the pressure of"
+            f" {element.name} undetermined",
+            where=f"material of region {names[int(region[limp[0]])]!r}",
             advice="Give a Poisson's ratio above 0, or take a displacement element such as T10",
         )
     points = len(element.quadrature.weights)
