@@ -21,17 +21,18 @@ def check_problem(problem: Problem) -> None:
             contradict each other, loose nodes, or a body that floats.
     """
     _finite(problem)
-    for source in (*problem.loads, *problem.supports, *problem.prescribed):
+    for source in (*problem.loads, *problem.supports, *problem.prescribed, *problem.contacts):
         _not_empty(problem.model, source)
         if isinstance(source, Pressure):
             source.check(problem.model)
     _no_loose_nodes(problem.model)
     _consistent(problem)
-    check_held(problem)
+    if not problem.floating:
+        check_held(problem)
 
 
 def _finite(problem: Problem) -> None:
-    for source in (*problem.loads, *problem.supports, *problem.prescribed):
+    for source in (*problem.loads, *problem.supports, *problem.prescribed, *problem.contacts):
         for leaf in jax.tree.leaves(source):
             if isinstance(leaf, (float, jax.Array, np.ndarray)) and not np.isfinite(np.asarray(leaf)).all():
                 raise SolverError(
@@ -82,7 +83,7 @@ def _consistent(problem: Problem) -> None:
 def _no_loose_nodes(model: Model) -> None:
     used = np.zeros(len(model.points), bool)
     for block in model.blocks:
-        used[np.asarray(block.nodes).ravel()] = True
+        used[np.asarray(block.nodes)[:, : block.element.nodes].ravel()] = True
     loose = np.flatnonzero(~used)
     if loose.size:
         raise SolverError(

@@ -49,8 +49,8 @@ def check_held(problem: Problem) -> None:
 def assemblies(model: Model) -> list[list[NDArray]]:
     """The nodes of each part, parts that share nodes together in one list."""
     part, count = _parts(model)
-    nodes = np.concatenate([np.asarray(block.nodes).ravel() for block in model.blocks])
-    owner = np.repeat(part, np.concatenate([np.full(len(b.nodes), b.nodes.shape[1]) for b in model.blocks]))
+    nodes = np.concatenate([np.asarray(block.nodes)[:, : block.element.nodes].ravel() for block in model.blocks])
+    owner = np.repeat(part, np.concatenate([np.full(len(b.nodes), b.element.nodes) for b in model.blocks]))
     pairs = np.unique(owner.astype(np.int64) * len(model.points) + nodes)
     owner, nodes = pairs // len(model.points), pairs % len(model.points)
     members = np.split(nodes, np.searchsorted(owner, np.arange(1, count)))
@@ -106,19 +106,22 @@ def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np
 
 def spring_stiffness(problem: Problem) -> Springs:
     """All springs at rest, ligaments taken as taut."""
+    from .contact.rigid import RigidTerm
     from .kernels import TermKernel
     from .prescribed import GripTerm
     from .supports import BedTerm, LigamentTerm, PointSpringTerm
 
     points = np.asarray(problem.model.points)
     found = []
-    for term in problem.terms():
+    for term in problem.fixed_terms():
         if isinstance(term, LigamentTerm):
             nodes = np.asarray(term.nodes)
             arm = np.asarray(term.anchor) - points[nodes[:, 0]]
             unit = arm / np.maximum(np.linalg.norm(arm, axis=1), 1e-300)[:, None]
             blocks = np.asarray(term.stiffness)[:, None, None] * unit[:, :, None] * unit[:, None, :]
             found.append((nodes, blocks[:, None, None]))
+        elif isinstance(term, RigidTerm):
+            found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 0.0)))
         elif isinstance(term, (BedTerm, GripTerm, PointSpringTerm)):
             found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 1.0)))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -19,7 +20,7 @@ from .elements.base import Element, FacetElement
 from .materials import Material, Sheet, Strand
 from .parts import Part, blocks_of
 from .promotion import Promotion, promote
-from .stacking import MaterialStack, refuse_unknown, stack_materials
+from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -62,6 +63,8 @@ class Model(eqx.Module):
             arrays where triangles and quadrangles are in one set.
         region_names: (label id, name) pairs.
         mesh_nodes: number of nodes of the mesh the model was made from.
+        pressure_corners: the node at which each unknown pressure of mixed elements stands. The field of unknowns has
+            a row per node, then a row per pressure.
     """
 
     points: Float[Array, "nodes 3"]
@@ -70,6 +73,7 @@ class Model(eqx.Module):
     facet_sets: dict[str, FacetNodes | tuple[FacetNodes, ...]]
     region_names: tuple[tuple[int, str], ...] = eqx.field(static=True)
     mesh_nodes: int = eqx.field(static=True)
+    pressure_corners: Int[np.ndarray, " pressures"]
 
     @classmethod
     def from_mesh(
@@ -105,10 +109,12 @@ class Model(eqx.Module):
                 advice="Take T4 or T10 for tetrahedra, H8 for hexahedra",
             )
         names = _region_names(mesh)
-        stack = stack_materials(materials, names, len(mesh.cells))
+        stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
-        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
+        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
+        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
             points=jnp.asarray(promotion.points * MM),
             blocks=blocks,
@@ -116,6 +122,7 @@ class Model(eqx.Module):
             facet_sets=promotion.facet_sets,
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
+            pressure_corners=corners,
         )
 
     @classmethod
@@ -158,6 +165,7 @@ class Model(eqx.Module):
             facet_sets={name: arrays[0] if len(arrays) == 1 else arrays for name, arrays in facets.items()},
             region_names=tuple((label, name) for name, label in labels.items()),
             mesh_nodes=len(places),
+            pressure_corners=np.zeros(0, np.int64),
         )
 
     def with_sheet(
@@ -182,16 +190,41 @@ class Model(eqx.Module):
         return with_strands(self, name, pairs, strand, density=density)
 
     def problem(
-        self, *, loads: Sequence[Any] = (), supports: Sequence[Any] = (), prescribed: Sequence[Any] = ()
+        self,
+        *,
+        loads: Sequence[Any] = (),
+        supports: Sequence[Any] = (),
+        prescribed: Sequence[Any] = (),
+        contacts: Sequence[Any] = (),
+        floating: bool = False,
     ) -> Problem:
-        """This body with loads, supports and prescribed motion.
+        """This body with loads, supports, prescribed motion and contacts.
+
+        Args:
+            floating: whether parts of it may be held by nothing, for the dynamic solvers.
 
         Raises:
             SolverError: a set is not there, two prescribed motions contradict each other, or the body floats.
         """
         from .problem import Problem
 
-        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed)
+        return Problem.of(
+            self, loads=loads, supports=supports, prescribed=prescribed, contacts=contacts, floating=floating
+        )
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes: the first rows of the field of unknowns."""
+        return len(self.points)
+
+    @property
+    def row_points(self) -> Float[Array, "rows 3"]:
+        """Reference position of each row of the field of unknowns, m: nodes, then the corners of the pressures."""
+        return self.points if len(self.pressure_corners) == 0 else self.points[self._rows]
+
+    @property
+    def _rows(self) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(self.nodes), self.pressure_corners])
 
     @property
     def element(self) -> Element:
@@ -212,7 +245,9 @@ class Model(eqx.Module):
             return self.node_sets[name]
         for label, region in self.region_names:
             if region == name:
-                used = [np.asarray(b.nodes)[np.asarray(b.region) == label].ravel() for b in self.blocks]
+                used = [
+                    np.asarray(b.nodes)[np.asarray(b.region) == label, : b.element.nodes].ravel() for b in self.blocks
+                ]
                 return np.unique(np.concatenate(used))
         known = sorted({*self.node_sets, *(region for _, region in self.region_names)})
         raise SolverError(f"no set or region is named {name!r}", where="model", advice=f"Choose from {known}")
@@ -243,6 +278,19 @@ class Model(eqx.Module):
             raise SolverError(f"no facet set is named {name!r}", where="model", advice=advice)
         given = self.facet_sets[name]
         return [(facet_of(array.shape[1]), array) for array in (given if isinstance(given, tuple) else (given,))]
+
+
+def _pressure_rows(mesh: TetMesh | HexMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
+
+    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
+    """
+    if kind.pressures == 0:
+        return np.zeros(0, np.int64), np.zeros((len(mesh.cells), 0), np.int32)
+    corners = mesh.cells[:, : kind.pressures].astype(np.int64)
+    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
+    unique, row = np.unique(key, return_inverse=True)
+    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
 
 
 def checked_set(nodes: Sequence[int] | NDArray, count: int, name: str) -> NDArray[np.int32]:
@@ -296,7 +344,12 @@ def checked_density(value: float, region: str) -> float:
 
 
 def _blocks(
-    mesh: TetMesh | HexMesh, kind: Element, promotion: Promotion, stack: MaterialStack, densities: dict[int, float]
+    mesh: TetMesh | HexMesh,
+    kind: Element,
+    promotion: Promotion,
+    stack: MaterialStack,
+    densities: dict[int, float],
+    names: Mapping[int, str],
 ) -> list[ElementBlock]:
     blocks = []
     for labels, parameters in stack:
@@ -306,7 +359,7 @@ def _blocks(
             ElementBlock(
                 element=kind,
                 nodes=jnp.asarray(promotion.elements[chosen]),
-                material=parameters(row, chosen),
+                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
                 density=jnp.asarray(np.array([densities[int(label)] for label in labels])[row]),
                 region=jnp.asarray(mesh.region[chosen]),
                 source=jnp.asarray(chosen.astype(np.int32)),

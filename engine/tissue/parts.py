@@ -59,6 +59,12 @@ def blocks_of(
     blocks = []
     for part in parts:
         kind, where = element_named(part.element), f"part {part.region!r}"
+        if kind.pressures:
+            raise SolverError(
+                f"{kind.name} has unknown pressures, which parts do not make",
+                where=where,
+                advice="Make the body with Model.from_mesh",
+            )
         nodes = _checked_nodes(part.nodes, kind, len(points), where)
         material = per_element(part.material, len(nodes), where)
         check_fit(kind, material, where)

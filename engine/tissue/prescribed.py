@@ -157,7 +157,7 @@ class GripTerm(Term):
         shape, normal = facet_frames(self.facet, reference)
         share = self.when(fraction)
         arm = reference - self.pivot
-        jaws = rotate(_along(self.rotation, share), arm) - arm + _along(self.path, share)
+        jaws = rotate(along(self.rotation, share), arm) - arm + along(self.path, share)
         slip = shape @ (self.rest + jaws - displacement)
         return self.stiffness * jnp.einsum(
             "q,qa,qi->ai", self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1), shape, slip
@@ -205,8 +205,8 @@ class RigidMotion(Constraint):
         """R(t)(X − c) − (X − c) + d(t) [m]."""
         share = self.when(fraction)
         arm = points[self.nodes] - self.pivot
-        turned = rotate(_along(self.rotation, share), arm)
-        return turned - arm + _along(self.path, share)
+        turned = rotate(along(self.rotation, share), arm)
+        return turned - arm + along(self.path, share)
 
 
 class GivenMotion(Constraint):
@@ -241,7 +241,7 @@ def _repeat(rows: Array, count: int) -> Array:
     return rows if len(rows) == count else rows * (jnp.arange(1, count + 1) / count)[:, None]
 
 
-def _along(waypoints: Float[Array, "k 3"], share: Array) -> Float[Array, "3"]:
+def along(waypoints: Float[Array, "k 3"], share: Array) -> Float[Array, "3"]:
     """Position on the broken line from zero through the way points at a share of the whole."""
     line = jnp.concatenate([jnp.zeros((1, 3)), waypoints])
     at = share * len(waypoints)

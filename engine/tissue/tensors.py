@@ -18,6 +18,10 @@ Scalar = Any
 """A float, or an array over (quadrature, element); every entry of one tensor has the same shape."""
 
 
+Vector = Any
+"""Three scalars, component first: an array (3, ...) or a list."""
+
+
 class Tensor:
     """A second-order tensor of nine scalars, row by row."""
 
@@ -56,7 +60,59 @@ def squared_norm(tensor: Tensor) -> Scalar:
 
 def right_cauchy_green(tensor: Tensor) -> Tensor:
     """C = FᵀF."""
-    return Tensor([sum(tensor[k, i] * tensor[k, j] for k in range(3)) for i in range(3) for j in range(3)])
+    upper = {(i, j): sum(tensor[k, i] * tensor[k, j] for k in range(3)) for i in range(3) for j in range(i, 3)}
+    return Tensor([upper[min(i, j), max(i, j)] for i in range(3) for j in range(3)])
+
+
+def isochoric_stretch(tensor: Tensor) -> Tensor:
+    """C̄ = J^(−2/3) FᵀF, whose determinant is 1."""
+    scale = jnp.exp(-2.0 / 3.0 * jnp.log(determinant(tensor)))
+    return Tensor([scale * entry for entry in right_cauchy_green(tensor).entries])
+
+
+def trace(tensor: Tensor) -> Scalar:
+    """tr T."""
+    return tensor[0, 0] + tensor[1, 1] + tensor[2, 2]
+
+
+def second_invariant(tensor: Tensor) -> Scalar:
+    """I₂ = ((tr T)² − tr T²)/2 of a symmetric T: the sum of its principal minors."""
+    t = tensor
+    return (
+        t[0, 0] * t[1, 1]
+        + t[1, 1] * t[2, 2]
+        + t[2, 2] * t[0, 0]
+        - t[0, 1] * t[0, 1]
+        - t[1, 2] * t[1, 2]
+        - t[0, 2] * t[0, 2]
+    )
+
+
+def along(tensor: Tensor, direction: Vector, other: Vector | None = None) -> Scalar:
+    """a · T b of vectors indexed component first; b = a where it is not given."""
+    second = direction if other is None else other
+    return sum(direction[i] * tensor[i, j] * second[j] for i in range(3) for j in range(3))
+
+
+def applied(tensor: Tensor, direction: Vector) -> list[Scalar]:
+    """T b."""
+    return [sum(tensor[i, j] * direction[j] for j in range(3)) for i in range(3)]
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """A B."""
+    return Tensor([sum(left[i, k] * right[k, j] for k in range(3)) for i in range(3) for j in range(3)])
+
+
+def cross(left: Vector, right: Vector) -> list[Scalar]:
+    """a × b."""
+    return [left[(i + 1) % 3] * right[(i + 2) % 3] - left[(i + 2) % 3] * right[(i + 1) % 3] for i in range(3)]
+
+
+def green_lagrange(tensor: Tensor) -> Tensor:
+    """E = (FᵀF − I)/2."""
+    stretch = right_cauchy_green(tensor)
+    return Tensor([0.5 * (stretch[i, j] - (1.0 if i == j else 0.0)) for i in range(3) for j in range(3)])
 
 
 def inverse(tensor: Tensor) -> tuple[Tensor, Scalar]:

@@ -389,12 +389,20 @@ def test_bad_problems_are_named(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("young", "poisson", "words"),
-    [(1e4, 0.5, "Poisson"), (-1e4, 0.3, "positive"), (5.0, 0.3, "kPa"), (np.nan, 0.3, "Young")],
+    [(1e4, 0.51, "Poisson"), (-1e4, 0.3, "positive"), (5.0, 0.3, "kPa"), (np.nan, 0.3, "Young")],
 )
 def test_bad_materials_are_named(young: float, poisson: float, words: str) -> None:
     """E in kPa, ν = 1/2 and negative moduli are told apart."""
     with pytest.raises(SolverError, match=words):
         NeoHookean.from_young(young, poisson)
+
+
+def test_incompressible_with_displacement_elements_is_named() -> None:
+    """ν = 1/2 makes a material, which an element without pressure refuses."""
+    law = NeoHookean.from_young(1e4, 0.5)
+    assert law.problems() == []
+    with pytest.raises(SolverError, match=r"'body'.*Poisson"):
+        Model.from_mesh(bodies.box(), {"body": law})
 
 
 def test_region_without_material() -> None:

@@ -10,10 +10,12 @@ from .quad import QUAD4
 from .shell import Shell6
 from .strand import Strand2
 from .tet4 import Tet4
+from .tet4p1 import Tet4P1
 from .tet10 import Tet10
+from .tet10p1 import Tet10P1
 from .tri import TRI3, TRI6
 
-ELEMENTS: dict[str, Element] = {element.name: element for element in (Tet4(), Tet10(), Hex8())}
+ELEMENTS: dict[str, Element] = {element.name: element for element in (Tet4(), Tet4P1(), Tet10(), Tet10P1(), Hex8())}
 """Solids."""
 STRUCTURES: dict[str, Element] = {element.name: element for element in (*MEMBRANES, Shell6(), Strand2())}
 """Sheets and strands: their material is a `Sheet` or a `Strand`."""

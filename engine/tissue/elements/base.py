@@ -70,23 +70,27 @@ class Element(abc.ABC):
         corners: how many nodes are corners.
         faces: (k, c) corners of each face, normal outward; none for sheets and strands.
         order: polynomial degree of the displacement.
+        mixed: whether pressure is an unknown, so that a material may be incompressible.
         quadrature: rule for the strain energy.
         load_quadrature: rule for body forces and masses.
         facet: the element of its faces.
         edges: (m, 2) corner pairs that carry the nodes beyond the corners.
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
+        pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
     """
 
     name: str
     nodes: int
     order: int
+    mixed: bool = False
     quadrature: Quadrature
     load_quadrature: Quadrature
     facet: FacetElement
     edges: NDArray[np.int64]
     facet_edges: NDArray[np.int64]
     chunk: int
+    pressures: int = 0
     dimension: int = 3
     corners: int = 4
     faces: NDArray[np.int64] = OUTWARD
@@ -141,6 +145,18 @@ class Element(abc.ABC):
         kinematics = self.kinematics(reference, displacement)
         f = kinematics.deformation_gradient
         return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
+
+    def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
+        """∫ ρ N_a N_b dV [kg] of each element; zero rows for nodes that carry no displacement.
+
+        Args:
+            reference: (E, n, 3) m.
+            density: (E,) kg/m³.
+            material: unused by solids; sheets and strands find their thickness or area in it.
+        """
+        _, weight = self.geometry(reference, self.load_quadrature)
+        shape = jnp.asarray(self.shape(self.load_quadrature.points))
+        return jnp.einsum("qe,qa,qb->eab", weight * density * self.section(material), shape, shape)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
