@@ -39,7 +39,7 @@ class HostLinearSolver:
         """Solve to a relative residual; rebuilds the hierarchy once where it has aged."""
         fresh = self.cycle is None
         if fresh:
-            self._build(matrix, free, positions)
+            self.build(matrix, free, positions)
         outcome = self._krylov(matrix, rhs, tolerance)
         if self._aged(outcome, tolerance, fresh) and not fresh:
             self.cycle = None
@@ -54,7 +54,8 @@ class HostLinearSolver:
             return False
         return effort > REBUILD_GROWTH * self.effort_when_new or not outcome.converged
 
-    def _build(self, matrix: sparse.bsr_matrix, free: NDArray, positions: NDArray) -> None:
+    def build(self, matrix: sparse.bsr_matrix, free: NDArray, positions: NDArray) -> None:
+        """A hierarchy for a symmetric matrix with unit rows for held components; `cycle` applies it."""
         import pyamg
 
         with self.timer.part("preconditioner"):

@@ -21,7 +21,7 @@ def check_problem(problem: Problem) -> None:
             contradict each other, loose nodes, or a body that floats.
     """
     _finite(problem)
-    for source in (*problem.loads, *problem.supports, *problem.prescribed):
+    for source in (*problem.loads, *problem.supports, *problem.prescribed, *problem.contacts):
         _not_empty(problem.model, source)
         if isinstance(source, Pressure):
             source.check(problem.model)
@@ -32,7 +32,7 @@ def check_problem(problem: Problem) -> None:
 
 
 def _finite(problem: Problem) -> None:
-    for source in (*problem.loads, *problem.supports, *problem.prescribed):
+    for source in (*problem.loads, *problem.supports, *problem.prescribed, *problem.contacts):
         for leaf in jax.tree.leaves(source):
             if isinstance(leaf, (float, jax.Array, np.ndarray)) and not np.isfinite(np.asarray(leaf)).all():
                 raise SolverError(
@@ -48,8 +48,8 @@ def _not_empty(model: Model, source: object) -> None:
     name = facets if facets is not None else nodes
     if name is None:
         return
-    members = model.facets_of(name) if facets is not None else model.nodes_of(name)
-    if len(members) == 0:
+    members = [f for _, f in model.facet_groups(name)] if facets is not None else [model.nodes_of(name)]
+    if not all(len(part) for part in members):
         raise SolverError(
             f"set {name!r} is empty", where=type(source).__name__, advice="Choose another set or a larger patch"
         )
@@ -83,7 +83,7 @@ def _consistent(problem: Problem) -> None:
 def _no_loose_nodes(model: Model) -> None:
     used = np.zeros(len(model.points), bool)
     for block in model.blocks:
-        used[np.asarray(block.nodes).ravel()] = True
+        used[np.asarray(block.nodes)[:, : block.element.nodes].ravel()] = True
     loose = np.flatnonzero(~used)
     if loose.size:
         raise SolverError(

@@ -17,6 +17,7 @@ from ..linear.device import Blocks, LocalStiffness, solve_device
 from .mass import MassMatrix
 from .problem import Problem
 from .residual import evaluate_blocks, external_force
+from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 from .terms import Term
 
@@ -25,20 +26,51 @@ class DeviceSystem:
     """A problem ready for Newton's method on the device of its arrays."""
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
-        self.problem, self.timer = problem, timer
-        self.terms = problem.terms()
+        self.problem, self.timer = problem.begun(), timer
+        if len(problem.model.pressure_corners):
+            raise SolverError(
+                "mixed elements (unknown pressure) are solved on the host only",
+                where="linear_solver='device'",
+                advice="Use linear_solver='host', or an element without pressure unknowns",
+            )
+        if problem.moving():
+            raise SolverError(
+                "contact between tissues is searched for on the host",
+                where="linear_solver='device'",
+                advice="Use linear_solver='host'",
+            )
+        self.terms = self.problem.terms()
         self.live = [term for term in self.terms if not term.dead]
         if not all(term.symmetric for term in self.live):
             raise SolverError(
-                "a pressure on an open, free-rimmed surface has an unsymmetric stiffness",
+                "friction, or a pressure on an open, free-rimmed surface, has an unsymmetric stiffness",
                 where="linear_solver='device'",
-                advice="Use the host solver, hold the rim, or give Pressure(symmetric=True)",
+                advice="Use the host solver; for a pressure, hold the rim or give Pressure(symmetric=True)",
             )
-        self.symmetric = True
+        self.symmetric = self.definite = True
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.points
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
         self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history (multipliers) of the same problem."""
+        if problem is not self.problem:
+            self.problem, self.terms = problem, problem.terms()
+            self.live = [term for term in self.terms if not term.dead]
+
+    def augment(self, displacement: Array, fraction: float) -> bool:
+        """Move the multipliers of contacts on; False where all is as close as it was asked to be."""
+        problem, moved = self.problem.augmented(np.asarray(displacement), fraction)
+        self.use(problem)
+        return moved
+
+    def advance(self, displacement: Array, fraction: float) -> None:
+        """Nothing: friction, which has a history, is solved on the host."""
+
+    def bound(self, displacement: Array, fraction: float) -> Problem:
+        """The problem of whose residual an equilibrium is a zero."""
+        return self.problem
 
     def zeros(self) -> Array:
         """No displacement (nodes, 3) m."""
@@ -47,6 +79,14 @@ class DeviceSystem:
     def array(self, values: object) -> Array:
         """A nodal field on the device."""
         return jnp.asarray(values, float)
+
+    def field_of(self, state: State) -> Array:
+        """The displacement of a state."""
+        return state.rows
+
+    def state_of(self, fraction: float, field: Array) -> State:
+        """The state of a displacement."""
+        return State.of_rows(fraction, field, self.problem.model.nodes)
 
     def prescribed(self, fraction: float) -> Array:
         """Prescribed displacement (nodes, 3) m, zero where free."""
@@ -104,7 +144,7 @@ class DeviceTangent:
 def _evaluate(problem: Problem, terms: list[Term], displacement: Array, fraction: Array) -> tuple[Array, ...]:
     internal = jnp.zeros_like(displacement)
     energy, square, jacobians = jnp.zeros(()), jnp.zeros(()), []
-    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem), strict=True):
+    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem, fraction), strict=True):
         for local in range(block.element.nodes):
             internal = internal.at[block.nodes[:, local]].add(part.force[:, local])
         energy, square = energy + part.energy.sum(), square + jnp.sum(part.force**2)
@@ -118,7 +158,8 @@ def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction
     points = problem.model.points
     parts = []
     for block in problem.model.blocks:
-        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], block.material)
+        material = block.material.at(fraction)
+        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], material)
         first, second = np.triu_indices(block.element.nodes)
         blocks = pairs.reshape(len(block.nodes), -1, 3, 3)
         size = (len(block.nodes), block.element.nodes, block.element.nodes, 3, 3)

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..linear.host import HostLinearSolver
+from ..linear.saddle import SaddleSolver
 from .kernels import BlockKernel, TermKernel
 from .mass import MassMatrix
+from .moving import MovingForces, without_held
 from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
 from .problem import Problem
+from .row_scale import row_scale
+from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
 
@@ -20,20 +24,52 @@ class HostSystem:
     """A problem ready for Newton's method on the CPU."""
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
-        self.problem, self.timer = problem, timer
-        self.points = np.asarray(problem.model.points)
+        self.problem, self.timer = problem.begun(), timer
+        self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
         self.blocks = [BlockKernel(block, self.points) for block in problem.model.blocks]
-        self.terms = [TermKernel(term, self.points) for term in problem.terms()]
+        self.terms = [TermKernel(term, self.points) for term in self.problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
         self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
         self.term_forces = [VectorScatter(term.nodes, count) for term in self.terms]
-        self.symmetric = all(term.symmetric for term in self.live)
-        self.solver = HostLinearSolver(timer, symmetric=self.symmetric)
+        self.moving = MovingForces(self.problem.moving(), self.points, timer)
+        self.symmetric = self.moving.symmetric and all(term.symmetric for term in self.live)
+        self.row_scale = row_scale(problem.model)
+        nodes = problem.model.nodes
+        self.definite = nodes == count
+        self.solver: HostLinearSolver | SaddleSolver = (
+            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, nodes)
+        )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history (multipliers, slip) of the same problem."""
+        if problem is self.problem:
+            return
+        self.problem, self._dead = problem, None
+        self.terms = [TermKernel(term, self.points) for term in problem.fixed_terms()]
+        self.live = [term for term in self.terms if not term.dead]
+        self.moving = MovingForces(problem.moving(), self.points, self.timer)
+        if self._pattern is not None:
+            self._pattern.terms = self.live
+
+    def augment(self, displacement: NDArray, fraction: float) -> bool:
+        """Move the multipliers of contacts on; False where all is as close as it was asked to be."""
+        problem, moved = self.problem.augmented(displacement, fraction)
+        self.use(problem)
+        return moved
+
+    def advance(self, displacement: NDArray, fraction: float) -> None:
+        """Move slip history on after a converged load step."""
+        if self.problem.contacts:
+            self.use(self.problem.advanced(displacement, fraction))
+
+    def bound(self, displacement: NDArray, fraction: float) -> Problem:
+        """The problem of whose residual an equilibrium is a zero: pairs as they are there, history as it is now."""
+        return self.problem.bound_at(displacement, fraction) if self.moving.terms else self.problem
 
     def zeros(self) -> NDArray:
         """No displacement (nodes, 3) m."""
@@ -43,6 +79,14 @@ class HostSystem:
         """A nodal field on this system's device."""
         return np.array(values, dtype=np.float64)
 
+    def field_of(self, state: State) -> NDArray:
+        """The unknowns of a state: displacements [m], and pressures over `row_scale` [m]."""
+        return self.array(state.rows) / self.row_scale
+
+    def state_of(self, fraction: float, field: NDArray) -> State:
+        """The state of a field of unknowns."""
+        return State.of_rows(fraction, field * self.row_scale, self.problem.model.nodes)
+
     def prescribed(self, fraction: float) -> NDArray:
         """Prescribed displacement (nodes, 3) m, zero where free."""
         return np.asarray(self.problem.prescribed_displacement(fraction))
@@ -51,7 +95,8 @@ class HostSystem:
         """External forces (nodes, 3) N."""
         if self._dead is None or self._dead[0] != fraction:
             self._dead = (fraction, self._sum(displacement, fraction, dead=True))
-        return self._dead[1] + self._sum(displacement, fraction, dead=False)
+        total = self._dead[1] + self._sum(displacement, fraction, dead=False)
+        return total + self.moving.forces(displacement, fraction) if self.moving.terms else total
 
     def _sum(self, displacement: NDArray, fraction: float, *, dead: bool) -> NDArray:
         total = np.zeros_like(self.points)
@@ -64,29 +109,33 @@ class HostSystem:
         """Internal and external forces, energy and the smallest det F."""
         with self.timer.part("residual"):
             internal, energy, worst, square = np.zeros_like(self.points), 0.0, (np.inf, -1), 0.0
+            unknowns = displacement * self.row_scale
             for block, scatter, source in zip(self.blocks, self.block_forces, self.problem.model.blocks, strict=True):
-                force, part, jacobian = block.evaluate(displacement)
+                force, part, jacobian = block.evaluate(unknowns, fraction)
                 internal += scatter(force)
                 energy += part
                 square += float(np.vdot(force, force))
                 at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
                 worst = min(worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(source.source[at])))
             external = self.external(displacement, fraction)
-        return Evaluation(internal, external, energy, worst[0], worst[1], np.sqrt(square))
+        return Evaluation(internal * self.row_scale, external, energy, worst[0], worst[1], np.sqrt(square))
 
     def linearize(self, displacement: NDArray, fraction: float) -> HostTangent:
         """The assembled tangent."""
         with self.timer.part("assembly"):
             if self._pattern is None:
                 self._pattern = Assembly(self.blocks, self.live, len(self.points))
-            data = self._pattern.data(displacement, fraction)
+            data = self._pattern.data(displacement * self.row_scale, fraction)
+            if not self.definite:
+                data *= self._pattern.pattern.pair_products(self.row_scale[:, 0])[:, None, None]
             matrix = self._pattern.pattern.matrix(data)
             noise = (
                 np.finfo(float).eps
                 * np.linalg.norm(data[self._pattern.pattern.diagonal])
                 * (np.abs(displacement).max() + self.spacing)
             )
-        return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise))
+            extra = self.moving.stiffness(displacement, fraction)
+        return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise), extra)
 
 
 class Assembly:
@@ -97,8 +146,8 @@ class Assembly:
         self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
         self.batches: list[list[tuple[range, BlockScatter]]] = []
         for block in blocks:
-            per = max(1, BATCH // block.chunks.size * 4 // block.element.nodes)
-            first, second = np.triu_indices(block.element.nodes)
+            per = max(1, BATCH // block.chunks.size * 4 // block.nodes.shape[1])
+            first, second = np.triu_indices(block.nodes.shape[1])
             batches = []
             for start in range(0, len(block.gather), per):
                 chunks = range(start, min(start + per, len(block.gather)))
@@ -117,7 +166,7 @@ class Assembly:
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
             for chunks, scatter in batches:
-                calls = [block.tangents(displacement, chunk) for chunk in chunks]
+                calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
                 values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
                 scatter.add(half, values[: scatter.matrix.shape[1]])
         skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None
@@ -160,16 +209,21 @@ class HostTangent:
     assembly: Assembly
     positions: NDArray
     round_off: float
+    extra: sparse.bsr_matrix | None = None
+    """What pairs that change add, on its own pattern."""
 
     def product(self, direction: NDArray) -> NDArray:
         """K d (nodes, 3) N, held components included."""
-        return (self.matrix @ direction.ravel()).reshape(-1, 3)
+        image = self.matrix @ direction.ravel()
+        return (image if self.extra is None else image + self.extra @ direction.ravel()).reshape(-1, 3)
 
     def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
         with self.system.timer.part("assembly"):
             free = self.system.free
             matrix = self.assembly.constrained(self.matrix, free)
+            if self.extra is not None:
+                matrix = matrix + without_held(self.extra, free)
         return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)
 
     def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> HostTangent:
@@ -179,4 +233,5 @@ class HostTangent:
         slots = self.assembly.mass_slots(mass)
         for axis in range(3):
             data[slots, axis, axis] += inertia * mass.values
-        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off)
+        extra = None if self.extra is None else stiffness * self.extra
+        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off, extra=extra)

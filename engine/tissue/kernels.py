@@ -54,10 +54,10 @@ class BlockKernel:
             for rows in self.chunks.rows
         ]
 
-    def evaluate(self, displacement: NDArray) -> tuple[NDArray, float, NDArray]:
-        """Forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
+    def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
+        """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
         calls = [
-            self.element.evaluate(reference, jnp.asarray(displacement[nodes]), material)
+            self.element.evaluate(reference, jnp.asarray(displacement[nodes]), material.at(fraction))
             for material, reference, nodes in zip(self.material, self.reference, self.gather, strict=True)
         ]
         force = np.empty((*self.nodes.shape, 3))
@@ -69,23 +69,24 @@ class BlockKernel:
             energy += float(np.asarray(call.energy)[:true].sum())
         return force, energy, jacobian
 
-    def tangents(self, displacement: NDArray, chunk: int) -> Array:
+    def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
         nodes = self.gather[chunk]
-        return self.element.tangent(self.reference[chunk], jnp.asarray(displacement[nodes]), self.material[chunk])
+        material = self.material[chunk].at(fraction)
+        return self.element.tangent(self.reference[chunk], jnp.asarray(displacement[nodes]), material)
 
 
 class TermKernel:
     """Chunked kernels of one term."""
 
-    def __init__(self, term: Term, points: NDArray) -> None:
+    def __init__(self, term: Term, points: NDArray, size: int | None = None) -> None:
         self.dead, self.symmetric = term.dead, term.symmetric
         self.nodes = np.asarray(term.nodes)
         count = len(self.nodes)
-        self.chunks = Chunks(count, min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()))
+        self.chunks = Chunks(count, size or min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()))
         self.gather = [self.nodes[rows] for rows in self.chunks.rows]
         self.reference = [points[nodes] for nodes in self.gather]
-        self.term = [jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], term) for rows in self.chunks.rows]
+        self.term = [term.rows(rows) for rows in self.chunks.rows]
 
     def forces(self, displacement: NDArray, fraction: float) -> NDArray:
         """Forces (groups, m, 3) N."""

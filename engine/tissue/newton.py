@@ -35,6 +35,13 @@ class NewtonRecord:
     linear_iterations: int = 0
     line_search_steps: int = 0
 
+    def add(self, before: NewtonRecord) -> None:
+        """Count an earlier call of the same load step too."""
+        self.residuals = [*before.residuals, *self.residuals]
+        self.newton_iterations += before.newton_iterations
+        self.linear_iterations += before.linear_iterations
+        self.line_search_steps += before.line_search_steps
+
 
 class NewtonOutcome(NamedTuple):
     """How one load step ended, and where."""
@@ -165,7 +172,8 @@ def search(
         else:
             merit = after.residual * free + (1.0 - length) * drag
             along, left = dot(step, merit), norm(merit)
-            if left <= (1.0 - 1e-4 * length) * size or abs(along) <= SLOPE * abs(slope):
+            flatter = system.definite and abs(along) <= SLOPE * abs(slope)
+            if left <= (1.0 - 1e-4 * length) * size or flatter:
                 return Trial(length, trial, after)
             if np.isfinite(left) and left < best_size:
                 best, best_size = Trial(length, trial, after), left

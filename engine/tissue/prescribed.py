@@ -116,26 +116,27 @@ class Grip(eqx.Module):
         self.rest = None if rest is None else jnp.asarray(rest)
 
     def bind(self, model: Model) -> list[Term]:
-        """One term."""
-        facets = model.facets_of(self.facets)
+        """A term per kind of facet."""
+        groups = model.facet_groups(self.facets)
         rest = jnp.zeros_like(model.points) if self.rest is None else self.rest
         if rest.shape != model.points.shape:
             raise SolverError(
                 f"rest has shape {rest.shape}, the model's nodes {model.points.shape}", where=f"grip of {self.facets!r}"
             )
-        pivot = jnp.mean(model.points[np.unique(facets)], axis=0) if self.pivot is None else self.pivot
-        count = len(facets)
+        held = np.unique(np.concatenate([facets.ravel() for _, facets in groups]))
+        pivot = jnp.mean(model.points[held], axis=0) if self.pivot is None else self.pivot
         return [
             GripTerm(
                 jnp.asarray(facets),
-                jnp.broadcast_to(self.stiffness, (count,)),
-                jnp.broadcast_to(self.path, (count, *self.path.shape)),
-                jnp.broadcast_to(self.rotation, (count, *self.rotation.shape)),
+                jnp.broadcast_to(self.stiffness, (len(facets),)),
+                jnp.broadcast_to(self.path, (len(facets), *self.path.shape)),
+                jnp.broadcast_to(self.rotation, (len(facets), *self.rotation.shape)),
                 rest[facets],
-                jnp.broadcast_to(pivot, (count, 3)),
+                jnp.broadcast_to(pivot, (len(facets), 3)),
                 self.when,
-                model.element.facet,
+                kind,
             )
+            for kind, facets in groups
         ]
 
 
@@ -156,7 +157,7 @@ class GripTerm(Term):
         shape, normal = facet_frames(self.facet, reference)
         share = self.when(fraction)
         arm = reference - self.pivot
-        jaws = rotate(_along(self.rotation, share), arm) - arm + _along(self.path, share)
+        jaws = rotate(along(self.rotation, share), arm) - arm + along(self.path, share)
         slip = shape @ (self.rest + jaws - displacement)
         return self.stiffness * jnp.einsum(
             "q,qa,qi->ai", self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1), shape, slip
@@ -204,8 +205,8 @@ class RigidMotion(Constraint):
         """R(t)(X − c) − (X − c) + d(t) [m]."""
         share = self.when(fraction)
         arm = points[self.nodes] - self.pivot
-        turned = rotate(_along(self.rotation, share), arm)
-        return turned - arm + _along(self.path, share)
+        turned = rotate(along(self.rotation, share), arm)
+        return turned - arm + along(self.path, share)
 
 
 class GivenMotion(Constraint):
@@ -240,7 +241,7 @@ def _repeat(rows: Array, count: int) -> Array:
     return rows if len(rows) == count else rows * (jnp.arange(1, count + 1) / count)[:, None]
 
 
-def _along(waypoints: Float[Array, "k 3"], share: Array) -> Float[Array, "3"]:
+def along(waypoints: Float[Array, "k 3"], share: Array) -> Float[Array, "3"]:
     """Position on the broken line from zero through the way points at a share of the whole."""
     line = jnp.concatenate([jnp.zeros((1, 3)), waypoints])
     at = share * len(waypoints)

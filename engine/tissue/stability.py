@@ -27,9 +27,9 @@ def stability(system: System, state: State) -> Stability:
     they settle (Golub and Van Loan, *Matrix Computations*, section 10.3). Where the tangent is not symmetric, or they
     do not settle, nothing is known.
     """
-    if not system.symmetric:
+    if not (system.symmetric and system.definite):
         return Stability.unknown
-    tangent = system.linearize(system.array(state.displacement), state.load_fraction)
+    tangent = system.linearize(system.field_of(state), state.load_fraction)
     outcome = tangent.solve(probe(system) * system.free, PROBE_TOLERANCE)
     if outcome.indefinite:
         return Stability.unstable

@@ -20,6 +20,7 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from .contact.overconstrained import check_contacts
 from .newton import NewtonOutcome, newton
 from .places import element_place
 from .problem import Problem
@@ -30,6 +31,8 @@ from .systems import make_system
 
 MAX_CUTBACKS = 8
 GROWTH = 1.5
+MAX_AUGMENTATIONS = 30
+"""Uzawa steps per load step; each shrinks penetration by the ratio of the body's stiffness to the penalty."""
 EASY_ITERATIONS = 6
 
 
@@ -41,6 +44,7 @@ def solve(
     max_iterations: int = 25,
     start: State | None = None,
     linear_solver: str = "auto",
+    check_stability: bool = True,
     progress: Progress = silent,
 ) -> Solution:
     """The body in equilibrium at each load step.
@@ -54,6 +58,7 @@ def solve(
         start: a state to begin from (warm start): its displacement is the first guess of the first step.
         linear_solver: `"host"` (assembled matrix, multigrid on the CPU), `"device"` (everything stays on the
             device), or `"auto"`: the host for arrays on a CPU, else the device.
+        check_stability: False leaves the balance unchecked: for the many solves of a fit, whose last one is checked.
         progress: called at every Newton iteration; raising in it, or Ctrl-C, stops the solve.
 
     Returns:
@@ -78,8 +83,9 @@ def solve(
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
         result, where = march.run(start)
-        with timer.part("stability"):
-            result, where = march.verify(result, where)
+        if check_stability:
+            with timer.part("stability"):
+                result, where = march.verify(result, where)
     model = problem.model
     statistics = Statistics(
         steps=tuple(march.steps),
@@ -92,7 +98,7 @@ def solve(
         tolerance=tolerance,
         stability=march.stability.value,
     )
-    return Solution(result, tuple(march.states), statistics, where)
+    return Solution(result, tuple(march.states), statistics, where, tuple(march.problems))
 
 
 class March:
@@ -104,38 +110,44 @@ class March:
         self.system, self.fractions, self.progress = system, fractions, progress
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.states: list[State] = []
+        self.problems: list[Problem] = []
         self.steps: list[StepStatistics] = []
         self.cutbacks = 0
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
+        self.solved = system.problem
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
-        guess = None if start is None else self.system.array(start.displacement)
-        if guess is not None and guess.shape != self.system.points.shape:
+        if start is not None and start.rows.shape != self.system.points.shape:
             raise SolverError(
-                f"the state to start from has {len(guess)} nodes, the model {len(self.system.points)}",
+                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
                 where="start",
                 advice="Start from a state of the same mesh and element",
             )
+        guess = None if start is None else self.system.field_of(start)
         self.history = [(0.0, self.system.zeros())]
+        check_contacts(self.system.problem, self.fractions)
         for wanted in self.fractions:
             outcome, goal = self._reach(wanted, guess)
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
-            self.states.append(State(wanted, _kept(outcome.displacement)))
+            self.states.append(self.system.state_of(wanted, outcome.displacement))
+            self.problems.append(self.solved)
         return ResultCode.converged, ""
 
     def verify(self, result: ResultCode, where: str) -> tuple[ResultCode, str]:
         """Takes back states that are unstable, from the last to the first that is not."""
         while self.states:
             state = self.states[-1]
+            self.system.use(self.problems[-1])
             self.progress(0.95, "checking that the balance is stable")
             self.stability = stability(self.system, state)
             if self.stability is not Stability.unstable:
                 break
             self.states.pop()
+            self.problems.pop()
             result, where = ResultCode.unstable, f"at {100 * state.load_fraction:.4g} % of the load"
         if result is ResultCode.converged:
             self.progress(1.0, "equilibrium found")
@@ -167,14 +179,31 @@ class March:
             text = f"load {100 * goal:.0f} %, iteration {iteration}, residual {residual:.1e}"
             self.progress(float(before + (goal - before) * 0.9 * done), text)
 
-        first = self._extrapolate(goal) if guess is None else guess
+        first, before = self._extrapolate(goal) if guess is None else guess, self.system.problem
         outcome = self._newton(first, goal, tell)
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(self.history[-1][1], goal, tell)
+        outcome = self._augment(outcome, goal, tell)
         self.steps.append(step_statistics(goal, outcome))
         if outcome.result is ResultCode.converged:
             self.history = [*self.history[-1:], (goal, outcome.displacement)]
+            self.solved = self.system.bound(outcome.displacement, goal)
+            self.system.advance(outcome.displacement, goal)
+        else:
+            self.system.use(before)
         return outcome
+
+    def _augment(self, outcome: NewtonOutcome, goal: float, tell: object) -> NewtonOutcome:
+        """Moves the multipliers of contacts on and finds the balance again, until no point is deeper than asked."""
+        for _ in range(MAX_AUGMENTATIONS):
+            if outcome.result is not ResultCode.converged:
+                return outcome
+            if not self.system.augment(outcome.displacement, goal):
+                return outcome
+            record = outcome.record
+            outcome = self._newton(outcome.displacement, goal, tell)
+            outcome.record.add(record)
+        return outcome._replace(result=ResultCode.contact_unresolved)
 
     def _newton(self, first: NodalField, goal: float, tell: object) -> NewtonOutcome:
         return newton(
@@ -214,12 +243,6 @@ def step_statistics(goal: float, outcome: NewtonOutcome) -> StepStatistics:
         outcome.evaluation.energy,
         outcome.evaluation.min_jacobian,
     )
-
-
-def _kept(displacement: NodalField) -> NodalField:
-    import jax.numpy as jnp
-
-    return jnp.asarray(displacement)
 
 
 def _fractions(load_steps: int | Sequence[float]) -> list[float]:

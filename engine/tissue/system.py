@@ -6,10 +6,15 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+from .solution import State
 
 NodalField = Any
-"""(nodes, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
+"""(rows, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
 
 
 class Evaluation(NamedTuple):
@@ -68,6 +73,29 @@ class System(Protocol):
     """Reference positions (nodes, 3) m."""
     symmetric: bool
     """Whether the tangent is."""
+    definite: bool
+    """Whether a stable equilibrium is a minimum; with unknown pressures it is a saddle point."""
+
+    @property
+    def problem(self) -> Problem:
+        """What is solved, with its history as it is now."""
+        ...
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history (multipliers, slip) of the same problem."""
+        ...
+
+    def augment(self, displacement: NodalField, fraction: float) -> bool:
+        """Move the multipliers of contacts on; False where all is as close as it was asked to be."""
+        ...
+
+    def advance(self, displacement: NodalField, fraction: float) -> None:
+        """Move history on after a converged load step."""
+        ...
+
+    def bound(self, displacement: NodalField, fraction: float) -> Problem:
+        """The problem of whose residual an equilibrium is a zero: pairs and history as they are there."""
+        ...
 
     def zeros(self) -> NodalField:
         """No displacement."""
@@ -75,6 +103,14 @@ class System(Protocol):
 
     def array(self, values: Any) -> NodalField:
         """A nodal field on this system's device."""
+        ...
+
+    def field_of(self, state: State) -> NodalField:
+        """The unknowns of a state: displacements, and pressures in units of `row_scale`."""
+        ...
+
+    def state_of(self, fraction: float, field: NodalField) -> State:
+        """The state of a field of unknowns."""
         ...
 
     def prescribed(self, fraction: float) -> NodalField:

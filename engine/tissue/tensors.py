@@ -59,6 +59,12 @@ def right_cauchy_green(tensor: Tensor) -> Tensor:
     return Tensor([sum(tensor[k, i] * tensor[k, j] for k in range(3)) for i in range(3) for j in range(3)])
 
 
+def green_lagrange(tensor: Tensor) -> Tensor:
+    """E = (FᵀF − I)/2."""
+    stretch = right_cauchy_green(tensor)
+    return Tensor([0.5 * (stretch[i, j] - (1.0 if i == j else 0.0)) for i in range(3) for j in range(3)])
+
+
 def inverse(tensor: Tensor) -> tuple[Tensor, Scalar]:
     """The inverse and the determinant, by cofactors."""
     det = determinant(tensor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -44,6 +45,10 @@ class Term(eqx.Module):
         """This term where it is stiffest, say a bed pressed in: what bounds the step of the explicit solver."""
         return self
 
+    def rows(self, chosen: np.ndarray) -> Term:
+        """The term of some of its groups, as numpy arrays; a term with fields that all groups share overrides this."""
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self)
+
     @abc.abstractmethod
     def force(
         self, reference: Float[Array, "m 3"], displacement: Float[Array, "m 3"], fraction: Array
@@ -58,6 +63,28 @@ class Term(eqx.Module):
         """−∂force_a/∂u_b [N/m]: what the term adds to the stiffness."""
         slope = jax.vmap(jax.jacfwd(type(self).force, argnums=2), in_axes=(0, 0, 0, None))
         return -jnp.transpose(slope(self, reference, displacement, fraction), (0, 1, 3, 2, 4))
+
+
+class MovingTerm(eqx.Module):
+    """Forces between groups of nodes that are found anew as the body moves.
+
+    `search` is a pure function of the displacement, so the residual stays one; the term it gives is a pure function of
+    the problem's arrays, so that at a given pairing everything can be differentiated.
+    """
+
+    symmetric: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def pairs(self, displacement: Float[np.ndarray, "nodes 3"], fraction: float) -> Any:
+        """Who meets whom at a displacement [m]: a tree of numpy arrays, found on the host."""
+
+    @abc.abstractmethod
+    def paired(self, pairs: Any) -> Term:
+        """The forces of a pairing."""
+
+    def search(self, displacement: Float[np.ndarray, "nodes 3"], fraction: float) -> Term:
+        """The forces of what meets at a displacement [m]."""
+        return self.paired(self.pairs(displacement, fraction))
 
 
 class Constraint(eqx.Module):

@@ -32,7 +32,7 @@ def random_gradients(count: int = 20) -> np.ndarray:
 @pytest.mark.parametrize("name", MATERIALS)
 def test_patch(element: str, name: str) -> None:
     """A linear displacement on the boundary of a distorted mesh is found inside, and the stress is constant."""
-    model = Model.from_mesh(bodies.box((2, 2, 2), jitter=0.25), {"body": material(name)}, element=element)
+    model = Model.from_mesh(bodies.mesh_for(element, (2, 2, 2), jitter=0.25), {"body": material(name)}, element=element)
     points = np.asarray(model.points)
     outside = ((points <= 1e-12) | (points >= 1 - 1e-12)).any(axis=1)
     model = _with_set(model, "outside", np.flatnonzero(outside))
@@ -40,7 +40,7 @@ def test_patch(element: str, name: str) -> None:
     solution = solve(problem, tolerance=1e-12)
     exact = points @ GRADIENT.T
     assert (~outside).any()
-    assert np.abs(np.asarray(solution.final.displacement) - exact).max() < 1e-13
+    assert np.abs(np.asarray(solution.final.displacement) - exact).max() < 1e-12
     stress = fields.cauchy_stress(model, solution.final)
     assert np.ptp(stress, axis=0).max() < 1e-9 * np.abs(stress).max()
 
@@ -88,7 +88,9 @@ def test_objectivity_and_rest(name: str) -> None:
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_rigid_motion_carries_no_force(element: str) -> None:
     """A large rotation of a distorted mesh leaves all nodal forces at round-off."""
-    model = Model.from_mesh(bodies.box((2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element)
+    model = Model.from_mesh(
+        bodies.mesh_for(element, (2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element
+    )
     problem = model.problem(prescribed=[Grasp("boundary", (0.1, 0.2, -0.1), rotation=(0.9, -1.1, 0.4))])
     solution = solve(problem)
     points = np.asarray(model.points)
@@ -107,10 +109,18 @@ def test_element_tangent_is_the_slope_of_the_force(element: str) -> None:
     from preop.engine.tissue.host_system import HostSystem
     from preop.engine.tissue.system import Timer
 
-    model = Model.from_mesh(bodies.box((2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element)
+    model = Model.from_mesh(
+        bodies.mesh_for(element, (2, 2, 2), jitter=0.2), {"body": material("neo-hookean")}, element=element
+    )
     problem = model.problem(prescribed=[Grasp("z0")])
     rng = np.random.default_rng(11)
-    moved, direction = (0.02 * rng.standard_normal(model.points.shape) for _ in range(2))
-    _, slope = jax.jvp(lambda u: internal_force(u, problem), (jnp.asarray(moved),), (jnp.asarray(direction),))
-    product = HostSystem(problem, Timer()).linearize(moved, 1.0).product(direction)
+    system = HostSystem(problem, Timer())
+    moved, direction = (0.02 * rng.standard_normal(system.points.shape) for _ in range(2))
+
+    def force(field: jax.Array) -> jax.Array:
+        """What the system balances: pressures in units of `row_scale`, so that every row is a force."""
+        return internal_force(field * system.row_scale, problem) * system.row_scale
+
+    _, slope = jax.jvp(force, (jnp.asarray(moved),), (jnp.asarray(direction),))
+    product = system.linearize(moved, 1.0).product(direction)
     assert np.abs(product - np.asarray(slope)).max() < 1e-12 * np.abs(product).max()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....imaging.errors import SolverError
-from .base import Material
+from .base import Material, batch_last
 from .neo_hookean import NeoHookean
 from .neo_hookean_decoupled import DecoupledNeoHookean
 from .saint_venant_kirchhoff import SaintVenantKirchhoff
@@ -12,7 +12,15 @@ MATERIALS: dict[str, type[Material]] = {
     material.name: material for material in (NeoHookean, DecoupledNeoHookean, SaintVenantKirchhoff)
 }
 
-__all__ = ["MATERIALS", "DecoupledNeoHookean", "Material", "NeoHookean", "SaintVenantKirchhoff", "material_named"]
+__all__ = [
+    "MATERIALS",
+    "DecoupledNeoHookean",
+    "Material",
+    "NeoHookean",
+    "SaintVenantKirchhoff",
+    "batch_last",
+    "material_named",
+]
 
 
 def material_named(name: str) -> type[Material]:

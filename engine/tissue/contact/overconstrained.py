@@ -1,0 +1,70 @@
+"""Over-constrained contact: a node that prescribed motion carries into an obstacle, or holds in a tool's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....imaging.errors import SolverError
+from ..model import MM
+from ..problem import Problem
+from .penalty import facet_sizes
+from .rigid import RigidContact
+
+ALLOWED = 0.02
+"""Depth of a held node, over the size of its facets, that a rounded surface may have."""
+CHECKED = 8
+"""Load fractions at which a path is looked at, besides those that are wanted."""
+
+
+def check_contacts(problem: Problem, fractions: Sequence[float]) -> None:
+    """No prescribed node is inside a rigid body that it cannot give way to.
+
+    Raises:
+        SolverError: one is; names the node, the bodies, the depth and the load.
+    """
+    contacts = [contact for contact in problem.contacts if isinstance(contact, RigidContact)]
+    if not contacts:
+        return
+    held, points = problem.held(), np.asarray(problem.model.points)
+    for fraction in sorted({*fractions, *(np.arange(1, CHECKED + 1) / CHECKED)}):
+        moved = points + np.asarray(problem.prescribed_displacement(float(fraction)))
+        found = [(contact, *_deepest(problem, contact, held, moved, float(fraction))) for contact in contacts]
+        deep = [(contact, node, depth) for contact, node, depth in found if node >= 0]
+        if deep:
+            _raise(deep, points, float(fraction))
+
+
+def _deepest(
+    problem: Problem, contact: RigidContact, held: NDArray, moved: NDArray, fraction: float
+) -> tuple[int, float]:
+    """The deepest node that cannot move along the body's normal, and how deep [m]; −1 where none is."""
+    import jax
+    import jax.numpy as jnp
+
+    facets = problem.model.facets_of(contact.facets)
+    nodes = np.unique(facets)
+    nodes = nodes[held[nodes].any(axis=1)]
+    if nodes.size == 0:
+        return -1, 0.0
+    gap, normal = jax.vmap(contact.body.gap_and_normal, (0, None))(jnp.asarray(moved[nodes]), fraction)
+    gap, normal = np.asarray(gap), np.asarray(normal)
+    # What is free of the normal: a node held along another axis only can still slide out.
+    way_out = np.linalg.norm(normal * ~held[nodes], axis=1) / np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
+    allowed = max(ALLOWED * float(facet_sizes(problem.model, facets).mean()), contact.penetration or 0.0)
+    depth = np.where(way_out < 0.1, -gap, 0.0)
+    worst = int(np.argmax(depth))
+    return (int(nodes[worst]), float(depth[worst])) if depth[worst] > allowed else (-1, 0.0)
+
+
+def _raise(deep: list[tuple[RigidContact, int, float]], points: NDArray, fraction: float) -> None:
+    contact, node, depth = max(deep, key=lambda found: found[2])
+    names = " and ".join(f"{other.body.label!r}" for other, _, _ in deep)
+    raise SolverError(
+        f"over-constrained contact: node {node} at {np.round(points[node] / MM, 2)} mm is held or prescribed "
+        f"{depth / MM:.3g} mm inside {names} at {100 * fraction:.4g} % of the load",
+        where=contact.label,
+        advice="Leave held nodes out of the tool's way, or take their facets out of the set",
+    )

@@ -1,0 +1,44 @@
+"""What contact does at its points, and reading it off in chunks of one shape."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from ..kernels import TermKernel
+
+
+class ContactPoints(NamedTuple):
+    """At each point (any leading shape): of a contact, in the frame of the body."""
+
+    position: Float[Array, "... 3"]
+    """Where it is [m]."""
+    gap: Float[Array, "..."]
+    """Distance [m], negative where one is in the other."""
+    pressure: Float[Array, "..."]
+    """Contact pressure per reference area [Pa]."""
+    traction: Float[Array, "... 3"]
+    """Pressure and friction on the body (the slave side of two) per reference area [Pa]."""
+    area: Float[Array, "..."]
+    """Reference area it stands for [m²]."""
+    anchor: Float[Array, "... d"]
+    """Where friction would pull it, to be kept as history: moved on by what slipped."""
+
+
+@jax.jit
+def _points(term: Any, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
+    return term.points(reference, displacement, fraction)
+
+
+def contact_points(term: Any, points: NDArray, displacement: NDArray, fraction: float) -> ContactPoints:
+    """At all groups of a contact term, as numpy arrays."""
+    kernel = TermKernel(term, points)
+    calls = [
+        _points(part, reference, displacement[nodes], np.float64(fraction))
+        for part, reference, nodes in zip(kernel.term, kernel.reference, kernel.gather, strict=True)
+    ]
+    return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[: len(kernel.nodes)], *calls)

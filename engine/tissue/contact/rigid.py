@@ -1,0 +1,247 @@
+"""Contact of a body with rigid instruments and bones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ....imaging.errors import SolverError
+from ..elements.base import FacetElement
+from ..facets import facet_frames
+from ..model import Model
+from ..terms import Term
+from . import law
+from .penalty import ONSET_SHARE, default_penalty, facet_sizes
+from .points import ContactPoints, contact_points
+from .rigid_body import RigidBody
+
+
+class RigidContact(eqx.Module):
+    """Facets that a rigid body may touch: it pushes with p = ε ρ(λ/ε − g), and drags with |t| ≤ μ p.
+
+    | symbol | meaning | unit |
+    |---|---|---|
+    | `facets` | a facet set of the body, normals outward | – |
+    | `body` | a `RigidBody`: a shape on a path | – |
+    | ε `penalty` | pressure per penetration; None takes 20 times the stiffness per area of the element behind | Pa/m |
+    | `penetration` | None: penalty method. A length: λ is moved on (Uzawa) until no point is deeper | m |
+    | μ `friction` | Coulomb's coefficient; 0 slides freely and keeps the tangent symmetric | – |
+    | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
+    | w `onset` | width over which the law is rounded where contact opens; None takes 0.001 facet size | m |
+
+    Pressures are per reference area. λ and the anchors of friction are history: `augmented` and `advanced` return the
+    contact with them moved on.
+    """
+
+    facets: str = eqx.field(static=True)
+    body: RigidBody
+    penalty: Float[Array, "..."] | None
+    friction: Float[Array, ""]
+    stick: Float[Array, "..."] | None
+    onset: Float[Array, "..."] | None
+    penetration: float | None = eqx.field(static=True)
+    frictional: bool = eqx.field(static=True)
+    multiplier: Float[Array, "facets points"] | None = None
+    anchor: Float[Array, "facets points 3"] | None = None
+    opening: Float[Array, "facets points"] | None = None
+
+    def __init__(
+        self,
+        facets: str,
+        body: RigidBody,
+        *,
+        penalty: float | None = None,
+        penetration: float | None = None,
+        friction: float = 0.0,
+        stick: float | None = None,
+        onset: float | None = None,
+    ) -> None:
+        self.facets, self.body = facets, body
+        checked = check_numbers(f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset)
+        self.penalty, self.friction, self.stick, self.onset = checked
+        self.penetration, self.frictional = penetration, eqx.is_array(friction) or friction > 0
+        self.multiplier = self.anchor = self.opening = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"contact of {self.facets!r} with {self.body.label!r}"
+
+    def resolved(self, model: Model) -> RigidContact:
+        """With every number that was left open filled in from the model."""
+        facets = model.facets_of(self.facets)
+        penalty = jnp.asarray(default_penalty(model, facets, self.label)) if self.penalty is None else self.penalty
+        onset = jnp.asarray(ONSET_SHARE * facet_sizes(model, facets)) if self.onset is None else self.onset
+        return replace_fields(self, penalty=penalty, stick=penalty if self.stick is None else self.stick, onset=onset)
+
+    def bind(self, model: Model) -> list[Term]:
+        """One term."""
+        facets = model.facets_of(self.facets)
+        count, rule = len(facets), model.element.facet.quadrature
+        own = self if self.penalty is not None else self.resolved(model)
+        return [
+            RigidTerm(
+                jnp.asarray(facets),
+                own.body,
+                *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),
+                jnp.zeros((count, len(rule.weights))) if self.multiplier is None else self.multiplier,
+                *self._slip_history(model, facets),
+                model.element.facet,
+                self.frictional,
+            )
+        ]
+
+    def _slip_history(self, model: Model, facets: np.ndarray) -> tuple[Array | None, Array | None]:
+        """Anchors and gaps of the last step; before the first, of the body at rest."""
+        if not self.frictional:
+            return None, None
+        if self.anchor is not None:
+            return self.anchor, self.opening
+        rule = model.element.facet.quadrature
+        place = jnp.einsum("qa,fai->fqi", jnp.asarray(model.element.facet.shape(rule.points)), model.points[facets])
+        return place, jax.vmap(jax.vmap(self.body.distance, (0, None)), (0, None))(place, 0.0)
+
+    def points(self, model: Model, displacement: np.ndarray, fraction: float) -> ContactPoints:
+        """What happens at the points (facets, points of the rule) at a displacement (rows, 3) [m]."""
+        return contact_points(self.bind(model)[0], np.asarray(model.points), np.asarray(displacement), fraction)
+
+    def begun(self, model: Model) -> RigidContact:
+        """With the history of a body at rest."""
+        term: Any = self.bind(model)[0]
+        return replace_fields(self, multiplier=term.multiplier, anchor=term.anchor, opening=term.opening)
+
+    def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[RigidContact, bool]:
+        """λ ← p, where a point is deeper than allowed, or pressed while apart by more than that."""
+        if self.penetration is None:
+            return self, False
+        found = self.points(model, displacement, fraction)
+        off = np.where(found.pressure > 0, np.abs(found.gap), np.maximum(-found.gap, 0.0))
+        width = np.broadcast_to(np.asarray(self.resolved(model).onset), len(off))[:, None]
+        if not (off > self.penetration + 0.5 * width * (found.gap > 0)).any():
+            return self, False
+        return replace_fields(self, multiplier=jnp.asarray(found.pressure)), True
+
+    def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> RigidContact:
+        """With anchors where friction has left them, after a converged load step."""
+        if not self.frictional:
+            return self
+        found = self.points(model, displacement, fraction)
+        return replace_fields(self, anchor=jnp.asarray(found.anchor), opening=jnp.asarray(found.gap))
+
+
+class RigidTerm(Term):
+    """Contact of one facet with a rigid body, point by point of the facet's rule."""
+
+    nodes: Int[Array, "groups m"]
+    body: RigidBody
+    penalty: Float[Array, " groups"]
+    stick: Float[Array, " groups"]
+    onset: Float[Array, " groups"]
+    friction: Float[Array, " groups"]
+    multiplier: Float[Array, "groups points"]
+    anchor: Float[Array, "groups points 3"] | None
+    opening: Float[Array, "groups points"] | None
+    facet: FacetElement = eqx.field(static=True)
+    frictional: bool = eqx.field(static=True)
+
+    @property
+    def symmetric(self) -> bool:
+        """Where nothing drags, the forces are the slope of an energy."""
+        return not self.frictional
+
+    def rows(self, chosen: np.ndarray) -> RigidTerm:
+        """All groups share the body."""
+        each = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], replace(self, body=None))
+        return replace(each, body=jax.tree.map(jnp.asarray, self.body))
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Nodal forces [N]."""
+        found = self._points(reference, displacement, fraction)
+        shape = jnp.asarray(self.facet.shape(self.facet.quadrature.points))
+        return jnp.einsum("q,qa,qi->ai", found.area, shape, found.traction)
+
+    def forces(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Of every group."""
+        return self._each(RigidTerm.force, reference, displacement, fraction)
+
+    def tangents(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """−∂force_a/∂u_b [N/m]."""
+        slope = self._each(jax.jacfwd(RigidTerm.force, argnums=2), reference, displacement, fraction)
+        return -jnp.transpose(slope, (0, 1, 3, 2, 4))
+
+    def points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
+        """What happens at every point of every group."""
+        return self._each(RigidTerm._points, reference, displacement, fraction)
+
+    def _each(self, function: Any, reference: Array, displacement: Array, fraction: Array) -> Any:
+        shared = self.body
+
+        def one(group: RigidTerm, *at: Array) -> Any:
+            return function(replace(group, body=shared), *at)
+
+        return jax.vmap(one, in_axes=(0, 0, 0, None))(replace(self, body=None), reference, displacement, fraction)
+
+    def _points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
+        shape, normal = facet_frames(self.facet, reference)
+        area = self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1)
+        place = shape @ (reference + displacement)
+        gap, slope = jax.vmap(self.body.gap_and_normal, (0, None))(place, fraction)
+        push = law.pressure(gap, self.multiplier, self.penalty, self.onset)
+        traction, anchor = push[:, None] * slope, jnp.zeros_like(place)
+        if self.frictional:
+            drag, anchor = self._drag(place, gap, slope, push, fraction)
+            traction = traction - drag
+        return ContactPoints(place, gap, push, traction, area, anchor)
+
+    def _drag(self, place: Array, gap: Array, slope: Array, push: Array, fraction: Array) -> tuple[Array, Array]:
+        """Friction (Q, 3) [Pa] against the slip over the body, and the anchors moved on by what slipped."""
+        now = jax.vmap(self.body.to_body, (0, None))(place, fraction)
+        travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)
+        unit = slope / jnp.maximum(law.safe_norm(slope), 1e-300)[:, None]
+        slip = travel - jnp.sum(travel * unit, axis=1)[:, None] * unit
+        slip = law.sliding_share(gap, self.opening)[:, None] * slip
+        drag = jax.vmap(law.coulomb, (0, None, 0))(slip, self.stick, self.friction * push)
+        back = drag / self.stick
+        share = self._turned_back(back, fraction)
+        return drag, now - share
+
+    def _turned_back(self, vectors: Array, fraction: Array) -> Array:
+        """Rᵀ(t) times vectors (Q, 3)."""
+        turned = jax.vmap(lambda axis: self.body.turn(axis, fraction))(jnp.eye(3))  # rows R e_i
+        return vectors @ turned.T
+
+
+def check_numbers(
+    where: str, penalty: Any, penetration: float | None, friction: Any, stick: Any, onset: Any
+) -> tuple[Array | None, Array, Array | None, Array | None]:
+    """Penalty, friction, stick and onset as arrays.
+
+    Raises:
+        SolverError: one is negative, zero where that is not possible, or not finite.
+    """
+    named = {"penalty": penalty, "penetration": penetration, "stick": stick, "onset": onset}
+    for name, value in named.items():
+        if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
+            raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
+    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
+        raise SolverError(f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5")
+    some = [None if value is None else jnp.asarray(value, float) for value in (penalty, stick, onset)]
+    return some[0], jnp.asarray(friction, float), some[1], some[2]
+
+
+def replace_fields(module: Any, **fields: Any) -> Any:
+    """A copy of a module with some fields changed, without running its constructor."""
+    copy = object.__new__(type(module))
+    for name in module.__dataclass_fields__:
+        object.__setattr__(copy, name, fields.get(name, getattr(module, name)))
+    return copy
+
+
+__all__: Sequence[str] = ["RigidContact", "RigidTerm", "check_numbers", "replace_fields"]
