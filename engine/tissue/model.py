@@ -17,7 +17,7 @@ from ...meshing.mesh import HexMesh, TetMesh
 from ..precision import require_float64
 from .elements import element_named, facet_of
 from .elements.base import Element, FacetElement
-from .materials import Material
+from .materials import Material, Sheet, Strand
 from .parts import Part, blocks_of
 from .promotion import Promotion, promote
 from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
@@ -167,6 +167,25 @@ class Model(eqx.Module):
             mesh_nodes=len(places),
             pressure_corners=np.zeros(0, np.int64),
         )
+
+    def with_sheet(self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "") -> Model:
+        """This body with a membrane on a facet set, sharing its nodes; see `attachments.with_sheet`."""
+        from .attachments import with_sheet
+
+        return with_sheet(self, facets, sheet, density=density, name=name)
+
+    def with_strands(
+        self,
+        name: str,
+        pairs: Sequence[tuple[int, int]] | NDArray,
+        strand: Strand,
+        *,
+        density: float = DEFAULT_DENSITY,
+    ) -> Model:
+        """This body with strands between pairs of nodes; see `attachments.with_strands`."""
+        from .attachments import with_strands
+
+        return with_strands(self, name, pairs, strand, density=density)
 
     def problem(
         self,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...meshing.mesh import HexMesh, TetMesh
 from .elements.base import Element
-from .materials import Material
+from .materials import Material, batch_last
 
 MaterialStack = Iterator[tuple[NDArray[np.int64], Callable[[NDArray, NDArray], Material]]]
 UNIT_TOLERANCE = 1e-6
@@ -152,7 +152,7 @@ def fitted(material: Material, element: Element, region: NDArray, names: Mapping
     Raises:
         SolverError: it is incompressible and the element is not mixed; it has values at other points than the element.
     """
-    modulus = np.asarray(material.volume_modulus, float)
+    modulus = np.asarray(batch_last(material).volume_modulus, float).T
     stiff = np.flatnonzero(np.isinf(modulus).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
     if len(stiff) and not element.mixed:
         raise SolverError(

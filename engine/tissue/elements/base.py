@@ -209,9 +209,9 @@ def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Arr
 
 @jax.jit
 def internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
-    """f_a = ∫ P ∂N_a/∂X dV."""
+    """f_a = ∫ P ∂N_a/∂X dV for P (3, d, Q, E) and ∂N/∂X (n, d, Q, E)."""
     weighted = piola * weight
-    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(3))
+    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(gradient.shape[1]))
     return jnp.transpose(jnp.sum(force, axis=2), (2, 0, 1))
 
 
@@ -225,15 +225,16 @@ def _modulus(material: Material, deformation_gradient: Array, weight: Array) -> 
 
 @jax.jit
 def stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
-    nodes = gradient.shape[0]
+    """∫ ∂N_a/∂X_k A_ikjl ∂N_b/∂X_l of weighted moduli A (3, d, 3, d, Q, E) as `Element.tangent` lays it out."""
+    nodes, width = gradient.shape[:2]
     first, second = np.triu_indices(nodes)
     share = np.where(first == second, 0.5, 1.0)
 
     def contract(grad: Array) -> Array:
-        return sum(grad[k] * modulus[:, k] for k in range(3))  # (i, j, l, Q, E)  # pyright: ignore[reportReturnType]
+        return sum(grad[k] * modulus[:, k] for k in range(width))  # (i, j, l, Q, E)  # pyright: ignore[reportReturnType]
 
     def block(a: Any, b: Any, scale: Any) -> Array:
-        product = sum(half[a][:, :, k] * gradient[b, k] for k in range(3))
+        product = sum(half[a][:, :, k] * gradient[b, k] for k in range(width))
         return scale * jnp.sum(jnp.asarray(product), axis=-2).reshape(9, -1)
 
     # Without the barrier XLA computes `half` again for every pair. Written out, the ten pairs of a T4 take half the

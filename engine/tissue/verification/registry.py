@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from . import elastica, laws
+from . import cook, elastica, elements, homogeneous, inflation, lame, laws, torsion
 from .case import Case
 
 CASES: tuple[Case, ...] = (
     *laws.CASES,
+    *elements.CASES,
+    *homogeneous.CASES,
+    *torsion.CASES,
+    *inflation.CASES,
+    *lame.CASES,
+    *cook.CASES,
     *elastica.CASES,
 )
