@@ -87,11 +87,11 @@ def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np
     touched = np.zeros(len(model.points), bool)
     for block in model.blocks:
         if block.element.dimension < 3:
-            touched[np.asarray(block.nodes).ravel()] = True
+            touched[np.asarray(block.vertices).ravel()] = True
     elements, nodes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     if touched.any():
         for start, block in zip(starts, model.blocks, strict=False):
-            mine = np.asarray(block.nodes)
+            mine = np.asarray(block.vertices)
             row, column = np.nonzero(touched[mine])
             elements.append(start + row)
             nodes.append(mine[row, column].astype(np.int64))
