@@ -173,11 +173,13 @@ class Model(eqx.Module):
             pressure_corners=np.zeros(0, np.int64),
         )
 
-    def with_sheet(self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "") -> Model:
-        """This body with a membrane on a facet set, sharing its nodes; see `attachments.with_sheet`."""
+    def with_sheet(
+        self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "", bending: bool = False
+    ) -> Model:
+        """This body with a membrane or shell on a facet set, sharing its nodes; see `attachments.with_sheet`."""
         from .attachments import with_sheet
 
-        return with_sheet(self, facets, sheet, density=density, name=name)
+        return with_sheet(self, facets, sheet, density=density, name=name, bending=bending)
 
     def with_strands(
         self,
