@@ -12,8 +12,9 @@ from .rigid_body import RigidBody
 from .rounded_box import RoundedBox
 from .shape import Shape
 from .sphere import Sphere
+from .tie import Tie
 from .tissue import TissueContact
 
 SHAPES: dict[str, type[Shape]] = {shape.name: shape for shape in (HalfSpace, Sphere, Capsules, RoundedBox)}
 
-__all__ = ["SHAPES", "Capsules", "HalfSpace", "RigidBody", "RigidContact", "RoundedBox", "Shape", "Sphere", "TissueContact"]
+__all__ = ["SHAPES", "Capsules", "HalfSpace", "RigidBody", "RigidContact", "RoundedBox", "Shape", "Sphere", "Tie", "TissueContact"]

@@ -74,7 +74,7 @@ class RigidContact(eqx.Module):
         """What messages call it."""
         return f"contact of {self.facets!r} with {self.body.label!r}"
 
-    def resolved(self, model: Model) -> RigidContact:
+    def resolved(self, model: Model, held: np.ndarray | None = None) -> RigidContact:
         """With every number that was left open filled in from the model."""
         facets = model.facets_of(self.facets)
         penalty = jnp.asarray(default_penalty(model, facets, self.label)) if self.penalty is None else self.penalty
