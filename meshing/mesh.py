@@ -1,4 +1,4 @@
-"""`SurfaceMesh`, `TetMesh` and `Embedding`: plain arrays that the engine may import. numpy only."""
+"""`SurfaceMesh`, `TetMesh`, `HexMesh` and `Embedding`: plain arrays that the engine may import. numpy only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ..imaging.errors import MeshError
 
 OUTWARD = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
 """Corners of the facet opposite each corner of a positive tetrahedron, normal outward."""
+HEXAHEDRON_FACES = np.array([[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]])
+"""Corners of each face of a positive hexahedron, counter-clockwise seen from outside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +91,74 @@ class TetMesh:
             )
 
     @property
+    def cells(self) -> NDArray[np.int32]:
+        """The tetrahedra."""
+        return self.tetrahedra
+
+    @property
     def volumes(self) -> NDArray[np.float64]:
         """(E,) signed volumes in mm³."""
         return signed_volumes(self.points, self.tetrahedra)
+
+
+@dataclass(frozen=True, eq=False)
+class HexMesh:
+    """A conforming mesh of hexahedra with regions.
+
+    Attributes:
+        points: (N, 3) float64, LPS mm.
+        hexahedra: (E, 8) int32: the lower square counter-clockwise seen from above, then the upper, as in VTK and Gmsh.
+        region: (E,) int32 label id.
+        region_names: label id → segment name.
+        facet_sets: name → (F, 4) int32 quadrangles of nodes, normals outward.
+        node_sets: name → (n,) int32 node indices.
+
+    Raises:
+        MeshError: a node index out of range, or a hexahedron that is turned inside out at one of its 2 × 2 × 2 Gauss
+            points.
+    """
+
+    points: NDArray[np.float64]
+    hexahedra: NDArray[np.int32]
+    region: NDArray[np.int32]
+    region_names: Mapping[int, str] = field(default_factory=dict)
+    facet_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    node_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
+        object.__setattr__(self, "hexahedra", np.ascontiguousarray(self.hexahedra, dtype=np.int32))
+        object.__setattr__(self, "region", np.ascontiguousarray(self.region, dtype=np.int32))
+        _check_connectivity(self.points, self.hexahedra, 8, "hexahedral mesh")
+        if self.region.shape != (len(self.hexahedra),):
+            raise MeshError(f"{len(self.hexahedra)} hexahedra but {self.region.shape} region labels")
+        bad = np.flatnonzero(~(hexahedron_jacobians(self.points[self.hexahedra]) > 0).all(axis=1))
+        if bad.size:
+            at = self.points[self.hexahedra[bad[0]]].mean(axis=0)
+            raise MeshError(
+                f"{bad.size} hexahedra are turned inside out, the first is element {bad[0]} at {np.round(at, 2)} mm",
+                advice="Number the lower face counter-clockwise seen from the upper one, or remesh",
+            )
+
+    @property
+    def cells(self) -> NDArray[np.int32]:
+        """The hexahedra."""
+        return self.hexahedra
+
+    @property
+    def volumes(self) -> NDArray[np.float64]:
+        """(E,) volumes in mm³."""
+        return hexahedron_jacobians(self.points[self.hexahedra]).sum(axis=1)
+
+
+def hexahedron_jacobians(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E, 8) det ∂X/∂ξ of trilinear hexahedra (E, 8, 3) at their 2 × 2 × 2 Gauss points; their sum is the volume."""
+    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    sign = np.concatenate([np.insert(square, 2, side, axis=1) for side in (-1, 1)]).astype(float)
+    factor = 1 + sign[:, None] * sign / np.sqrt(3.0)  # (points, corners, 3)
+    others = [factor[..., [1, 2]], factor[..., [0, 2]], factor[..., [0, 1]]]
+    gradient = sign * np.stack([pair.prod(axis=2) for pair in others], axis=2) / 8
+    return np.linalg.det(np.einsum("qad,eai->eqid", gradient, corners))
 
 
 def signed_volumes(points: NDArray[np.float64], tetrahedra: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -37,7 +37,7 @@ def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> Surfa
         MeshError: the file is missing, damaged, of another format, or holds no triangle.
     """
     path = Path(path)
-    points, cells, _ = _read(path)
+    points, cells, _ = read_cells(path)
     if "triangle" not in cells and "quad" not in cells:
         solid, facets = _tetrahedra(points, cells, path)
         points, cells = solid, {"triangle": boundary_facets(facets)[0].astype(np.int64)}
@@ -47,7 +47,7 @@ def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> Surfa
     merged = np.concatenate(triangles)
     _check_indices(points, merged, path)
     points, merged = _merge(points, merged)
-    points = _in_mm(points, merged, unit, path)
+    points = in_mm(points, merged, unit, path)
     return SurfaceMesh(points, merged, None, name or path.stem)
 
 
@@ -66,12 +66,12 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
         MeshError: the file is missing, damaged, of another format, or holds no tetrahedron.
     """
     path = Path(path)
-    points, cells, names = _read(path)
+    points, cells, names = read_cells(path)
     points, tetrahedra = _tetrahedra(points, cells, path)
     stored = cells["region"].ravel() if "region" in cells else np.empty(0, dtype=np.int64)
     if stored.size != len(tetrahedra):  # none, or several values per element: no ids
         stored = np.full(len(tetrahedra), region)
-    points = _in_mm(points, tetrahedra, unit, path)
+    points = in_mm(points, tetrahedra, unit, path)
     tetrahedra, kept = turned_round(points, tetrahedra)
     if not kept.any():
         raise MeshError("no tetrahedron of the file has a volume", where=str(path), advice="Export the mesh again")
@@ -83,7 +83,7 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
     return with_region_sets(TetMesh(points, tetrahedra, stored, named))
 
 
-def _read(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]], dict[int, str]]:
+def read_cells(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]], dict[int, str]]:
     """Points, kind → cells (with "region", where the file has it), and the names of the regions."""
     readers = {".vtk": read_vtk, ".msh": read_msh, ".stl": _trimesh, ".obj": _trimesh, ".vtp": _xml, ".vtu": _xml}
     if path.suffix.lower() not in readers:
@@ -184,7 +184,8 @@ def _merge(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> tuple[N
     return without_unused(distinct, renamed[alive].astype(np.int32))
 
 
-def _in_mm(points: NDArray[np.float64], cells: NDArray, unit: str, path: Path) -> NDArray[np.float64]:
+def in_mm(points: NDArray[np.float64], cells: NDArray, unit: str, path: Path) -> NDArray[np.float64]:
+    """Points in mm; raises GeometryError where the cells' size is no part of a patient in that unit."""
     if unit not in MM_PER_UNIT:
         raise GeometryError(f"unknown unit {unit!r}", where=str(path), advice="Give mm, cm or m")
     scaled = points * MM_PER_UNIT[unit]

@@ -90,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_view(commands)
     _add_scenes(commands)
     _add_compare(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -277,6 +278,33 @@ def _compare(arguments: argparse.Namespace) -> int:
     from .compare_command import compare_command
 
     return compare_command(arguments)
+
+
+def _add_verify(commands) -> None:
+    parser = _command(
+        commands, "verify", _verify, "compute reference problems with known answers and compare them with their sources"
+    )
+    parser.description = (
+        f"{parser.description} A table of every reference: source, value, computed value, error, limit, mesh and time. "
+        "The exit status is 0 where all are within their limits, 1 otherwise. What needs data that is not here is left "
+        "out, and told."
+    )
+    parser.add_argument("subject", metavar="SUBJECT", choices=("tissue",), help="tissue")
+    parser.add_argument("--case", metavar="PATTERN", default="*", help="only cases of this name; * and ? stand for any")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="only those that take seconds")
+    length.add_argument("--full", action="store_true", help="all (the default)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--markdown", action="store_true", help="print the table of docs/verification.md")
+    parser.add_argument("--list", action="store_true", help="name the cases and compute nothing")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="cpu", help="where to compute")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from .verify_command import verify_command
+
+    return verify_command(arguments)
 
 
 def _fail(line: str) -> int:

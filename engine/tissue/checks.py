@@ -27,7 +27,8 @@ def check_problem(problem: Problem) -> None:
             source.check(problem.model)
     _no_loose_nodes(problem.model)
     _consistent(problem)
-    check_held(problem)
+    if not problem.floating:
+        check_held(problem)
 
 
 def _finite(problem: Problem) -> None:
@@ -47,8 +48,8 @@ def _not_empty(model: Model, source: object) -> None:
     name = facets if facets is not None else nodes
     if name is None:
         return
-    members = model.facets_of(name) if facets is not None else model.nodes_of(name)
-    if len(members) == 0:
+    members = [f for _, f in model.facet_groups(name)] if facets is not None else [model.nodes_of(name)]
+    if not all(len(part) for part in members):
         raise SolverError(
             f"set {name!r} is empty", where=type(source).__name__, advice="Choose another set or a larger patch"
         )
@@ -82,7 +83,7 @@ def _consistent(problem: Problem) -> None:
 def _no_loose_nodes(model: Model) -> None:
     used = np.zeros(len(model.points), bool)
     for block in model.blocks:
-        used[np.asarray(block.nodes).ravel()] = True
+        used[np.asarray(block.nodes)[:, : block.element.nodes].ravel()] = True
     loose = np.flatnonzero(~used)
     if loose.size:
         raise SolverError(

@@ -14,8 +14,10 @@ from jaxtyping import Array
 
 from ...imaging.errors import SolverError
 from ..linear.device import Blocks, LocalStiffness, solve_device
+from .mass import MassMatrix
 from .problem import Problem
 from .residual import evaluate_blocks, external_force
+from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 from .terms import Term
 
@@ -25,6 +27,12 @@ class DeviceSystem:
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
         self.problem, self.timer = problem.begun(), timer
+        if len(problem.model.pressure_corners):
+            raise SolverError(
+                "mixed elements (unknown pressure) are solved on the host only",
+                where="linear_solver='device'",
+                advice="Use linear_solver='host', or an element without pressure unknowns",
+            )
         if problem.moving():
             raise SolverError(
                 "contact between tissues is searched for on the host",
@@ -39,7 +47,7 @@ class DeviceSystem:
                 where="linear_solver='device'",
                 advice="Use the host solver; for a pressure, hold the rim or give Pressure(symmetric=True)",
             )
-        self.symmetric = True
+        self.symmetric, self.definite, self.nodes = True, True, problem.model.nodes
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.points
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
@@ -71,6 +79,14 @@ class DeviceSystem:
     def array(self, values: object) -> Array:
         """A nodal field on the device."""
         return jnp.asarray(values, float)
+
+    def field_of(self, state: State) -> Array:
+        """The displacement of a state."""
+        return state.rows
+
+    def state_of(self, fraction: float, field: Array) -> State:
+        """The state of a displacement."""
+        return State.of_rows(fraction, field, self.problem.model.nodes)
 
     def prescribed(self, fraction: float) -> Array:
         """Prescribed displacement (nodes, 3) m, zero where free."""
@@ -106,6 +122,17 @@ class DeviceTangent:
         """K d (nodes, 3) N, held components included."""
         return _product(self.blocks, direction)
 
+    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> DeviceTangent:
+        """stiffness K + inertia M: the mass of a pair of nodes is a group of its own."""
+        parts = [LocalStiffness(part.nodes, stiffness * part.matrices) for part in self.blocks.parts]
+        upper = mass.rows < mass.columns
+        pair = jnp.asarray([[0.0, 1.0], [1.0, 0.0]])[:, None, :, None] * jnp.eye(3)[None, :, None, :]
+        values = inertia * jnp.asarray(mass.values[upper])[:, None, None] * pair.reshape(6, 6)
+        parts.append(LocalStiffness(jnp.asarray(np.stack([mass.rows, mass.columns], axis=1)[upper]), values))
+        own = inertia * jnp.asarray(mass.diagonal)[:, None, None] * jnp.eye(3)
+        parts.append(LocalStiffness(jnp.arange(len(mass.diagonal))[:, None], own))
+        return DeviceTangent(self.system, Blocks(parts, self.blocks.free), stiffness * self.round_off)
+
     def solve(self, rhs: Array, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
         with self.system.timer.part("krylov"):
@@ -117,7 +144,7 @@ class DeviceTangent:
 def _evaluate(problem: Problem, terms: list[Term], displacement: Array, fraction: Array) -> tuple[Array, ...]:
     internal = jnp.zeros_like(displacement)
     energy, square, jacobians = jnp.zeros(()), jnp.zeros(()), []
-    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem), strict=True):
+    for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem, fraction), strict=True):
         for local in range(block.element.nodes):
             internal = internal.at[block.nodes[:, local]].add(part.force[:, local])
         energy, square = energy + part.energy.sum(), square + jnp.sum(part.force**2)
@@ -131,7 +158,8 @@ def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction
     points = problem.model.points
     parts = []
     for block in problem.model.blocks:
-        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], block.material)
+        material = block.material.at(fraction)
+        pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], material)
         first, second = np.triu_indices(block.element.nodes)
         blocks = pairs.reshape(len(block.nodes), -1, 3, 3)
         size = (len(block.nodes), block.element.nodes, block.element.nodes, 3, 3)

@@ -8,9 +8,10 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
-from ...meshing.mesh import OUTWARD
 from .elements.base import FacetElement
 from .model import MM, Model
+
+Groups = list[tuple[FacetElement, NDArray]]
 
 
 def facet_frames(facet: FacetElement, position: Array) -> tuple[Array, Array]:
@@ -21,61 +22,77 @@ def facet_frames(facet: FacetElement, position: Array) -> tuple[Array, Array]:
     return jnp.asarray(facet.shape(points)), jnp.cross(along[:, 0], along[:, 1])
 
 
-def closed_or_held(facets: NDArray, held: NDArray | None) -> bool:
-    """Whether a set of triangles (F, 3) has no rim, or one whose nodes are all held (`held` is (nodes,) bool)."""
-    edges = np.sort(facets[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    unique, count = np.unique(edges, axis=0, return_counts=True)
+def closed_or_held(groups: Groups, held: NDArray | None) -> bool:
+    """Whether facets have no rim, or one whose nodes are all held (`held` is (nodes,) bool)."""
+    edges = []
+    for kind, facets in groups:
+        around = np.arange(kind.corners)
+        edges.append(np.sort(facets[:, np.stack([around, np.roll(around, -1)], axis=1)].reshape(-1, 2), axis=1))
+    unique, count = np.unique(np.concatenate(edges), axis=0, return_counts=True)
     rim = np.unique(unique[count == 1])
     return bool(rim.size == 0 or (held is not None and held[rim].all()))
 
 
 def outward(model: Model, name: str) -> None:
-    """Check that the facets of a set are faces of elements, and that those on the boundary point outward.
+    """Check that the facets of a set belong to elements, and that those on the boundary of a solid point outward.
+
+    Facets of sheets point where they like: a pressure on them pushes against their normal.
 
     Raises:
-        SolverError: a triangle is no face, or a boundary facet points into the body.
+        SolverError: a facet belongs to no element, or a boundary facet points into the body.
     """
-    corners = model.facets_of(name)[:, :3].astype(np.int64)
-    cells = np.concatenate([np.asarray(block.nodes)[:, :4] for block in model.blocks]).astype(np.int64)
-    faces = cells[:, OUTWARD].reshape(-1, 3)
-    order, inverse_order = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
-    owners = np.bincount(inverse_order.ravel(), minlength=len(order))
-    lookup = {tuple(face): k for k, face in enumerate(order.tolist())} if len(order) < 1000 else None
-    row = _rows(order, np.sort(corners, axis=1), lookup)
-    if (row < 0).any():
-        bad = int(np.flatnonzero(row < 0)[0])
-        raise SolverError(f"triangle {bad} is no face of an element", where=f"facet set {name!r}")
-    boundary = owners[row] == 1
-    first = np.zeros(len(order), np.int64)
-    first[inverse_order.ravel()] = np.arange(len(faces))
-    wrong = boundary & (_parity(faces[first[row]]) != _parity(corners))
-    if wrong.any():
-        bad = int(np.flatnonzero(wrong)[0])
-        at = np.round(np.asarray(model.points)[corners[bad]].mean(axis=0) / MM, 2)
-        raise SolverError(
-            f"{int(wrong.sum())} of {len(corners)} facets point into the body, the first is facet {bad} at {at} mm",
-            where=f"facet set {name!r}",
-            advice="Swap two nodes of these triangles so that normals point outward",
-        )
+    for kind, facets in model.facet_groups(name):
+        corners = facets[:, : kind.corners].astype(np.int64)
+        faces = solid_faces(model, kind.corners, corners)
+        table, inverse_order = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
+        owners = np.bincount(inverse_order.ravel(), minlength=len(table))
+        lookup = {tuple(face): k for k, face in enumerate(table.tolist())}
+        row = np.array([lookup.get(tuple(face), -1) for face in np.sort(corners, axis=1).tolist()], dtype=np.int64)
+        sheet = _in_sheets(model, corners, row < 0)
+        if (missing := np.flatnonzero((row < 0) & ~sheet)).size:
+            raise SolverError(f"facet {missing[0]} is no face of an element", where=f"facet set {name!r}")
+        first = np.zeros(len(table), np.int64)
+        first[inverse_order.ravel()] = np.arange(len(faces))
+        inside = np.flatnonzero(row >= 0)
+        boundary = inside[owners[row[inside]] == 1]
+        turned = _second(faces[first[row[boundary]]]) != _second(corners[boundary])
+        if turned.any():
+            _refuse(model, name, corners, boundary[turned])
 
 
-def _parity(triangles: NDArray) -> NDArray[np.bool_]:
-    """Whether the cyclic order of each row is that of its sorted row."""
-    a, b, c = triangles.T
-    return ((a < b) & (b < c)) | ((b < c) & (c < a)) | ((c < a) & (a < b))
+def _refuse(model: Model, name: str, corners: NDArray, wrong: NDArray) -> None:
+    at = np.round(np.asarray(model.points)[corners[wrong[0]]].mean(axis=0) / MM, 2)
+    raise SolverError(
+        f"{len(wrong)} of {len(corners)} facets point into the body, the first is facet {wrong[0]} at {at} mm",
+        where=f"facet set {name!r}",
+        advice="Turn the order of their nodes so that normals point outward",
+    )
 
 
-def _rows(table: NDArray, wanted: NDArray, lookup: dict | None) -> NDArray[np.int64]:
-    """Row of each wanted sorted triple in a lexicographically sorted table, −1 where it is not there."""
-    if lookup is not None:
-        return np.array([lookup.get(tuple(t), -1) for t in wanted.tolist()], dtype=np.int64)
-    size = int(max(table.max(), wanted.max())) + 1
-    pair = table[:, 0] * size + table[:, 1]
-    want = wanted[:, 0] * size + wanted[:, 1]
-    low, high = np.searchsorted(pair, want, "left"), np.searchsorted(pair, want, "right")
-    rows = np.full(len(wanted), -1, np.int64)
-    for shift in range(int((high - low).max(initial=0))):
-        at = np.minimum(low + shift, len(table) - 1)
-        hit = (low + shift < high) & (table[at, 2] == wanted[:, 2])
-        rows[hit] = at[hit]
-    return rows
+def solid_faces(model: Model, corners: int, near: NDArray) -> NDArray[np.int64]:
+    """(n, corners) faces of solids all of whose nodes occur in `near`, normals outward."""
+    inside = np.zeros(len(model.points), bool)
+    inside[near.ravel()] = True
+    found = [np.zeros((0, corners), np.int64)]
+    for block in model.blocks:
+        local = block.element.faces
+        if block.element.dimension == 3 and local.shape[1] == corners:
+            nodes = np.asarray(block.nodes)
+            found += [nodes[inside[nodes[:, face]].all(axis=1)][:, face] for face in local]
+    return np.concatenate(found).astype(np.int64)
+
+
+def _in_sheets(model: Model, corners: NDArray, wanted: NDArray) -> NDArray[np.bool_]:
+    """Which of the facets (F, c) are elements of a sheet."""
+    found = np.zeros(len(corners), bool)
+    sheets = [b for b in model.blocks if b.element.dimension == 2 and b.element.corners == corners.shape[1]]
+    if sheets and wanted.any():
+        own = np.concatenate([np.asarray(b.nodes)[:, : corners.shape[1]] for b in sheets])
+        keys = {tuple(face) for face in np.sort(own, axis=1).tolist()}
+        found[wanted] = [tuple(face) in keys for face in np.sort(corners[wanted], axis=1).tolist()]
+    return found
+
+
+def _second(facets: NDArray) -> NDArray:
+    """The node after the smallest of each facet: tells the two senses of going round apart."""
+    return facets[np.arange(len(facets)), (np.argmin(facets, axis=1) + 1) % facets.shape[1]]

@@ -1,7 +1,8 @@
 """What is read off a solution: strain, stress, energy, reactions, displacement of regions, volumes.
 
 Each function takes a model (or problem) and a state. Element values are volume averages over the quadrature points,
-in the order of the mesh's tetrahedra; nodal values are averages of the elements around a node, weighted by volume.
+in the order of the mesh's elements (sheets and strands added later follow); nodal values are averages of the elements
+around a node, weighted by volume.
 """
 
 from __future__ import annotations
@@ -87,14 +88,14 @@ def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
     """Element values (E, ...) averaged to the nodes of the model, weighted by reference volume."""
     weight = element_volumes(model)
     flat = np.asarray(values, float).reshape(len(values), -1)
-    total, share = np.zeros((len(model.points), flat.shape[1])), np.zeros(len(model.points))
+    total, share = np.zeros((model.nodes, flat.shape[1])), np.zeros(model.nodes)
     for block in model.blocks:
         nodes, source = np.asarray(block.nodes), np.asarray(block.source)
-        for corner in range(nodes.shape[1]):
+        for corner in range(block.element.nodes):
             np.add.at(total, nodes[:, corner], weight[source, None] * flat[source])
             np.add.at(share, nodes[:, corner], weight[source])
     average = total / np.maximum(share, 1e-300)[:, None]
-    return average.reshape(len(model.points), *np.shape(values)[1:])
+    return average.reshape(model.nodes, *np.shape(values)[1:])
 
 
 def weighted_percentile(values: NDArray, weights: NDArray, percent: float) -> float:
@@ -138,39 +139,40 @@ def reaction_forces(problem: Problem, state: State) -> Float[np.ndarray, "nodes 
     """Internal minus external force [N]: what the prescribed nodes are held with; zero elsewhere at equilibrium."""
     from .host_system import HostSystem
 
-    return HostSystem(problem, Timer()).evaluate(np.asarray(state.displacement), float(state.load_fraction)).residual
+    system = HostSystem(problem, Timer())
+    return system.evaluate(system.field_of(state), float(state.load_fraction)).residual[: problem.model.nodes]
 
 
 def reaction(problem: Problem, state: State, name: str) -> Float[np.ndarray, "3"]:
     """Sum of the reactions over a set [N]: the force that a grasper or a support puts on the body."""
     nodes = problem.model.nodes_of(name)
-    return (reaction_forces(problem, state) * problem.held())[nodes].sum(axis=0)
+    return (reaction_forces(problem, state) * problem.held()[: problem.model.nodes])[nodes].sum(axis=0)
 
 
 def force_of(problem: Problem, state: State, source: Any) -> Float[np.ndarray, "3"]:
     """Sum of the forces that one load, bed or grip of the problem puts on the body [N]."""
     from .kernels import TermKernel
 
-    points, moved, total = np.asarray(problem.model.points), np.asarray(state.displacement), np.zeros(3)
+    points, moved, total = np.asarray(problem.model.points), np.asarray(state.rows), np.zeros(3)
     for term in source.bind(problem.model):
         total += TermKernel(term, points).forces(moved, float(state.load_fraction)).sum(axis=(0, 1))
     return total
 
 
 def _rest(model: Model) -> State:
-    return State(0.0, jnp.zeros_like(model.points))
+    return State.of_rows(0.0, jnp.zeros_like(model.row_points), model.nodes)
 
 
 _Measure = Callable[[Element, Material, Array, Array], Array]
 
 
 def _by_element(model: Model, state: State, measure: _Measure, shape: tuple[int, ...]) -> NDArray:
-    points, moved = np.asarray(model.points), np.asarray(state.displacement)
+    points, moved = np.asarray(model.row_points), np.asarray(state.rows)
     result = np.zeros((sum(len(block.nodes) for block in model.blocks), *shape))
     for block in model.blocks:
         for rows, true in _chunks(block):
             nodes = np.asarray(block.nodes)[rows]
-            material = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], block.material)
+            material = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], block.material).at(state.load_fraction)
             values = np.asarray(measure(block.element, material, jnp.asarray(points[nodes]), jnp.asarray(moved[nodes])))
             result[np.asarray(block.source)[rows[:true]]] = np.moveaxis(values, -1, 0)[:true]
     return result
@@ -187,36 +189,33 @@ def _mean(values: Array, weight: Array) -> Array:
 
 @partial(jax.jit, static_argnums=0)
 def _mean_gradient(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    return _mean(kinematics.deformation_gradient, kinematics.weight)
+    at = element.point_fields(reference, displacement, material)
+    return _mean(at.deformation_gradient, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_strain(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    f = kinematics.deformation_gradient
+    at = element.point_fields(reference, displacement, material)
+    f = at.deformation_gradient
     strain = 0.5 * (jnp.sum(f[:, :, None] * f[:, None], axis=0) - jnp.eye(3)[:, :, None, None])
-    return _mean(strain, kinematics.weight)
+    return _mean(strain, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_cauchy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    f = kinematics.deformation_gradient
-    piola = material.first_piola(f)
-    jacobian = jnp.linalg.det(jnp.moveaxis(f, (0, 1), (-2, -1)))
-    return _mean(jnp.sum(piola[:, None] * f[None], axis=2) / jacobian, kinematics.weight)
+    at = element.point_fields(reference, displacement, material)
+    return _mean(at.cauchy, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_jacobian(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    kinematics = element.kinematics(reference, displacement)
-    return _mean(jnp.linalg.det(jnp.moveaxis(kinematics.deformation_gradient, (0, 1), (-2, -1))), kinematics.weight)
+    at = element.point_fields(reference, displacement, material)
+    return _mean(jnp.linalg.det(jnp.moveaxis(at.deformation_gradient, (0, 1), (-2, -1))), at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _volume(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
-    return jnp.sum(element.kinematics(reference, displacement).weight, axis=0)
+    return jnp.sum(element.point_fields(reference, displacement, material).weight, axis=0)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -229,5 +228,5 @@ def _mean_displacement(element: Element, material: Material, reference: Array, d
     rule = element.load_quadrature
     _, weight = element.geometry(reference, rule)
     shape = jnp.asarray(element.shape(rule.points))
-    values = jnp.einsum("qa,eai->iqe", shape, displacement)
+    values = jnp.einsum("qa,eai->iqe", shape, displacement[:, : element.nodes])
     return _mean(values, weight)

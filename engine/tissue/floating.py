@@ -58,7 +58,7 @@ def touching(groups: list[list[NDArray]], springs: Springs, count: int) -> list[
 def assemblies(model: Model) -> list[list[NDArray]]:
     """The nodes of each part, parts that share nodes together in one list."""
     part, count = _parts(model)
-    nodes = np.concatenate([np.asarray(block.nodes).ravel() for block in model.blocks])
+    nodes = np.concatenate([np.asarray(block.nodes)[:, : block.element.nodes].ravel() for block in model.blocks])
     owner = np.repeat(part, np.concatenate([np.full(len(b.nodes), b.element.nodes) for b in model.blocks]))
     pairs = np.unique(owner.astype(np.int64) * len(model.points) + nodes)
     owner, nodes = pairs // len(model.points), pairs % len(model.points)
@@ -69,16 +69,48 @@ def assemblies(model: Model) -> list[list[NDArray]]:
 
 
 def _parts(model: Model) -> tuple[NDArray[np.int32], int]:
-    """For each element of all blocks, which part it belongs to."""
-    corners = np.concatenate([np.asarray(block.nodes)[:, :4] for block in model.blocks]).astype(np.int64)
-    size = len(model.points)
-    facets = np.sort(corners[:, [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]].reshape(-1, 3), axis=1)
-    order = np.lexsort((facets[:, 2], facets[:, 0] * size + facets[:, 1]))
-    same = (facets[order[1:]] == facets[order[:-1]]).all(axis=1)
-    left, right = order[:-1][same] // 4, order[1:][same] // 4
-    graph = sparse.coo_matrix((np.ones(len(left), np.int8), (left, right)), (len(corners), len(corners)))
-    count, part = connected_components(graph, directed=False)
-    return part, count
+    """For each element of all blocks, which part it belongs to.
+
+    Solids are one part where they share a face. Sheets and strands are taken as welded to whatever they touch: they may
+    be too weak or too slack to hold it, which the solver finds, but a node of theirs is no hinge of a body.
+    """
+    starts = np.cumsum([0, *(len(block.nodes) for block in model.blocks)])
+    left, right = [], []
+    for width in {block.element.faces.shape[1] for block in model.blocks if block.element.dimension == 3}:
+        owner, faces = [], []
+        for start, block in zip(starts, model.blocks, strict=False):
+            local = block.element.faces
+            if block.element.dimension == 3 and local.shape[1] == width:
+                faces.append(np.sort(np.asarray(block.nodes)[:, local].reshape(-1, width), axis=1))
+                owner.append(np.repeat(start + np.arange(len(block.nodes)), len(local)))
+        table, owners = np.concatenate(faces), np.concatenate(owner)
+        order = np.lexsort(table.T)
+        same = (table[order[1:]] == table[order[:-1]]).all(axis=1)
+        left.append(owners[order[:-1][same]])
+        right.append(owners[order[1:][same]])
+    total, welds = int(starts[-1]), _welds(model, starts)
+    left, right = np.concatenate([*left, welds[0]]), np.concatenate([*right, total + welds[1]])
+    size = total + len(model.points)
+    graph = sparse.coo_matrix((np.ones(len(left), np.int8), (left, right)), (size, size))
+    _, part = connected_components(graph, directed=False)
+    unique, part = np.unique(part[:total], return_inverse=True)
+    return part.astype(np.int32), len(unique)
+
+
+def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(element, node) pairs at the nodes of sheets and strands."""
+    touched = np.zeros(len(model.points), bool)
+    for block in model.blocks:
+        if block.element.dimension < 3:
+            touched[np.asarray(block.nodes).ravel()] = True
+    elements, nodes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    if touched.any():
+        for start, block in zip(starts, model.blocks, strict=False):
+            mine = np.asarray(block.nodes)
+            row, column = np.nonzero(touched[mine])
+            elements.append(start + row)
+            nodes.append(mine[row, column].astype(np.int64))
+    return np.concatenate(elements), np.concatenate(nodes)
 
 
 def spring_stiffness(problem: Problem) -> Springs:
@@ -117,7 +149,7 @@ def free_motion(points: NDArray, parts: list[NDArray], held: NDArray, springs: S
     modes[everything] = rigid_body_modes(points[everything]).reshape(-1, 3, 6)
     resistance = np.zeros((6 * len(parts), 6 * len(parts)))
     for k, nodes in enumerate(parts):
-        resistance[6 * k : 6 * k + 6, 6 * k : 6 * k + 6] = _support(modes, nodes, held, springs)
+        resistance[6 * k : 6 * k + 6, 6 * k : 6 * k + 6] = _support(modes, nodes, held, springs) + _idle(modes[nodes])
     _joints(resistance, modes, parts)
     _between(resistance, modes, parts, springs)
     values, vectors = np.linalg.eigh(resistance)
@@ -160,6 +192,13 @@ def _between(resistance: NDArray, modes: NDArray, parts: list[NDArray], springs:
                 block = np.einsum("gaip,gabij,gbjq->pq", local[k], blocks[across], local[other])
                 extra[6 * k : 6 * k + 6, 6 * other : 6 * other + 6] = block
         resistance += extra / max(np.trace(extra), 1e-300)
+
+
+def _idle(modes: NDArray) -> NDArray:
+    """(6, 6): resists what moves no node, as the turn of a straight strand about itself."""
+    values, vectors = np.linalg.eigh(np.einsum("aip,aiq->pq", modes, modes))
+    idle = vectors[:, values < 1e-12 * values[-1]]
+    return idle @ idle.T
 
 
 def _joints(resistance: NDArray, modes: NDArray, parts: list[NDArray]) -> None:

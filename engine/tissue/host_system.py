@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ..linear.host import HostLinearSolver
+from ..linear.saddle import SaddleSolver
 from .kernels import BlockKernel, TermKernel
+from .mass import MassMatrix
 from .moving import MovingForces, without_held
 from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
 from .problem import Problem
+from .row_scale import row_scale
+from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
 
@@ -21,7 +25,7 @@ class HostSystem:
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
         self.problem, self.timer = problem.begun(), timer
-        self.points = np.asarray(problem.model.points)
+        self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
@@ -32,7 +36,12 @@ class HostSystem:
         self.term_forces = [VectorScatter(term.nodes, count) for term in self.terms]
         self.moving = MovingForces(self.problem.moving(), self.points, timer)
         self.symmetric = self.moving.symmetric and all(term.symmetric for term in self.live)
-        self.solver = HostLinearSolver(timer, symmetric=self.symmetric)
+        self.row_scale = row_scale(problem.model)
+        self.nodes = problem.model.nodes
+        self.definite = self.nodes == count
+        self.solver: HostLinearSolver | SaddleSolver = (
+            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, self.nodes)
+        )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
 
@@ -70,6 +79,14 @@ class HostSystem:
         """A nodal field on this system's device."""
         return np.array(values, dtype=np.float64)
 
+    def field_of(self, state: State) -> NDArray:
+        """The unknowns of a state: displacements [m], and pressures over `row_scale` [m]."""
+        return self.array(state.rows) / self.row_scale
+
+    def state_of(self, fraction: float, field: NDArray) -> State:
+        """The state of a field of unknowns."""
+        return State.of_rows(fraction, field * self.row_scale, self.problem.model.nodes)
+
     def prescribed(self, fraction: float) -> NDArray:
         """Prescribed displacement (nodes, 3) m, zero where free."""
         return np.asarray(self.problem.prescribed_displacement(fraction))
@@ -92,22 +109,25 @@ class HostSystem:
         """Internal and external forces, energy and the smallest det F."""
         with self.timer.part("residual"):
             internal, energy, worst, square = np.zeros_like(self.points), 0.0, (np.inf, -1), 0.0
+            unknowns = displacement * self.row_scale
             for block, scatter, source in zip(self.blocks, self.block_forces, self.problem.model.blocks, strict=True):
-                force, part, jacobian = block.evaluate(displacement)
+                force, part, jacobian = block.evaluate(unknowns, fraction)
                 internal += scatter(force)
                 energy += part
                 square += float(np.vdot(force, force))
                 at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
                 worst = min(worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(source.source[at])))
             external = self.external(displacement, fraction)
-        return Evaluation(internal, external, energy, worst[0], worst[1], np.sqrt(square))
+        return Evaluation(internal * self.row_scale, external, energy, worst[0], worst[1], np.sqrt(square))
 
     def linearize(self, displacement: NDArray, fraction: float) -> HostTangent:
         """The assembled tangent."""
         with self.timer.part("assembly"):
             if self._pattern is None:
                 self._pattern = Assembly(self.blocks, self.live, len(self.points))
-            data = self._pattern.data(displacement, fraction)
+            data = self._pattern.data(displacement * self.row_scale, fraction)
+            if not self.definite:
+                data *= self._pattern.pattern.pair_products(self.row_scale[:, 0])[:, None, None]
             matrix = self._pattern.pattern.matrix(data)
             noise = (
                 np.finfo(float).eps
@@ -126,8 +146,8 @@ class Assembly:
         self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
         self.batches: list[list[tuple[range, BlockScatter]]] = []
         for block in blocks:
-            per = max(1, BATCH // block.chunks.size * 4 // block.element.nodes)
-            first, second = np.triu_indices(block.element.nodes)
+            per = max(1, BATCH // block.chunks.size * 4 // block.nodes.shape[1])
+            first, second = np.triu_indices(block.nodes.shape[1])
             batches = []
             for start in range(0, len(block.gather), per):
                 chunks = range(start, min(start + per, len(block.gather)))
@@ -135,6 +155,7 @@ class Assembly:
                 batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
             self.batches.append(batches)
         self._held: tuple[NDArray, NDArray] | None = None
+        self._mass: tuple[MassMatrix, NDArray] | None = None
         self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
@@ -145,7 +166,7 @@ class Assembly:
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
             for chunks, scatter in batches:
-                calls = [block.tangents(displacement, chunk) for chunk in chunks]
+                calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
                 values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
                 scatter.add(half, values[: scatter.matrix.shape[1]])
         skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None
@@ -161,6 +182,12 @@ class Assembly:
             self.pattern.add_transposed(part, sign=-1.0)
             data += part
         return data
+
+    def mass_slots(self, mass: MassMatrix) -> NDArray:
+        """Where the entries of a mass matrix lie in the pattern."""
+        if self._mass is None or self._mass[0] is not mass:
+            self._mass = (mass, self.pattern.slots(mass.rows, mass.columns))
+        return self._mass[1]
 
     def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
@@ -198,3 +225,12 @@ class HostTangent:
             if self.extra is not None:
                 matrix = matrix + without_held(self.extra, free)
         return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)
+
+    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> HostTangent:
+        """stiffness K + inertia M, in place of this one."""
+        data, pattern = self.matrix.data, self.assembly.pattern
+        data *= stiffness
+        slots = self.assembly.mass_slots(mass)
+        for axis in range(3):
+            data[slots, axis, axis] += inertia * mass.values
+        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off)

@@ -54,10 +54,10 @@ class BlockKernel:
             for rows in self.chunks.rows
         ]
 
-    def evaluate(self, displacement: NDArray) -> tuple[NDArray, float, NDArray]:
-        """Forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
+    def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
+        """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
         calls = [
-            self.element.evaluate(reference, jnp.asarray(displacement[nodes]), material)
+            self.element.evaluate(reference, jnp.asarray(displacement[nodes]), material.at(fraction))
             for material, reference, nodes in zip(self.material, self.reference, self.gather, strict=True)
         ]
         force = np.empty((*self.nodes.shape, 3))
@@ -69,10 +69,11 @@ class BlockKernel:
             energy += float(np.asarray(call.energy)[:true].sum())
         return force, energy, jacobian
 
-    def tangents(self, displacement: NDArray, chunk: int) -> Array:
+    def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
         nodes = self.gather[chunk]
-        return self.element.tangent(self.reference[chunk], jnp.asarray(displacement[nodes]), self.material[chunk])
+        material = self.material[chunk].at(fraction)
+        return self.element.tangent(self.reference[chunk], jnp.asarray(displacement[nodes]), material)
 
 
 class TermKernel:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
-from ...meshing.mesh import TetMesh
+from ...meshing.mesh import HexMesh, TetMesh
 from ..precision import require_float64
-from .elements import element_named
-from .elements.base import Element
-from .materials import Material
+from .elements import element_named, facet_of
+from .elements.base import Element, FacetElement
+from .materials import Material, Sheet, Strand
+from .parts import Part, blocks_of
 from .promotion import Promotion, promote
-from .stacking import MaterialStack, refuse_unknown, stack_materials
+from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 MM = 1e-3
 DEFAULT_DENSITY = 1060.0
 """kg/m³, soft tissue: mean of liver, muscle and blood in ICRU Report 44 (1989)."""
+
+
+FacetNodes = Int[np.ndarray, "facets nodes_per_facet"]
 
 
 class ElementBlock(eqx.Module):
@@ -35,7 +41,7 @@ class ElementBlock(eqx.Module):
         material: every parameter an array over the elements of the block.
         density: kg/m³.
         region: label id.
-        source: index of the element in the tetrahedral mesh.
+        source: number of the element: its place in the mesh, elements added later after those of the mesh.
     """
 
     element: Element = eqx.field(static=True)
@@ -53,26 +59,30 @@ class Model(eqx.Module):
         points: reference position of each node, m; the nodes of the mesh come first, mid-edge nodes after them.
         blocks: the elements.
         node_sets: name → node indices; facet sets appear here too, as the nodes of their facets.
-        facet_sets: name → nodes of each facet, normals outward, in the order of the element's facet.
+        facet_sets: name → nodes of each facet, normals outward, in the order of the element's facet; a tuple of such
+            arrays where triangles and quadrangles are in one set.
         region_names: (label id, name) pairs.
         mesh_nodes: number of nodes of the mesh the model was made from.
+        pressure_corners: the node at which each unknown pressure of mixed elements stands. The field of unknowns has
+            a row per node, then a row per pressure.
     """
 
     points: Float[Array, "nodes 3"]
     blocks: tuple[ElementBlock, ...]
     node_sets: dict[str, Int[np.ndarray, " n"]]
-    facet_sets: dict[str, Int[np.ndarray, "facets nodes_per_facet"]]
+    facet_sets: dict[str, FacetNodes | tuple[FacetNodes, ...]]
     region_names: tuple[tuple[int, str], ...] = eqx.field(static=True)
     mesh_nodes: int = eqx.field(static=True)
+    pressure_corners: Int[np.ndarray, " pressures"]
 
     @classmethod
     def from_mesh(
         cls,
-        mesh: TetMesh,
+        mesh: TetMesh | HexMesh,
         materials: Mapping[str, Material],
         *,
         density: float | Mapping[str, float] = DEFAULT_DENSITY,
-        element: str = "T4",
+        element: str | None = None,
     ) -> Model:
         """A model from a mesh: the only conversion from millimetres to metres.
 
@@ -80,21 +90,31 @@ class Model(eqx.Module):
             mesh: points in LPS mm.
             materials: region name → material; every region of the mesh needs one (`"*"` stands for all others).
             density: kg/m³, one for all or by region name (`"*"` likewise).
-            element: `"T4"`, or `"T10"` to add a node in the middle of every edge.
+            element: `"T4"`, or `"T10"` to add a node in the middle of every edge; `"H8"` for hexahedra. None takes
+                T4 or H8.
 
         Raises:
             SolverError: 64-bit floats are off; a region has no material; a parameter is out of range or of the wrong
-                length; a name that is no region; no such element; a mesh without tetrahedra.
+                length; a name that is no region; no such element, or one of another shape; a mesh without elements.
         """
         require_float64()
-        if len(mesh.tetrahedra) == 0:
-            raise SolverError("the mesh has no tetrahedra", where="model", advice="Mesh a region that is not empty")
-        kind = element_named(element)
+        if len(mesh.cells) == 0:
+            kind = "hexahedra" if isinstance(mesh, HexMesh) else "tetrahedra"
+            raise SolverError(f"the mesh has no {kind}", where="model", advice="Mesh a region that is not empty")
+        kind = element_named(element or ("H8" if isinstance(mesh, HexMesh) else "T4"))
+        if kind.dimension != 3 or kind.corners != mesh.cells.shape[1]:
+            raise SolverError(
+                f"{kind.name} cannot be made of a {type(mesh).__name__}",
+                where="element",
+                advice="Take T4 or T10 for tetrahedra, H8 for hexahedra",
+            )
         names = _region_names(mesh)
-        stack = stack_materials(materials, names, len(mesh.tetrahedra))
+        stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
-        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities))
+        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
+        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
             points=jnp.asarray(promotion.points * MM),
             blocks=blocks,
@@ -102,7 +122,70 @@ class Model(eqx.Module):
             facet_sets=promotion.facet_sets,
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
+            pressure_corners=corners,
         )
+
+    @classmethod
+    def from_parts(
+        cls,
+        points: Float[np.ndarray, "nodes 3"],
+        parts: Sequence[Part],
+        *,
+        node_sets: Mapping[str, Sequence[int] | NDArray] | None = None,
+        facet_sets: Mapping[str, NDArray | Sequence[NDArray]] | None = None,
+    ) -> Model:
+        """A body of elements of several kinds that share nodes.
+
+        Args:
+            points: m (not mm), LPS.
+            parts: elements of one kind and material each; parts of the same region name are one region.
+            node_sets: name → nodes.
+            facet_sets: name → facets (F, 3 | 4 | 6) with normals outward, or several such arrays.
+
+        Raises:
+            SolverError: 64-bit floats are off; a node that is not there; an element that is inverted or has no size at
+                rest (its number and place); a bad parameter.
+        """
+        require_float64()
+        places = np.asarray(points, float)
+        if places.ndim != 2 or places.shape[1:] != (3,) or not np.isfinite(places).all():
+            raise SolverError(f"points must be finite and (nodes, 3), not {places.shape}", where="model")
+        if not parts:
+            raise SolverError("a body needs a part", where="model")
+        names = list(dict.fromkeys(part.region for part in parts))
+        labels = {name: label for label, name in enumerate(names, 1)}
+        sets = {name: checked_set(nodes, len(places), name) for name, nodes in (node_sets or {}).items()}
+        facets = {name: _facet_arrays(given, len(places), name) for name, given in (facet_sets or {}).items()}
+        for name, arrays in facets.items():
+            sets.setdefault(name, np.unique(np.concatenate([a.ravel() for a in arrays])).astype(np.int32))
+        return cls(
+            points=jnp.asarray(places),
+            blocks=blocks_of(places, parts, labels),
+            node_sets=sets,
+            facet_sets={name: arrays[0] if len(arrays) == 1 else arrays for name, arrays in facets.items()},
+            region_names=tuple((label, name) for name, label in labels.items()),
+            mesh_nodes=len(places),
+            pressure_corners=np.zeros(0, np.int64),
+        )
+
+    def with_sheet(self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "") -> Model:
+        """This body with a membrane on a facet set, sharing its nodes; see `attachments.with_sheet`."""
+        from .attachments import with_sheet
+
+        return with_sheet(self, facets, sheet, density=density, name=name)
+
+    def with_strands(
+        self,
+        name: str,
+        pairs: Sequence[tuple[int, int]] | NDArray,
+        strand: Strand,
+        *,
+        density: float = DEFAULT_DENSITY,
+    ) -> Model:
+        """This body with strands between pairs of nodes; see `attachments.with_strands`."""
+        from .attachments import with_strands
+
+        return with_strands(self, name, pairs, strand, density=density)
 
     def problem(
         self,
@@ -111,15 +194,35 @@ class Model(eqx.Module):
         supports: Sequence[Any] = (),
         prescribed: Sequence[Any] = (),
         contacts: Sequence[Any] = (),
+        floating: bool = False,
     ) -> Problem:
         """This body with loads, supports, prescribed motion and contacts.
+
+        Args:
+            floating: whether parts of it may be held by nothing, for the dynamic solvers.
 
         Raises:
             SolverError: a set is not there, two prescribed motions contradict each other, or the body floats.
         """
         from .problem import Problem
 
-        return Problem.of(self, loads=loads, supports=supports, prescribed=prescribed, contacts=contacts)
+        return Problem.of(
+            self, loads=loads, supports=supports, prescribed=prescribed, contacts=contacts, floating=floating
+        )
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes: the first rows of the field of unknowns."""
+        return len(self.points)
+
+    @property
+    def row_points(self) -> Float[Array, "rows 3"]:
+        """Reference position of each row of the field of unknowns, m: nodes, then the corners of the pressures."""
+        return self.points if len(self.pressure_corners) == 0 else self.points[self._rows]
+
+    @property
+    def _rows(self) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(self.nodes), self.pressure_corners])
 
     @property
     def element(self) -> Element:
@@ -140,13 +243,30 @@ class Model(eqx.Module):
             return self.node_sets[name]
         for label, region in self.region_names:
             if region == name:
-                used = [np.asarray(b.nodes)[np.asarray(b.region) == label].ravel() for b in self.blocks]
+                used = [
+                    np.asarray(b.nodes)[np.asarray(b.region) == label, : b.element.nodes].ravel() for b in self.blocks
+                ]
                 return np.unique(np.concatenate(used))
         known = sorted({*self.node_sets, *(region for _, region in self.region_names)})
         raise SolverError(f"no set or region is named {name!r}", where="model", advice=f"Choose from {known}")
 
     def facets_of(self, name: str) -> Int[np.ndarray, "facets nodes_per_facet"]:
-        """Facets of a set.
+        """Facets of a set that are all of one kind.
+
+        Raises:
+            SolverError: no facet set has this name, or it holds triangles and quadrangles.
+        """
+        groups = self.facet_groups(name)
+        if len(groups) > 1:
+            raise SolverError(
+                f"facet set {name!r} holds {' and '.join(kind.name for kind, _ in groups)} facets",
+                where="model",
+                advice="Make a set of each kind",
+            )
+        return groups[0][1]
+
+    def facet_groups(self, name: str) -> list[tuple[FacetElement, FacetNodes]]:
+        """Facets of a set by their kind.
 
         Raises:
             SolverError: no facet set has this name.
@@ -154,10 +274,45 @@ class Model(eqx.Module):
         if name not in self.facet_sets:
             advice = f"Choose from {sorted(self.facet_sets)}" if self.facet_sets else "The mesh has no facet sets"
             raise SolverError(f"no facet set is named {name!r}", where="model", advice=advice)
-        return self.facet_sets[name]
+        given = self.facet_sets[name]
+        return [(facet_of(array.shape[1]), array) for array in (given if isinstance(given, tuple) else (given,))]
 
 
-def _region_names(mesh: TetMesh) -> dict[int, str]:
+def _pressure_rows(mesh: TetMesh | HexMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
+
+    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
+    """
+    if kind.pressures == 0:
+        return np.zeros(0, np.int64), np.zeros((len(mesh.cells), 0), np.int32)
+    corners = mesh.cells[:, : kind.pressures].astype(np.int64)
+    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
+    unique, row = np.unique(key, return_inverse=True)
+    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
+
+
+def checked_set(nodes: Sequence[int] | NDArray, count: int, name: str) -> NDArray[np.int32]:
+    """A set of nodes (or facets) as an array.
+
+    Raises:
+        SolverError: it names a node that is not there.
+    """
+    array = np.asarray(nodes)
+    if array.size and (array.min() < 0 or array.max() >= count):
+        raise SolverError(f"node {int(array.max())} is not among the {count} nodes", where=f"set {name!r}")
+    return array.astype(np.int32)
+
+
+def _facet_arrays(given: NDArray | Sequence[NDArray], count: int, name: str) -> tuple[NDArray[np.int32], ...]:
+    arrays = tuple(given) if isinstance(given, (tuple, list)) and np.ndim(given[0]) == 2 else (np.asarray(given),)
+    for array in arrays:
+        if array.ndim != 2:
+            raise SolverError(f"facets must be (F, nodes), not {array.shape}", where=f"facet set {name!r}")
+        facet_of(array.shape[1])
+    return tuple(checked_set(array, count, name) for array in arrays)
+
+
+def _region_names(mesh: TetMesh | HexMesh) -> dict[int, str]:
     return {int(label): mesh.region_names.get(int(label), f"region {int(label)}") for label in np.unique(mesh.region)}
 
 
@@ -167,20 +322,32 @@ def _densities(density: float | Mapping[str, float], names: dict[int, str]) -> d
         refuse_unknown("densities", density, names)
     for label, name in names.items():
         value = density.get(name, density.get("*", DEFAULT_DENSITY)) if isinstance(density, Mapping) else density
-        if not (np.isfinite(value) and value >= 0):
-            raise SolverError(f"density {value} kg/m³ is not possible", where=f"region {name!r}")
-        if 0 < value < 50:
-            raise SolverError(
-                f"density {value} is implausible",
-                where=f"region {name!r}",
-                advice="Give kg/m³: soft tissue is near 1060",
-            )
-        values[label] = float(value)
+        values[label] = checked_density(value, name)
     return values
 
 
+def checked_density(value: float, region: str) -> float:
+    """A density in kg/m³.
+
+    Raises:
+        SolverError: it is negative, not finite, or implausible.
+    """
+    if not (np.isfinite(value) and value >= 0):
+        raise SolverError(f"density {value} kg/m³ is not possible", where=f"region {region!r}")
+    if 0 < value < 50:
+        raise SolverError(
+            f"density {value} is implausible", where=f"region {region!r}", advice="Give kg/m³: soft tissue is near 1060"
+        )
+    return float(value)
+
+
 def _blocks(
-    mesh: TetMesh, kind: Element, promotion: Promotion, stack: MaterialStack, densities: dict[int, float]
+    mesh: TetMesh | HexMesh,
+    kind: Element,
+    promotion: Promotion,
+    stack: MaterialStack,
+    densities: dict[int, float],
+    names: Mapping[int, str],
 ) -> list[ElementBlock]:
     blocks = []
     for labels, parameters in stack:
@@ -190,7 +357,7 @@ def _blocks(
             ElementBlock(
                 element=kind,
                 nodes=jnp.asarray(promotion.elements[chosen]),
-                material=parameters(row, chosen),
+                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
                 density=jnp.asarray(np.array([densities[int(label)] for label in labels])[row]),
                 region=jnp.asarray(mesh.region[chosen]),
                 source=jnp.asarray(chosen.astype(np.int32)),

@@ -172,7 +172,8 @@ def search(
         else:
             merit = after.residual * free + (1.0 - length) * drag
             along, left = dot(step, merit), norm(merit)
-            if left <= (1.0 - 1e-4 * length) * size or abs(along) <= SLOPE * abs(slope):
+            flatter = system.definite and abs(along) <= SLOPE * abs(slope)
+            if left <= (1.0 - 1e-4 * length) * size or flatter:
                 return Trial(length, trial, after)
             if np.isfinite(left) and left < best_size:
                 best, best_size = Trial(length, trial, after), left

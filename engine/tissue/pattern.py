@@ -94,6 +94,10 @@ class Pattern:
         slots = np.flatnonzero(np.logical_or(touched[rows], touched[self.indices]))
         return slots, free[rows[slots]][:, :, None] * free[self.indices[slots]][:, None, :]
 
+    def pair_products(self, values: NDArray) -> NDArray:
+        """values[row] × values[column] of each slot (nnz,)."""
+        return np.repeat(values, np.diff(self.indptr)) * values[self.indices]
+
     def matrix(self, data: NDArray) -> sparse.bsr_matrix:
         """The block matrix (3·nodes, 3·nodes) of data (nnz, 3, 3)."""
         size = 3 * self.count

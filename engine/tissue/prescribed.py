@@ -116,26 +116,27 @@ class Grip(eqx.Module):
         self.rest = None if rest is None else jnp.asarray(rest)
 
     def bind(self, model: Model) -> list[Term]:
-        """One term."""
-        facets = model.facets_of(self.facets)
+        """A term per kind of facet."""
+        groups = model.facet_groups(self.facets)
         rest = jnp.zeros_like(model.points) if self.rest is None else self.rest
         if rest.shape != model.points.shape:
             raise SolverError(
                 f"rest has shape {rest.shape}, the model's nodes {model.points.shape}", where=f"grip of {self.facets!r}"
             )
-        pivot = jnp.mean(model.points[np.unique(facets)], axis=0) if self.pivot is None else self.pivot
-        count = len(facets)
+        held = np.unique(np.concatenate([facets.ravel() for _, facets in groups]))
+        pivot = jnp.mean(model.points[held], axis=0) if self.pivot is None else self.pivot
         return [
             GripTerm(
                 jnp.asarray(facets),
-                jnp.broadcast_to(self.stiffness, (count,)),
-                jnp.broadcast_to(self.path, (count, *self.path.shape)),
-                jnp.broadcast_to(self.rotation, (count, *self.rotation.shape)),
+                jnp.broadcast_to(self.stiffness, (len(facets),)),
+                jnp.broadcast_to(self.path, (len(facets), *self.path.shape)),
+                jnp.broadcast_to(self.rotation, (len(facets), *self.rotation.shape)),
                 rest[facets],
-                jnp.broadcast_to(pivot, (count, 3)),
+                jnp.broadcast_to(pivot, (len(facets), 3)),
                 self.when,
-                model.element.facet,
+                kind,
             )
+            for kind, facets in groups
         ]
 
 

@@ -30,6 +30,8 @@ class Problem(eqx.Module):
     prescribed: tuple[Any, ...]
     contacts: tuple[Any, ...] = ()
     pairings: tuple[Any, ...] | None = None
+    floating: bool = eqx.field(static=True, default=False, kw_only=True)
+    """Whether the body may fly: only its inertia resists rigid motion, which takes a dynamic solver."""
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Problem(eqx.Module):
         supports: Sequence[Any],
         prescribed: Sequence[Any],
         contacts: Sequence[Any] = (),
+        floating: bool = False,
     ) -> Problem:
         """A checked problem.
 
@@ -48,7 +51,7 @@ class Problem(eqx.Module):
         """
         from .checks import check_problem
 
-        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed))
+        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), floating=floating)
         if contacts:
             held = problem.held()
             problem = replace(problem, contacts=tuple(contact.resolved(model, held) for contact in contacts))
@@ -114,16 +117,19 @@ class Problem(eqx.Module):
 
     def held(self) -> Bool[np.ndarray, "nodes 3"]:
         """Which displacement components are prescribed."""
-        mask = np.zeros(self.model.points.shape, bool)
+        mask = np.zeros(self.model.row_points.shape, bool)
+        mask[self.model.nodes :, 1:] = True  # a pressure is one number
         for constraint in self.constraints():
             mask[constraint.nodes] |= np.array(constraint.components)
         return mask
 
-    def prescribed_displacement(self, fraction: Array | float) -> Float[Array, "nodes 3"]:
+    def prescribed_displacement(
+        self, fraction: Array | float, constraints: list[Constraint] | None = None
+    ) -> Float[Array, "nodes 3"]:
         """Prescribed components [m] at a load fraction; zero where nothing is prescribed."""
         points = self.model.points
-        values = jnp.zeros_like(points)
-        for constraint in self.constraints():
+        values = jnp.zeros_like(self.model.row_points)
+        for constraint in self.constraints() if constraints is None else constraints:
             chosen = np.flatnonzero(constraint.components)
             moved = constraint.values(points, fraction)
             values = values.at[constraint.nodes[:, None], chosen].set(moved[:, chosen])

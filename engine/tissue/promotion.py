@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
-from ...meshing.mesh import TetMesh
+from ...meshing.mesh import HexMesh, TetMesh
 from .elements.base import Element
 
 
@@ -29,21 +29,21 @@ class Promotion:
     facet_sets: dict[str, NDArray[np.int32]]
 
 
-def promote(mesh: TetMesh, element: Element) -> Promotion:
+def promote(mesh: TetMesh | HexMesh, element: Element) -> Promotion:
     """The mesh with the nodes that `element` needs; curved edges are not made.
 
     Raises:
-        SolverError: a triangle of a facet set is no face of a tetrahedron; a set names a node that is not there.
+        SolverError: a triangle of a facet set has an edge that the mesh has not; a set names a node that is not there.
     """
     count = len(mesh.points)
-    edges = _EdgeTable(mesh.tetrahedra, element.edges, count)
+    edges = _EdgeTable(mesh.cells, element.edges, count)
     points = np.concatenate([mesh.points, mesh.points[edges.pairs].mean(axis=1)]) if len(edges.pairs) else mesh.points
-    elements = np.concatenate([mesh.tetrahedra, edges.of(mesh.tetrahedra, element.edges)], axis=1)
+    elements = np.concatenate([mesh.cells, edges.of(mesh.cells, element.edges)], axis=1)
     facet_sets, node_sets = {}, {}
     for name, nodes in mesh.node_sets.items():
         node_sets[name] = edges.extend(_checked(np.asarray(nodes), count, name))
     for name, facets in mesh.facet_sets.items():
-        corners = _checked(np.asarray(facets).reshape(-1, 3), count, name)
+        corners = _checked(np.asarray(facets).reshape(-1, element.facet.corners), count, name)
         facet_sets[name] = np.concatenate([corners, edges.of(corners, element.facet_edges, name)], axis=1)
         node_sets.setdefault(name, np.unique(facet_sets[name]).astype(np.int32))
     return Promotion(points, elements.astype(np.int32), node_sets, facet_sets)

@@ -15,10 +15,12 @@ from .problem import Problem
 from .terms import Term
 
 
-def internal_force(displacement: Float[Array, "nodes 3"], problem: Problem) -> Float[Array, "nodes 3"]:
-    """∫ P ∂N/∂X dV [N]."""
+def internal_force(
+    displacement: Float[Array, "nodes 3"], problem: Problem, fraction: Array | float = 1.0
+) -> Float[Array, "nodes 3"]:
+    """∫ P ∂N/∂X dV [N] at a load fraction, which active materials depend on."""
     total = jnp.zeros_like(displacement)
-    for part, nodes in zip(evaluate_blocks(displacement, problem), _connectivity(problem), strict=True):
+    for part, nodes in zip(evaluate_blocks(displacement, problem, fraction), _connectivity(problem), strict=True):
         total = _scatter(total, nodes, part.force)
     return total
 
@@ -27,7 +29,7 @@ def external_force(
     displacement: Float[Array, "nodes 3"], problem: Problem, fraction: Array | float, terms: list[Term] | None = None
 ) -> Float[Array, "nodes 3"]:
     """Loads and supports [N] at a load fraction."""
-    total, points = jnp.zeros_like(displacement), problem.model.points
+    total, points = jnp.zeros_like(displacement), problem.model.row_points
     for term in problem.terms() if terms is None else terms:
         force = term.forces(points[term.nodes], displacement[term.nodes], jnp.asarray(fraction))
         total = _scatter(total, term.nodes, force)
@@ -40,15 +42,17 @@ def residual(
     """Internal minus external force [N] where free; u − ū [m] where prescribed. Zero at equilibrium."""
     held = jnp.asarray(problem.held())
     gap = displacement - problem.prescribed_displacement(fraction)
-    force = internal_force(displacement, problem) - external_force(displacement, problem, fraction)
+    force = internal_force(displacement, problem, fraction) - external_force(displacement, problem, fraction)
     return jnp.where(held, gap, force)
 
 
-def evaluate_blocks(displacement: Float[Array, "nodes 3"], problem: Problem) -> list[ElementEvaluation]:
+def evaluate_blocks(
+    displacement: Float[Array, "nodes 3"], problem: Problem, fraction: Array | float = 1.0
+) -> list[ElementEvaluation]:
     """Forces, energies and smallest det F of every block."""
-    points = problem.model.points
+    points = problem.model.row_points
     return [
-        block.element.evaluate(points[block.nodes], displacement[block.nodes], block.material)
+        block.element.evaluate(points[block.nodes], displacement[block.nodes], block.material.at(fraction))
         for block in problem.model.blocks
     ]
 

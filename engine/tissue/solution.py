@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...imaging.errors import SolverError
+from .materials import Material
 
 
 class ResultCode(enum.Enum):
@@ -22,6 +24,7 @@ class ResultCode(enum.Enum):
     unstable = "the balance found is unstable: the body buckles or its material loses stiffness"
     floating_body = "a part of the body is not held"
     contact_unresolved = "contact did not settle: points keep opening and closing, or stay too deep"
+    blown_up = "the motion blows up"
 
     @property
     def advice(self) -> str:
@@ -36,8 +39,10 @@ _ADVICE = {
     ResultCode.inverted_element: "Use more load steps, a smaller motion, or a finer and better shaped mesh where it is",
     ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios above 1e6",
     ResultCode.unstable: "Use less load; a small sideways load (an imperfection) leads to the buckled shape",
-    ResultCode.contact_unresolved: "Use more load steps or a finer mesh where it is; allow a larger penetration, give a "
-    "smaller contact penalty or a wider onset, and see that no held node is pressed from both sides",
+    ResultCode.contact_unresolved: "Use more load steps or a finer mesh where it is; allow a larger penetration, give "
+    "a smaller contact penalty or a wider onset, and see that no held node is pressed from both sides",
+    ResultCode.blown_up: "Use a smaller step, or leave the step to the solver; a softer contact or spring allows a "
+    "larger one",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",
 }
 
@@ -47,11 +52,29 @@ class State(eqx.Module):
 
     Attributes:
         load_fraction: 0 at rest, 1 at full load.
-        displacement: m, LPS axes; rows as `Model.points` (the nodes of the mesh first).
+        displacement: m, LPS axes; rows as the first `Model.nodes` of `Model.points` (the nodes of the mesh first).
+        pressure: Pa, unknowns of mixed elements; None where there are none.
+        materials: of each block, with their history so far; empty where no material has one.
     """
 
     load_fraction: float
     displacement: Float[Array, "nodes 3"]
+    pressure: Float[Array, " pressures"] | None = None
+    materials: tuple[Material, ...] = eqx.field(default=(), kw_only=True)
+
+    @property
+    def rows(self) -> Float[Array, "rows 3"]:
+        """The whole field of unknowns as the kernels take it: displacements, then (p, 0, 0) of each pressure."""
+        if self.pressure is None:
+            return jnp.asarray(self.displacement)
+        unknown = jnp.asarray(self.pressure)[:, None] * jnp.asarray([1.0, 0.0, 0.0])
+        return jnp.concatenate([jnp.asarray(self.displacement), unknown])
+
+    @classmethod
+    def of_rows(cls, load_fraction: float, rows: Float[Array, "rows 3"], nodes: int) -> State:
+        """The state of a field of unknowns whose first `nodes` rows are displacements."""
+        rows = jnp.asarray(rows)
+        return cls(load_fraction, rows[:nodes], rows[nodes:, 0] if len(rows) > nodes else None)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,25 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
-from .materials import Material
+from ...meshing.mesh import HexMesh, TetMesh
+from .elements.base import Element
+from .materials import Material, batch_last
 
 MaterialStack = Iterator[tuple[NDArray[np.int64], Callable[[NDArray, NDArray], Material]]]
+UNIT_TOLERANCE = 1e-6
+"""How far from 1 the length of a direction may be."""
 
 
-def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str], elements: int) -> MaterialStack:
+def stack_materials(
+    materials: Mapping[str, Material], names: Mapping[int, str], mesh: TetMesh | HexMesh
+) -> MaterialStack:
     """Group the regions by material class.
 
     Args:
-        materials: region name (or `"*"`) → material; a parameter may be an array over all elements of the mesh.
+        materials: region name (or `"*"`) → material. A parameter may be one value, one for each element of the mesh,
+            or one for each of its quadrature points (E, Q); directions have a last axis of 3.
         names: label id → region name.
-        elements: how many elements the mesh has.
+        mesh: what the elements are.
 
     Returns:
         For each class: the sorted label ids, and a function of (row in these ids, element index) that
         gives the material with one parameter value per element.
 
     Raises:
-        SolverError: a region without a material, or a parameter out of range or of the wrong length.
+        SolverError: a region without a material, or a parameter out of range or of the wrong shape; where it is an
+            array, only its values in the region count.
     """
     chosen: dict[int, Material] = {}
     for label, name in names.items():
@@ -39,16 +48,74 @@ def stack_materials(materials: Mapping[str, Material], names: Mapping[int, str],
                 where="materials",
                 advice=f"Give one for {name!r}, or '*' for all others; materials are given for {sorted(materials)}",
             )
-        found = material.problems()
-        wrong = [np.shape(v) for v in jax.tree.leaves(material) if np.shape(v) not in ((), (elements,))]
-        if wrong:
-            shape = f"shape {wrong[0]}; give one value, or one for each of {elements} elements"
-            found = [*found, f"a parameter has {shape}"]
-        if found:
-            raise SolverError(found[0], where=f"material of region {name!r}")
+        _check(material, name, np.flatnonzero(mesh.region == label), mesh)
         chosen[label] = material
     refuse_unknown("materials", materials, names)
     return _grouped(chosen)
+
+
+def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh | HexMesh) -> None:
+    leaves, structure = jax.tree.flatten(material)
+    shapes = parameter_shapes(material)
+    count = len(mesh.cells)
+    inside = []
+    for leaf, (owner, name, trailing) in zip(leaves, shapes, strict=True):
+        shape = np.shape(leaf)
+        if not _fits(shape, count, trailing):
+            raise SolverError(
+                f"parameter {name!r} of {owner!r} has shape {shape}; {_wanted(count, trailing)}",
+                where=f"material of region {region!r}",
+            )
+        values = np.asarray(leaf, float)
+        inside.append(values if shape == trailing else values[elements])
+        if trailing == (3,):
+            _check_direction(inside[-1], name, region, elements, mesh)
+    found = jax.tree.unflatten(structure, inside).problems()
+    if found:
+        raise SolverError(found[0], where=f"material of region {region!r}")
+
+
+def _fits(shape: tuple[int, ...], count: int, trailing: tuple[int, ...]) -> bool:
+    per_point = len(shape) == len(trailing) + 2 and shape[0] == count and shape[2:] == trailing
+    return shape in (trailing, (count, *trailing)) or per_point
+
+
+def _wanted(count: int, trailing: tuple[int, ...]) -> str:
+    one = "one value" if not trailing else f"one of shape {trailing}"
+    many, points = (count, *trailing), ", ".join(["points", *map(str, trailing)])
+    return f"give {one}, or one for each of {count} elements {many}, or of their quadrature points ({count}, {points})"
+
+
+def parameter_shapes(material: Material) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Of each leaf of a material: whose parameter it is, its name, and its trailing shape (() for a scalar)."""
+    found = []
+    for path, _ in jax.tree_util.tree_flatten_with_path(material)[0]:
+        owner, node, name = material, material, ""
+        for key in path:
+            if isinstance(key, jax.tree_util.GetAttrKey):
+                owner, name = node, key.name
+                node: Any = getattr(node, key.name)
+            else:
+                node = node[key.idx]  # pyright: ignore[reportAttributeAccessIssue]
+        found.append((owner.name, name, owner.vectors.get(name, ())))
+    return found
+
+
+def _check_direction(values: NDArray, name: str, region: str, elements: NDArray, mesh: TetMesh | HexMesh) -> None:
+    length = np.linalg.norm(values, axis=-1)
+    length = length.reshape(len(values), -1) if values.ndim > 1 else length.reshape(1, 1)
+    wrong = ~(np.abs(length - 1.0) <= UNIT_TOLERANCE)
+    if not wrong.any():
+        return
+    row, point = np.argwhere(wrong)[0]
+    first, size = int(elements[row]), length[row, point]
+    place = np.round(mesh.points[mesh.cells[first]].mean(axis=0), 2)
+    what = "is not finite" if not np.isfinite(size) else f"has length {size:.4g}, not 1"
+    raise SolverError(
+        f"{name} of element {first} at {place} mm {what}",
+        where=f"material of region {region!r}",
+        advice="Give unit vectors; one of zero length has no direction: look at where the field comes from",
+    )
 
 
 def refuse_unknown(what: str, given: Mapping[str, object], names: Mapping[int, str]) -> None:
@@ -75,19 +142,62 @@ def _grouped(chosen: Mapping[int, Material]) -> MaterialStack:
         yield np.array(ordered), _spread([chosen[label] for label in ordered])
 
 
-def _spread(group: list[Material]) -> Callable[[NDArray, NDArray], Material]:
-    def per_element(row: NDArray, elements: NDArray) -> Material:
-        def leaf(*values: float | NDArray) -> jax.Array:
-            spread = np.stack(
-                [
-                    np.broadcast_to(np.asarray(v, float), len(elements))
-                    if np.ndim(v) == 0
-                    else np.asarray(v, float)[elements]
-                    for v in values
-                ]
+def fitted(material: Material, element: Element, region: NDArray, names: Mapping[int, str]) -> Material:
+    """A stacked material (element first) as this element takes it: with room for its history.
+
+    Args:
+        region: label id of each of its elements.
+        names: label id → region name.
+
+    Raises:
+        SolverError: it is incompressible and the element is not mixed; its volume has no stiffness and the element is
+            mixed; it has values at other points than the element.
+    """
+    modulus = np.asarray(batch_last(material).volume_modulus, float).T
+    stiff = np.flatnonzero(np.isinf(modulus).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
+    if len(stiff) and not element.mixed:
+        raise SolverError(
+            f"the material is incompressible (Poisson's ratio 0.5), which {element.name} cannot be",
+            where=f"material of region {names[int(region[stiff[0]])]!r}",
+            advice="Give a Poisson's ratio below 0.5, say 0.45 to 0.49, or take a mixed element",
+        )
+    limp = np.flatnonzero((modulus <= 0).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
+    if len(limp) and element.mixed:
+        raise SolverError(
+            f"the volume modulus is {float(modulus.min()):g} Pa, which leaves the pressure of"
+            f" {element.name} undetermined",
+            where=f"material of region {names[int(region[limp[0]])]!r}",
+            advice="Give a Poisson's ratio above 0, or take a displacement element such as T10",
+        )
+    points = len(element.quadrature.weights)
+    for leaf, (owner, name, trailing) in zip(jax.tree.leaves(material), parameter_shapes(material), strict=True):
+        if leaf.ndim == len(trailing) + 2 and leaf.shape[1] not in (1, points):
+            raise SolverError(
+                f"parameter {name!r} of {owner!r} has values at {leaf.shape[1]} points per element",
+                where=f"material of region {names[int(region[0])]!r}",
+                advice=f"{element.name} has {points} quadrature points",
             )
-            return jnp.asarray(spread[row, np.arange(len(row))])
+    return material.prepared(points)
 
-        return jax.tree.map(leaf, *group)
 
+def _spread(group: list[Material]) -> Callable[[NDArray, NDArray], Material]:
+    shapes = [shape for _, _, shape in parameter_shapes(group[0])]
+
+    def per_element(row: NDArray, elements: NDArray) -> Material:
+        leaves = [_leaf(shape, row, elements, *values) for shape, values in zip(shapes, columns, strict=True)]
+        return jax.tree.unflatten(jax.tree.structure(group[0]), leaves)
+
+    columns = list(zip(*(jax.tree.leaves(material) for material in group), strict=True))
     return per_element
+
+
+def _leaf(trailing: tuple[int, ...], row: NDArray, elements: NDArray, *values: float | NDArray) -> jax.Array:
+    """One parameter (E, ...) from its value in each region: constant, by element, or by quadrature point."""
+    arrays = [np.asarray(value, float) for value in values]
+    points = max((array.shape[1:2] for array in arrays if array.ndim == len(trailing) + 2), default=())
+    spread = np.empty((len(row), *points, *trailing))
+    for index, array in enumerate(arrays):
+        mine = row == index
+        part = array if array.ndim == len(trailing) else array[elements[mine]]
+        spread[mine] = part[:, None] if points and array.ndim == len(trailing) + 1 else part
+    return jnp.asarray(spread)

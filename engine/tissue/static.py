@@ -22,6 +22,7 @@ from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .contact.overconstrained import check_contacts
 from .newton import NewtonOutcome, newton
+from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .stability import Stability, stability
@@ -43,6 +44,7 @@ def solve(
     max_iterations: int = 25,
     start: State | None = None,
     linear_solver: str = "auto",
+    check_stability: bool = True,
     progress: Progress = silent,
 ) -> Solution:
     """The body in equilibrium at each load step.
@@ -56,6 +58,7 @@ def solve(
         start: a state to begin from (warm start): its displacement is the first guess of the first step.
         linear_solver: `"host"` (assembled matrix, multigrid on the CPU), `"device"` (everything stays on the
             device), or `"auto"`: the host for arrays on a CPU, else the device.
+        check_stability: False leaves the balance unchecked: for the many solves of a fit, whose last one is checked.
         progress: called at every Newton iteration; raising in it, or Ctrl-C, stops the solve.
 
     Returns:
@@ -68,6 +71,10 @@ def solve(
     """
     require_float64()
     fractions = _fractions(load_steps)
+    if problem.floating:
+        raise SolverError(
+            "a body that may float has no equilibrium", where="solve", advice="Hold it, or use dynamic.solve"
+        )
     if not 0 < tolerance < 1:
         raise SolverError(f"a tolerance of {tolerance} is not possible", where="solve", advice="Use 1e-6 to 1e-10")
     timer = Timer()
@@ -76,8 +83,9 @@ def solve(
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
         result, where = march.run(start)
-        with timer.part("stability"):
-            result, where = march.verify(result, where)
+        if check_stability:
+            with timer.part("stability"):
+                result, where = march.verify(result, where)
     model = problem.model
     statistics = Statistics(
         steps=tuple(march.steps),
@@ -111,13 +119,13 @@ class March:
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
-        guess = None if start is None else self.system.array(start.displacement)
-        if guess is not None and guess.shape != self.system.points.shape:
+        if start is not None and start.rows.shape != self.system.points.shape:
             raise SolverError(
-                f"the state to start from has {len(guess)} nodes, the model {len(self.system.points)}",
+                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
                 where="start",
                 advice="Start from a state of the same mesh and element",
             )
+        guess = None if start is None else self.system.field_of(start)
         self.history = [(0.0, self.system.zeros())]
         check_contacts(self.system.problem, self.fractions)
         for wanted in self.fractions:
@@ -125,7 +133,7 @@ class March:
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
-            self.states.append(State(wanted, _kept(outcome.displacement)))
+            self.states.append(self.system.state_of(wanted, outcome.displacement))
             self.problems.append(self.solved)
         return ResultCode.converged, ""
 
@@ -176,19 +184,7 @@ class March:
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(self.history[-1][1], goal, tell)
         outcome = self._augment(outcome, goal, tell)
-        record = outcome.record
-        self.steps.append(
-            StepStatistics(
-                goal,
-                outcome.result,
-                record.newton_iterations,
-                record.linear_iterations,
-                tuple(record.residuals),
-                record.line_search_steps,
-                outcome.evaluation.energy,
-                outcome.evaluation.min_jacobian,
-            )
-        )
+        self.steps.append(step_statistics(goal, outcome))
         if outcome.result is ResultCode.converged:
             self.history = [*self.history[-1:], (goal, outcome.displacement)]
             self.solved = self.system.bound(outcome.displacement, goal)
@@ -230,14 +226,23 @@ class March:
     def _failure(self, outcome: NewtonOutcome, now: float, goal: float) -> tuple[ResultCode, str]:
         where = f"between {100 * now:.4g} % and {100 * goal:.4g} % of the load"
         if outcome.result is ResultCode.inverted_element:
-            where += f", element {outcome.evaluation.worst_element}"
+            where += f", {element_place(self.system.problem.model, outcome.evaluation.worst_element)}"
         return outcome.result, where
 
 
-def _kept(displacement: NodalField) -> NodalField:
-    import jax.numpy as jnp
-
-    return jnp.asarray(displacement)
+def step_statistics(goal: float, outcome: NewtonOutcome) -> StepStatistics:
+    """Of one attempt."""
+    record = outcome.record
+    return StepStatistics(
+        goal,
+        outcome.result,
+        record.newton_iterations,
+        record.linear_iterations,
+        tuple(record.residuals),
+        record.line_search_steps,
+        outcome.evaluation.energy,
+        outcome.evaluation.min_jacobian,
+    )
 
 
 def _fractions(load_steps: int | Sequence[float]) -> list[float]:

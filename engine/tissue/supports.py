@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -77,12 +79,13 @@ class Springs(eqx.Module):
         self.tangential = _stiffness(along if tangential is None else tangential, facets)
 
     def bind(self, model: Model) -> list[Term]:
-        """One term."""
-        facets = model.facets_of(self.facets)
-        count = (len(facets),)
-        normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
-        onset = self.onset if self.one_sided else None
-        return [BedTerm(jnp.asarray(facets), normal, along, model.element.facet, onset)]
+        """A term per kind of facet."""
+        onset, terms = self.onset if self.one_sided else None, []
+        for kind, facets in model.facet_groups(self.facets):
+            count = (len(facets),)
+            normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
+            terms.append(BedTerm(jnp.asarray(facets), normal, along, kind, onset))
+        return terms
 
 
 class PointSprings(eqx.Module):
@@ -124,7 +127,8 @@ class Ligament(eqx.Module):
         """One term."""
         nodes = model.nodes_of(self.nodes)
         count = len(nodes)
-        if (np.linalg.norm(np.asarray(model.points)[nodes] - np.asarray(self.anchor), axis=1) == 0.0).any():
+        traced = any(isinstance(value, jax.core.Tracer) for value in (model.points, self.anchor))
+        if not traced and (np.linalg.norm(np.asarray(model.points)[nodes] - self.anchor, axis=1) == 0.0).any():
             raise SolverError("the anchor lies on a node it holds", where=f"ligament of {self.nodes!r}")
         share = jnp.broadcast_to(self.stiffness / count, (count,))
         anchors = jnp.broadcast_to(self.anchor, (count, 3))
@@ -148,6 +152,11 @@ class BedTerm(Term):
     facet: FacetElement = eqx.field(static=True)
     onset: float | None = eqx.field(static=True, default=None)
     """Of a one-sided bed; None where the bed pulls as it pushes."""
+
+    @property
+    def stiffest(self) -> Term:
+        """Pressed in."""
+        return replace(self, onset=None)
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from .problem import Problem
 
+from .solution import State
+
 NodalField = Any
-"""(nodes, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
+"""(rows, 3) float64: numpy on the host, JAX on a device. Newton's method only adds, multiplies and sums."""
 
 
 class Evaluation(NamedTuple):
@@ -53,6 +55,10 @@ class Tangent(Protocol):
         """K d [N], held components included."""
         ...
 
+    def shifted(self, stiffness: float, inertia: float, mass: Any) -> Tangent:
+        """stiffness K + inertia M, for a step in time; this tangent is spent."""
+        ...
+
     def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
         """Solve K x = rhs for the free components to a relative residual; held ones are zero."""
         ...
@@ -67,6 +73,10 @@ class System(Protocol):
     """Reference positions (nodes, 3) m."""
     symmetric: bool
     """Whether the tangent is."""
+    nodes: int
+    """The first rows, which are displacements; those after them are pressures."""
+    definite: bool
+    """Whether a stable equilibrium is a minimum; with unknown pressures it is a saddle point."""
 
     @property
     def problem(self) -> Problem:
@@ -95,6 +105,14 @@ class System(Protocol):
 
     def array(self, values: Any) -> NodalField:
         """A nodal field on this system's device."""
+        ...
+
+    def field_of(self, state: State) -> NodalField:
+        """The unknowns of a state: displacements, and pressures in units of `row_scale`."""
+        ...
+
+    def state_of(self, fraction: float, field: NodalField) -> State:
+        """The state of a field of unknowns."""
         ...
 
     def prescribed(self, fraction: float) -> NodalField:

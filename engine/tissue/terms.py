@@ -44,6 +44,11 @@ class Term(eqx.Module):
         """The term of some of its groups, as numpy arrays; a term with fields that all groups share overrides this."""
         return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self)
 
+    @property
+    def stiffest(self) -> Term:
+        """This term where it is stiffest, say a bed pressed in: what bounds the step of the explicit solver."""
+        return self
+
     @abc.abstractmethod
     def force(
         self, reference: Float[Array, "m 3"], displacement: Float[Array, "m 3"], fraction: Array
@@ -110,12 +115,42 @@ class Schedule(eqx.Module):
         return jnp.clip((fraction - self.start) / (self.stop - self.start), 0.0, 1.0)
 
 
-def schedule(during: Sequence[float]) -> Schedule:
-    """A schedule from a (start, stop) pair of load fractions.
+class Table(Schedule):
+    """Shares at load fractions, on straight lines between them: a heart beat, a push and a release.
+
+    In a dynamic problem the load fraction is time over duration. The first and last shares hold before and after.
+    """
+
+    fractions: tuple[float, ...] = eqx.field(static=True, default=(0.0, 1.0))
+    shares: tuple[float, ...] = eqx.field(static=True, default=(0.0, 1.0))
+
+    @classmethod
+    def of(cls, fractions: Sequence[float], shares: Sequence[float]) -> Table:
+        """A table.
+
+        Raises:
+            SolverError: lengths differ, a value is not finite, or the fractions do not rise.
+        """
+        if len(fractions) != len(shares) or len(shares) < 2:
+            raise SolverError(f"{len(fractions)} fractions but {len(shares)} shares", where="table")
+        if not (np.isfinite([*fractions, *shares]).all() and min(np.diff(fractions)) > 0):
+            raise SolverError("fractions must rise and all values be finite", where="table")
+        at = tuple(float(value) for value in fractions)
+        return cls(at[0], at[-1], at, tuple(float(value) for value in shares))
+
+    def __call__(self, fraction: Array | float) -> Array:
+        """Share at a load fraction."""
+        return jnp.interp(jnp.asarray(fraction, float), jnp.asarray(self.fractions), jnp.asarray(self.shares))
+
+
+def schedule(during: Sequence[float] | Schedule) -> Schedule:
+    """A schedule from a (start, stop) pair of load fractions, or a schedule as it is.
 
     Raises:
         SolverError: not 0 ≤ start ≤ stop ≤ 1, so that it would not have ended at full load.
     """
+    if isinstance(during, Schedule):
+        return during
     start, stop = during
     if not 0.0 <= start <= stop <= 1.0:
         raise SolverError(f"during={tuple(during)} must rise within 0 to 1", where="schedule")

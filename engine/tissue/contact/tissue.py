@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
+from ..elements import facet_of
 from ..elements.base import FacetElement, Quadrature
 from ..model import Model
 from ..moving import CHUNK
@@ -99,7 +100,9 @@ class TissueContact(eqx.Module):
         names = (self.facets,) if self.other is None else (self.facets, self.other)
         facets = [model.facets_of(name) for name in names]
         size = float(np.mean([facet_sizes(model, f).mean() for f in facets]))
-        softest = min(float(np.median(default_penalty(model, f, self.label))) for f in facets) if self.penalty is None else 0
+        softest = (
+            min(float(np.median(default_penalty(model, f, self.label))) for f in facets) if self.penalty is None else 0
+        )
         penalty = jnp.asarray(softest) if self.penalty is None else self.penalty
         found = replace_fields(
             self,
@@ -119,13 +122,14 @@ class TissueContact(eqx.Module):
     def _look(self, model: Model, k: int) -> Look:
         slave, master = self.surfaces[k], self.surfaces[(k + 1) % len(self.surfaces)]
         share = 1.0 if len(self.surfaces) == 2 and not self.both else 0.5
-        rule = refined(model.element.facet.quadrature, self.refine)
+        facet = facet_of(slave.facets.shape[1])
+        rule = refined(facet.quadrature, self.refine)
         kept = SlipHistory(*_blank(len(slave.facets) * len(rule.weights)))
         return Look(
             model.points,
             slave,
             master,
-            model.element.facet,
+            facet,
             rule,
             *(self.penalty, self.stick, self.onset, self.friction),
             kept if self.history is None else self.history[k],
@@ -211,7 +215,7 @@ class Look(MovingTerm):
 
     def pairs(self, displacement: np.ndarray, fraction: float) -> Pairs:
         """The nearest facet of each point that faces one."""
-        place = np.asarray(self.points) + displacement
+        place = np.asarray(self.points) + displacement[: len(self.points)]
         point, normal = surface_points(self.slave, place, self.facet, self.rule)
         met = search(point, normal, self.master, place, self.reach, self.refused)
         anchor, known = self._anchors(met, place)
@@ -292,8 +296,9 @@ def surface_points(
 
 def _neighbours(contact: TissueContact, model: Model) -> NDArray:
     surface, place = contact.surfaces[0], np.asarray(model.points)
-    rule = refined(model.element.facet.quadrature, contact.refine)
-    point, normal = surface_points(surface, place, model.element.facet, rule)
+    facet = facet_of(surface.facets.shape[1])
+    rule = refined(facet.quadrature, contact.refine)
+    point, normal = surface_points(surface, place, facet, rule)
     owner = np.arange(len(point)) // len(rule.weights)
     return not_contact(point, normal, owner, surface, place, float(contact.reach or 0.0))
 

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from ..materials.base import Material
+from ....meshing.mesh import OUTWARD
+from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array, inverse
 
 
@@ -36,10 +37,18 @@ class ElementEvaluation(NamedTuple):
 
 
 class FacetElement(abc.ABC):
-    """A triangle: `nodes` of it, shape functions (Q, n) and their gradients (Q, n, 2) at a rule's points."""
+    """A triangle or quadrangle: shape functions (Q, n) and their gradients (Q, n, 2) at a rule's points.
+
+    Attributes:
+        name: what it is called.
+        nodes: nodes per facet; the first `corners` of them are the corners, in order around it.
+        corners: 3 or 4.
+        quadrature: rule for loads and beds.
+    """
 
     name: str
     nodes: int
+    corners: int
     quadrature: Quadrature
 
     @abc.abstractmethod
@@ -52,37 +61,47 @@ class FacetElement(abc.ABC):
 
 
 class Element(abc.ABC):
-    """A solid element. Instances are constants: compared by identity and passed as static arguments.
+    """An element. Instances are constants: compared by identity and passed as static arguments.
 
     Attributes:
         name: the key in the registry.
-        nodes: nodes per element; the first four are the corners.
+        dimension: 3 for solids, 2 for sheets, 1 for strands.
+        nodes: nodes per element; the first `corners` of them are the corners.
+        corners: how many nodes are corners.
+        faces: (k, c) corners of each face, normal outward; none for sheets and strands.
         order: polynomial degree of the displacement.
+        mixed: whether pressure is an unknown, so that a material may be incompressible.
         quadrature: rule for the strain energy.
         load_quadrature: rule for body forces and masses.
         facet: the element of its faces.
         edges: (m, 2) corner pairs that carry the nodes beyond the corners.
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
+        pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
     """
 
     name: str
     nodes: int
     order: int
+    mixed: bool = False
     quadrature: Quadrature
     load_quadrature: Quadrature
     facet: FacetElement
     edges: NDArray[np.int64]
     facet_edges: NDArray[np.int64]
     chunk: int
+    pressures: int = 0
+    dimension: int = 3
+    corners: int = 4
+    faces: NDArray[np.int64] = OUTWARD
 
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
-        """Shape functions (Q, n) at points (Q, 3) of the reference tetrahedron."""
+        """Shape functions (Q, n) at points (Q, d) of the reference element."""
 
     @abc.abstractmethod
     def gradient(self, points: NDArray) -> NDArray:
-        """Their derivatives (Q, n, 3) with respect to the reference coordinates."""
+        """Their derivatives (Q, n, d) with respect to the reference coordinates."""
 
     def evaluate(self, reference: Array, displacement: Array, material: Material) -> ElementEvaluation:
         """Internal force, energy and smallest det F.
@@ -90,11 +109,11 @@ class Element(abc.ABC):
         Args:
             reference: (E, n, 3) m.
             displacement: (E, n, 3) m.
-            material: its parameters broadcast against (Q, E).
+            material: its parameters element first, as stored; energies see them through `batch_last`.
         """
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
-        force = _internal_force(kinematics.gradient, kinematics.weight, piola)
+        force = internal_force(kinematics.gradient, kinematics.weight, piola)
         energy = jnp.sum(density * kinematics.weight, axis=0)
         return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
@@ -106,11 +125,33 @@ class Element(abc.ABC):
         """
         kinematics = self.kinematics(reference, displacement)
         modulus = _modulus(material, kinematics.deformation_gradient, kinematics.weight)
-        return _stiffness(kinematics.gradient, modulus)
+        return stiffness(kinematics.gradient, modulus)
 
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
-        return _kinematics(self, reference, displacement)
+        return kinematics_of(self, reference, displacement)
+
+    def section(self, material: Material) -> Scalar:
+        """What makes the measure of `geometry` a volume: 1 of solids, thickness [m] of sheets, area [m²] of strands."""
+        return 1.0
+
+    def point_fields(self, reference: Array, displacement: Array, material: Material) -> PointFields:
+        """F, Cauchy stress and volume weights at the points of the strain energy; the material as it is stored."""
+        kinematics = self.kinematics(reference, displacement)
+        f = kinematics.deformation_gradient
+        return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
+
+    def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
+        """∫ ρ N_a N_b dV [kg] of each element; zero rows for nodes that carry no displacement.
+
+        Args:
+            reference: (E, n, 3) m.
+            density: (E,) kg/m³.
+            material: unused by solids; sheets and strands find their thickness or area in it.
+        """
+        _, weight = self.geometry(reference, self.load_quadrature)
+        shape = jnp.asarray(self.shape(self.load_quadrature.points))
+        return jnp.einsum("qe,qa,qb->eab", weight * density, shape, shape)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
@@ -130,11 +171,24 @@ class Kinematics(NamedTuple):
     weight: Float[Array, "points elements"]
 
 
+class PointFields(NamedTuple):
+    """At (Q, E) points: F (3, 3, Q, E), σ (3, 3, Q, E) [Pa] and weights of the reference volume (Q, E) [m³]."""
+
+    deformation_gradient: Float[Array, "3 3 points elements"]
+    cauchy: Float[Array, "3 3 points elements"]
+    weight: Float[Array, "points elements"]
+
+
+def cauchy(piola: Array, deformation_gradient: Array) -> Float[Array, "3 3 ..."]:
+    """σ = P Fᵀ / J of tensors (3, 3, ...)."""
+    return jnp.sum(piola[:, None] * deformation_gradient[None], axis=2) / determinant(from_array(deformation_gradient))
+
+
 # Each stage is compiled by itself: fused into one, XLA computes shared parts again and compiles four times as long.
 
 
 @partial(jax.jit, static_argnames="element")
-def _kinematics(element: Element, reference: Array, displacement: Array) -> Kinematics:
+def kinematics_of(element: Element, reference: Array, displacement: Array) -> Kinematics:
     gradient, weight = element.geometry(reference, element.quadrature)
     moved = jnp.transpose(displacement, (1, 2, 0))
     entries = [
@@ -149,37 +203,38 @@ def _kinematics(element: Element, reference: Array, displacement: Array) -> Kine
 def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Array, Array]:
     """W (Q, E), P (3, 3, Q, E) and det F (Q, E)."""
     tensor = from_array(deformation_gradient)
-    density, piola = first_piola(material.energy_density, tensor)
+    density, piola = first_piola(batch_last(material).energy_density, tensor)
     return density, piola.array, determinant(tensor)
 
 
 @jax.jit
-def _internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
-    """f_a = ∫ P ∂N_a/∂X dV."""
+def internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
+    """f_a = ∫ P ∂N_a/∂X dV for P (3, d, Q, E) and ∂N/∂X (n, d, Q, E)."""
     weighted = piola * weight
-    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(3))
+    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(gradient.shape[1]))
     return jnp.transpose(jnp.sum(force, axis=2), (2, 0, 1))
 
 
 @jax.jit
 def _modulus(material: Material, deformation_gradient: Array, weight: Array) -> Float[Array, "3 3 3 3 points elements"]:
     """A times the volume weights [J]."""
-    entries = elasticity(material.energy_density, from_array(deformation_gradient))
+    entries = elasticity(batch_last(material).energy_density, from_array(deformation_gradient))
     weighted = jnp.stack([jnp.stack([entry * weight for entry in row]) for row in entries])
     return weighted.reshape((3, 3, 3, 3, *weight.shape))
 
 
 @jax.jit
-def _stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
-    nodes = gradient.shape[0]
+def stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
+    """∫ ∂N_a/∂X_k A_ikjl ∂N_b/∂X_l of weighted moduli A (3, d, 3, d, Q, E) as `Element.tangent` lays it out."""
+    nodes, width = gradient.shape[:2]
     first, second = np.triu_indices(nodes)
     share = np.where(first == second, 0.5, 1.0)
 
     def contract(grad: Array) -> Array:
-        return sum(grad[k] * modulus[:, k] for k in range(3))  # (i, j, l, Q, E)  # pyright: ignore[reportReturnType]
+        return sum(grad[k] * modulus[:, k] for k in range(width))  # (i, j, l, Q, E)  # pyright: ignore[reportReturnType]
 
     def block(a: Any, b: Any, scale: Any) -> Array:
-        product = sum(half[a][:, :, k] * gradient[b, k] for k in range(3))
+        product = sum(half[a][:, :, k] * gradient[b, k] for k in range(width))
         return scale * jnp.sum(jnp.asarray(product), axis=-2).reshape(9, -1)
 
     # Without the barrier XLA computes `half` again for every pair. Written out, the ten pairs of a T4 take half the

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .base import Element, Quadrature
 from .tet4 import CORNER_GRADIENT, DEGREE_2, barycentric
-from .tri import Tri6
+from .tri import TRI6, Tri6
 
 EDGES = np.array([[0, 1], [1, 2], [2, 0], [0, 3], [1, 3], [2, 3]])
 
@@ -29,7 +29,7 @@ class Tet10(Element):
 
     name, nodes, order, chunk = "T10", 10, 2, 512
     quadrature, load_quadrature = DEGREE_2, DEGREE_5
-    facet = Tri6()
+    facet = TRI6
     edges = EDGES
     facet_edges = Tri6.edges
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Element, Quadrature
-from .tri import Tri3
+from .tri import TRI3
 
 _A, _B = (5 - np.sqrt(5)) / 20, (5 + 3 * np.sqrt(5)) / 20
 DEGREE_1 = Quadrature(np.full((1, 3), 0.25), np.array([1 / 6]))
@@ -26,7 +26,7 @@ class Tet4(Element):
 
     name, nodes, order, chunk = "T4", 4, 1, 2048
     quadrature, load_quadrature = DEGREE_1, DEGREE_2
-    facet = Tri3()
+    facet = TRI3
     edges = np.zeros((0, 2), dtype=np.int64)
     facet_edges = np.zeros((0, 2), dtype=np.int64)
 

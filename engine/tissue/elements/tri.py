@@ -22,7 +22,7 @@ DEGREE_4 = Quadrature(
 class Tri3(FacetElement):
     """Linear triangle."""
 
-    name, nodes, quadrature = "tri3", 3, DEGREE_2
+    name, nodes, corners, quadrature = "tri3", 3, 3, DEGREE_2
 
     def shape(self, points: NDArray) -> NDArray:
         """N = (1 − ξ − η, ξ, η)."""
@@ -37,7 +37,7 @@ class Tri3(FacetElement):
 class Tri6(FacetElement):
     """Quadratic triangle: corners, then the middles of edges 0-1, 1-2, 2-0."""
 
-    name, nodes, quadrature = "tri6", 6, DEGREE_4
+    name, nodes, corners, quadrature = "tri6", 6, 3, DEGREE_4
     edges = np.array([[0, 1], [1, 2], [2, 0]])
 
     def shape(self, points: NDArray) -> NDArray:
@@ -51,3 +51,7 @@ class Tri6(FacetElement):
         corners = (4 * bary - 1)[..., None] * slope
         i, j = self.edges.T
         return np.concatenate([corners, 4 * (bary[:, i, None] * slope[:, j] + bary[:, j, None] * slope[:, i])], axis=1)
+
+
+TRI3, TRI6 = Tri3(), Tri6()
+"""One instance each: kernels are compiled per instance."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ..elements.base import Element
-from ..model import Model
+from ..model import ElementBlock, Model
 from ..terms import Schedule, Term, schedule
 
 STANDARD_GRAVITY = 9.80665
@@ -39,7 +39,7 @@ class Gravity(eqx.Module):
         return [
             BodyTerm(
                 block.nodes,
-                jnp.broadcast_to(self.acceleration, (len(block.nodes), 3)) * block.density[:, None],
+                self.acceleration * (block.density * block.element.section(block.material))[:, None],
                 block.element,
                 self.when,
                 None,
@@ -59,14 +59,15 @@ class BodyForce(eqx.Module):
 
     def bind(self, model: Model) -> list[Term]:
         """One term per element block."""
-        return [
-            BodyTerm(block.nodes, jnp.ones((len(block.nodes), 3)), block.element, self.when, self.density)
-            for block in model.blocks
-        ]
+        return [BodyTerm(block.nodes, _ones(block), block.element, self.when, self.density) for block in model.blocks]
+
+
+def _ones(block: ElementBlock) -> Array:
+    return jnp.ones((len(block.nodes), 3)) * jnp.reshape(block.element.section(block.material), (-1, 1))
 
 
 class BodyTerm(Term):
-    """∫ b N dV over one element, by the element's rule for loads."""
+    """∫ b N dV over one element, by the rule for loads; `intensity` holds thickness or area where there is one."""
 
     nodes: Int[Array, "groups m"]
     intensity: Float[Array, "groups 3"]

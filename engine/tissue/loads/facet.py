@@ -43,11 +43,15 @@ class Pressure(eqx.Module):
         outward(model, self.facets)
 
     def bind(self, model: Model, held: np.ndarray | None = None) -> list[Term]:
-        """One term. `held` (nodes,) marks nodes whose three components are prescribed."""
-        facets = model.facets_of(self.facets)
-        symmetric = closed_or_held(facets[:, :3], held) if self.symmetric is None else self.symmetric
-        pressure = jnp.broadcast_to(self.pressure, (len(facets),))
-        return [PressureTerm(jnp.asarray(facets), pressure, model.element.facet, self.when, symmetric)]
+        """A term per kind of facet. `held` (nodes,) marks nodes whose three components are prescribed."""
+        groups = model.facet_groups(self.facets)
+        symmetric = closed_or_held(groups, held) if self.symmetric is None else self.symmetric
+        return [
+            PressureTerm(
+                jnp.asarray(facets), jnp.broadcast_to(self.pressure, (len(facets),)), kind, self.when, symmetric
+            )
+            for kind, facets in groups
+        ]
 
 
 class Traction(eqx.Module):
@@ -61,10 +65,11 @@ class Traction(eqx.Module):
         self.facets, self.traction, self.when = facets, jnp.asarray(traction, float), schedule(during)
 
     def bind(self, model: Model) -> list[Term]:
-        """One term."""
-        facets = model.facets_of(self.facets)
-        traction = jnp.broadcast_to(self.traction, (len(facets), 3))
-        return [TractionTerm(jnp.asarray(facets), traction, model.element.facet, self.when)]
+        """A term per kind of facet."""
+        return [
+            TractionTerm(jnp.asarray(facets), jnp.broadcast_to(self.traction, (len(facets), 3)), kind, self.when)
+            for kind, facets in model.facet_groups(self.facets)
+        ]
 
 
 class PressureTerm(Term):

@@ -7,7 +7,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from ..tensors import Scalar, Tensor, determinant, squared_norm
-from .base import Material, lame_parameters, lame_problems
+from .base import Material
+from .parameters import lame_parameters, lame_problems
 
 
 class NeoHookean(Material):
@@ -29,19 +30,32 @@ class NeoHookean(Material):
     name: ClassVar[str] = "neo-hookean"
 
     @classmethod
-    def from_young(cls, young_modulus: float, poisson_ratio: float) -> NeoHookean:
+    def from_young(cls, young_modulus: Scalar, poisson_ratio: Scalar) -> NeoHookean:
         """From E [Pa] and ν of small strains.
 
         Raises:
-            SolverError: E not positive or below 10 Pa, ν ≥ 0.5.
+            SolverError: E not positive or below 10 Pa, ν > 0.5.
         """
         return cls(*lame_parameters(young_modulus, poisson_ratio))
 
-    def energy_density(self, deformation_gradient: Tensor) -> Scalar:
-        """W(F) [J/m³]."""
-        log_volume = jnp.log(determinant(deformation_gradient))
+    @classmethod
+    def example(cls) -> NeoHookean:
+        """Soft tissue: E = 10 kPa, ν = 0.4."""
+        return cls.from_young(1e4, 0.4)
+
+    def shape_energy_density(self, deformation_gradient: Tensor) -> Scalar:
+        """μ/2 (I₁ − 3) − μ ln J [J/m³]."""
         stretch = 0.5 * self.shear_modulus * (squared_norm(deformation_gradient) - 3.0)
-        return stretch - self.shear_modulus * log_volume + 0.5 * self.lame * log_volume * log_volume
+        return stretch - self.shear_modulus * self.volume_measure(deformation_gradient)
+
+    def volume_measure(self, deformation_gradient: Tensor) -> Scalar:
+        """g = ln J."""
+        return jnp.log(determinant(deformation_gradient))
+
+    @property
+    def volume_modulus(self) -> Scalar:
+        """K = λ [Pa]."""
+        return self.lame
 
     def problems(self) -> list[str]:
         """Moduli that are not finite, not positive or implausibly small."""

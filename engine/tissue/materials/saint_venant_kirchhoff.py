@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..tensors import Scalar, Tensor, right_cauchy_green, squared_norm
-from .base import Material, lame_parameters, lame_problems
+from ..tensors import Scalar, Tensor, green_lagrange, squared_norm
+from .base import Material
+from .parameters import lame_parameters, lame_problems
 
 
 class SaintVenantKirchhoff(Material):
@@ -17,6 +18,7 @@ class SaintVenantKirchhoff(Material):
     | λ `lame` | Lamé's first parameter | Pa |
 
     It softens without limit in compression (Bonet and Wood, section 6.4): use it where stretches stay near one.
+    λ = ∞ keeps tr E at zero, which is not the volume.
     """
 
     shear_modulus: Scalar
@@ -24,20 +26,31 @@ class SaintVenantKirchhoff(Material):
     name: ClassVar[str] = "saint-venant-kirchhoff"
 
     @classmethod
-    def from_young(cls, young_modulus: float, poisson_ratio: float) -> SaintVenantKirchhoff:
+    def from_young(cls, young_modulus: Scalar, poisson_ratio: Scalar) -> SaintVenantKirchhoff:
         """From E [Pa] and ν of small strains.
 
         Raises:
-            SolverError: E not positive or below 10 Pa, ν ≥ 0.5.
+            SolverError: E not positive or below 10 Pa, ν > 0.5.
         """
         return cls(*lame_parameters(young_modulus, poisson_ratio))
 
-    def energy_density(self, deformation_gradient: Tensor) -> Scalar:
-        """W(F) [J/m³]."""
-        stretch = right_cauchy_green(deformation_gradient)
-        strain = Tensor([0.5 * (stretch[i, j] - (1.0 if i == j else 0.0)) for i in range(3) for j in range(3)])
-        trace = strain[0, 0] + strain[1, 1] + strain[2, 2]
-        return 0.5 * self.lame * trace * trace + self.shear_modulus * squared_norm(strain)
+    @classmethod
+    def example(cls) -> SaintVenantKirchhoff:
+        """Soft tissue: E = 10 kPa, ν = 0.4."""
+        return cls.from_young(1e4, 0.4)
+
+    def shape_energy_density(self, deformation_gradient: Tensor) -> Scalar:
+        """μ E : E [J/m³]."""
+        return self.shear_modulus * squared_norm(green_lagrange(deformation_gradient))
+
+    def volume_measure(self, deformation_gradient: Tensor) -> Scalar:
+        """g = tr E = (I₁ − 3)/2."""
+        return 0.5 * (squared_norm(deformation_gradient) - 3.0)
+
+    @property
+    def volume_modulus(self) -> Scalar:
+        """K = λ [Pa]."""
+        return self.lame
 
     def problems(self) -> list[str]:
         """Moduli that are not finite, not positive or implausibly small."""

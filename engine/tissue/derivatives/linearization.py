@@ -1,0 +1,151 @@
+"""`Linearization`: one tangent and one multigrid hierarchy at an equilibrium, for as many solves as are wanted."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....imaging.errors import SolverError
+from ..host_system import HostSystem, HostTangent
+from ..model import MM
+from ..newton import ROUND_OFF, force_scale, norm
+from ..problem import Problem
+from ..solution import ResultCode, State
+from ..system import Timer
+from .sensitivity import Sensitivity
+
+EQUILIBRIUM = 1e-6
+"""‖residual‖ / force scale above which a state is no equilibrium of the problem: its derivatives would be those of
+another function."""
+REFINEMENTS = 3
+
+
+class Linearization:
+    """R(u, p) = 0 linearised: R_u u̇ + R_p ṗ = 0, forwards and transposed.
+
+    Args:
+        problem: solved problem.
+        state: its equilibrium.
+        tolerance: relative residual of linear solves, checked on the true residual.
+        equilibrium: largest ‖residual‖ / force scale of a state that counts as an equilibrium.
+
+    Raises:
+        SolverError: the state is not an equilibrium of the problem.
+    """
+
+    def __init__(
+        self, problem: Problem, state: State, *, tolerance: float = 1e-11, equilibrium: float = EQUILIBRIUM
+    ) -> None:
+        self.problem, self.state, self.tolerance = problem, state, tolerance
+        self.fraction = float(state.load_fraction)
+        self.system = HostSystem(problem, Timer())
+        self.displacement = np.asarray(state.displacement, float)
+        if self.displacement.shape != self.system.points.shape:
+            raise SolverError(
+                f"the state has {len(self.displacement)} rows, the problem {len(self.system.points)}",
+                where="linearization",
+                advice="Take a state of this problem",
+            )
+        self._check(equilibrium)
+        self.tangent: HostTangent = self.system.linearize(self.displacement, self.fraction)
+        self.linear_iterations = 0
+
+    @property
+    def free(self) -> NDArray[np.float64]:
+        """1 where a component is free, 0 where it is prescribed (rows, 3)."""
+        return self.system.free
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        """∂R/∂p and second derivatives."""
+        return Sensitivity(self.problem, self.displacement, self.fraction)
+
+    @cached_property
+    def transposed(self) -> HostTangent:
+        """The tangent's transpose: itself where it is symmetric."""
+        if self.system.symmetric:
+            return self.tangent
+        from dataclasses import replace
+
+        matrix = self.tangent.matrix.transpose().tobsr(blocksize=(3, 3))
+        matrix.sort_indices()
+        return replace(self.tangent, matrix=matrix)
+
+    def forward(self, rate: NDArray) -> NDArray[np.float64]:
+        """u̇ (rows, 3) with R_u u̇ = −rate: `rate` is ∂R/∂p ṗ, in N on free rows and m on held ones."""
+        held = -rate * (1.0 - self.free)
+        rhs = -(rate + self.tangent.product(held)) * self.free
+        return self._solve(self.tangent, rhs) + held
+
+    def adjoint(self, right: NDArray) -> NDArray[np.float64]:
+        """λ (rows, 3) with R_uᵀ λ = right: λ_f = K_ff⁻ᵀ j_f, λ_c = j_c − (K_fc)ᵀ λ_f."""
+        inside = self._solve(self.transposed, right * self.free)
+        return inside + (right - self.transposed.product(inside)) * (1.0 - self.free)
+
+    def _solve(self, tangent: HostTangent, rhs: NDArray) -> NDArray[np.float64]:
+        """By refinement until the true residual is small: the recursive one of Krylov methods drifts away from it."""
+        size = norm(rhs)
+        total = np.zeros_like(rhs)
+        if size == 0.0:
+            return total
+        if not np.isfinite(size):
+            raise SolverError("the right-hand side is not finite", where="linearization", advice="Look for NaN in it")
+        left, reached = rhs, 1.0
+        for _ in range(REFINEMENTS):
+            outcome = tangent.solve(left, min(0.1, 0.5 * self.tolerance / reached))
+            self.linear_iterations += outcome.iterations
+            if outcome.indefinite:
+                raise SolverError(
+                    "the tangent at this state has negative curvature: " + ResultCode.unstable.value,
+                    where="linearization",
+                    advice=ResultCode.unstable.advice,
+                )
+            total = total + outcome.solution * self.free
+            left = (rhs - tangent.product(total)) * self.free
+            before, reached = reached, norm(left) / size
+            if reached <= self.tolerance:
+                return total
+            if reached > 0.5 * before:
+                break
+        if reached <= 1e3 * self.tolerance and reached < 1e-8:
+            return total  # as far as round-off lets it come
+        raise SolverError(
+            f"the tangent is close to singular: its solve stalled at {reached:.1e}",
+            where=f"linearization at {100 * self.fraction:.4g} % of the load",
+            advice="A limit of the load, a part that is hardly held, or slivers in the mesh; " + _advice(),
+        )
+
+    def _check(self, limit: float) -> None:
+        now = self.system.evaluate(self.displacement, self.fraction)
+        if not now.min_jacobian > 0:
+            raise SolverError(
+                f"the state turns element {now.worst_element} inside out",
+                where="linearization",
+                advice="Take a state that `solve` returned",
+            )
+        gap = (self.system.prescribed(self.fraction) - self.displacement) * (1.0 - self.free)
+        reach = max(float(np.abs(self.displacement).max()), self.system.spacing)
+        if np.abs(gap).max() > limit * reach:
+            self._refuse(f"misses a prescribed displacement by {np.abs(gap).max() / MM:.3g} mm", gap)
+        off, scale = norm(now.residual * self.free), force_scale(now, self.free)
+        if off > max(limit * scale, ROUND_OFF * now.force_norm):
+            share = off / scale if scale > 0 else np.inf
+            self._refuse(
+                f"leaves {off:.2e} N of forces unbalanced ({share:.1e} of the loads)", now.residual * self.free
+            )
+
+    def _refuse(self, what: str, field: Any) -> None:
+        worst = int(np.argmax(np.abs(field).max(axis=1)))
+        place = np.round(self.system.points[worst] / MM, 2)
+        raise SolverError(
+            f"the state is not an equilibrium of this problem: it {what}",
+            where=f"node {worst} at {place} mm, {100 * self.fraction:.4g} % of the load",
+            advice="Solve this problem and take that state, to a tolerance of 1e-8 or less",
+        )
+
+
+def _advice() -> str:
+    return ResultCode.linear_solver_stalled.advice[0].lower() + ResultCode.linear_solver_stalled.advice[1:]

@@ -1,0 +1,95 @@
+"""How the residual R(u, p) depends on the parameters: ∂R/∂p, its transpose, and second derivatives.
+
+R is force on free rows and u − ū(p) on held ones (`residual.residual`). The parameters are every float array of the
+problem. What a load or a support turns into (`Problem.terms`) is part of the chain: p → arrays of the terms → forces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pattern import VectorScatter
+from ..problem import Problem
+from .kernels import Batch, Place, as_arrays
+from .parameters import Parameters, bound, filled, split
+
+
+class Sensitivity:
+    """Derivatives of the residual of a problem at one displacement (rows, 3) m and load fraction."""
+
+    def __init__(self, problem: Problem, displacement: NDArray, fraction: float) -> None:
+        self.problem, self.fraction = problem, fraction
+        self.parameters, self._fixed = split(problem)
+        points = np.asarray(problem.model.points)
+        self.held = np.asarray(problem.held())
+        blocks = problem.model.blocks
+        self.blocks = [
+            Batch(block.element, np.asarray(block.nodes), block.material, points, displacement, fraction)
+            for block in blocks
+        ]
+        self.terms = [
+            Batch(None, np.asarray(term.nodes), term, points, displacement, fraction) for term in problem.terms()
+        ]
+        self._scatter = [VectorScatter(batch.nodes, len(points)) for batch in (*self.blocks, *self.terms)]
+
+    def push(self, direction: Parameters) -> NDArray[np.float64]:
+        """∂R/∂p ṗ (rows, 3): N on free rows, m on held ones."""
+        along = filled(direction, self.parameters)
+        _, (by_terms, given) = jax.jvp(self._bound, (self.parameters,), (along,))
+        move = np.asarray(along.model.points)
+        still, total = np.zeros_like(move), np.zeros_like(move)
+        ways = [*(block.material for block in along.model.blocks), *by_terms]
+        for batch, way, scatter in zip((*self.blocks, *self.terms), ways, self._scatter, strict=True):
+            total += scatter(batch.push(move, still, way))
+        return np.where(self.held, -np.asarray(given), total)
+
+    def pull(self, weight: NDArray) -> Parameters:
+        """(∂R/∂p)ᵀ λ for λ (rows, 3): a problem-shaped tree."""
+        free = np.where(self.held, 0.0, weight)
+        parts = [batch.pull(free) for batch in (*self.blocks, *self.terms)]
+        _, back = jax.vjp(self._bound, self.parameters)
+        return self._collected(parts, back(self._cotangent(parts, weight))[0])
+
+    def pull_rate(
+        self, weight: NDArray, along: NDArray, direction: Parameters
+    ) -> tuple[NDArray[np.float64], Parameters]:
+        """The derivative along (u̇, ṗ) of (∂R/∂u)ᵀλ (rows, 3) and of (∂R/∂p)ᵀλ, with λ constant."""
+        way = filled(direction, self.parameters)
+        free = np.where(self.held, 0.0, weight)
+        _, (by_terms, _given) = jax.jvp(self._bound, (self.parameters,), (way,))
+        ways = [*(block.material for block in way.model.blocks), *by_terms]
+        batches = (*self.blocks, *self.terms)
+        move = np.asarray(way.model.points)
+        rates = [b.pull_rate(free, move, along, w) for b, w in zip(batches, ways, strict=True)]
+        parts = [batch.pull(free) for batch in self.terms]
+
+        def back(at: Parameters, cotangent: Any) -> Parameters:
+            return jax.vjp(self._bound, at)[1](cotangent)[0]
+
+        now = (as_arrays([part[2] for part in parts]), as_arrays(np.where(self.held, -weight, 0.0)))
+        rate = (as_arrays([part[2] for part in rates[len(self.blocks) :]]), as_arrays(np.zeros_like(weight)))
+        _, through = jax.jvp(back, (self.parameters, now), (way, rate))
+        slope = sum(scatter(part[1]) for scatter, part in zip(self._scatter, rates, strict=True))
+        return np.asarray(slope), self._collected(rates, through)
+
+    def _bound(self, parameters: Parameters) -> Any:
+        return bound(parameters, self._fixed, self.fraction)
+
+    def _cotangent(self, parts: list[Place], weight: NDArray) -> Any:
+        terms = [part[2] for part in parts[len(self.blocks) :]]
+        return as_arrays(terms), as_arrays(np.where(self.held, -weight, 0.0))
+
+    def _collected(self, parts: list[Place], through: Parameters) -> Parameters:
+        """Adds what nodes and materials contribute themselves to what came through the terms."""
+        points = through.model.points + sum(s(p[0]) for s, p in zip(self._scatter, parts, strict=True))
+        tree = eqx.tree_at(lambda t: t.model.points, through, points)
+        for index, part in enumerate(parts[: len(self.blocks)]):
+            before = tree.model.blocks[index].material
+            after = jax.tree.map(lambda a, b: a + b, before, part[2])
+            tree = eqx.tree_at(lambda t, i=index: t.model.blocks[i].material, tree, after)
+        return tree

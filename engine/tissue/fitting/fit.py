@@ -1,0 +1,269 @@
+"""`fit`: the most probable unknown numbers given observations, how sure they are, and what stays open.
+
+found = fit(problem, [RegionStiffness(("body", "tumour"))], [NodeDisplacements("seen", u, noise=1e-4)])
+print(found)                     # estimates with intervals, the noise, the statement
+found.problem, found.state       # the problem with the best numbers, and its equilibrium
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from ....imaging.errors import SolverError
+from ....imaging.progress import Progress, silent
+from ...precision import require_float64
+from ..problem import Problem
+from ..solution import State
+from ..static import solve
+from .equilibria import Equilibria
+from .least_squares import LeastSquares, Linear, Point
+from .observation import Observation
+from .posterior import Posterior
+from .setting import Setting, Unknown
+from .statement import statement
+
+ROUNDS = 8
+"""Of noise and amplitude estimates, each followed by a minimisation from the last best point."""
+SETTLED = 0.02
+"""Relative change of noise and amplitude at which the rounds end."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number found.
+
+    Attributes:
+        name, unit: what it is.
+        value: the most probable.
+        interval_68, interval_95: (low, high), of one and 1.96 standard deviations of Laplace's approximation.
+        explained: share of the prior's variance that the data removed (of a natural unit's where there is no prior).
+    """
+
+    name: str
+    unit: str
+    value: float
+    interval_68: tuple[float, float]
+    interval_95: tuple[float, float]
+    explained: float
+
+    def __str__(self) -> str:
+        low, high = self.interval_95
+        return f"{self.name}: {self.value:.5g} {self.unit} (95 %: {low:.5g} to {high:.5g})"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a fit found.
+
+    Attributes:
+        estimates: the numbers that have names, fields left out.
+        statement: what the data cannot tell.
+        posterior: of the standard coordinates of all unknowns in order.
+        setting: with the best numbers in place; `problem` is the one in it.
+        state: its equilibrium.
+        noises: standard deviation of each observation's residuals, given or found.
+        residuals: of each observation, in its unit.
+        weights: of each residual; 1, or less for what the robust law holds for an outlier.
+        amplitudes: factor on each unknown's prior, 1 or found.
+        slope: (rows, 3, n) derivative of the displacement [m] by the coordinates.
+        converged: whether the last minimisation did.
+        solves: equilibria that were computed.
+        spans: where each unknown's coordinates lie.
+    """
+
+    estimates: tuple[Estimate, ...]
+    statement: str
+    posterior: Posterior
+    setting: Setting
+    state: State
+    noises: tuple[float, ...]
+    residuals: tuple[NDArray, ...]
+    weights: tuple[NDArray, ...]
+    amplitudes: tuple[float, ...]
+    slope: Float[np.ndarray, "rows 3 n"]
+    converged: bool
+    solves: int
+    spans: tuple[slice, ...]
+    observations: tuple[str, ...]
+
+    @property
+    def problem(self) -> Problem:
+        """With the best numbers in place."""
+        return self.setting.problem
+
+    def __str__(self) -> str:
+        lines = [str(estimate) for estimate in self.estimates]
+        for label, noise, residual in zip(self.observations, self.noises, self.residuals, strict=True):
+            rms = float(np.sqrt((residual**2).mean()))
+            lines.append(f"{label}: {len(residual)} residuals, RMS {rms:.3g}, noise {noise:.3g}")
+        return "\n".join([*lines, self.statement])
+
+
+def fit(
+    problem: Problem | Setting,
+    unknowns: Sequence[Unknown],
+    observations: Sequence[Observation],
+    *,
+    estimate_amplitude: Sequence[Unknown] = (),
+    start: NDArray | None = None,
+    load_steps: int = 1,
+    tolerance: float = 1e-9,
+    iterations: int = 20,
+    progress: Progress = silent,
+) -> Fit:
+    """The most probable values of the unknowns.
+
+    Args:
+        problem: with the values that the unknowns change as first guess (or a setting, where the frames differ).
+        unknowns: what is looked for.
+        observations: what was seen.
+        estimate_amplitude: unknowns (among `unknowns`) whose prior's width is found too (empirical Bayes).
+        start: (n,) first coordinates; zero by default.
+        load_steps: of the solves that have no state nearby to start from.
+        tolerance: of the equilibria.
+        iterations: of each minimisation.
+        progress: told of each step.
+
+    Raises:
+        SolverError: no unknowns or observations; more numbers without a prior than residuals; an observation that
+            does not fit the model (NaN, far points, unknown sets); no equilibrium at the first guess; no convergence.
+    """
+    require_float64()
+    setting = problem if isinstance(problem, Setting) else Setting.of(problem)
+    _check(setting, unknowns, observations)
+    equilibria = Equilibria(setting, unknowns, tolerance=tolerance, load_steps=load_steps)
+    flat = np.concatenate([u.flat for u in unknowns])
+    limits = np.concatenate([np.full(u.size, u.limit) for u in unknowns])
+    squares = LeastSquares(equilibria, observations, [o.noise or 1.0 for o in observations], flat, limits)
+    coordinates = np.zeros(equilibria.size) if start is None else np.asarray(start, float)
+    point = squares.solve(coordinates, None)
+    _first_noises(squares, point)
+    point = squares.at(point.coordinates, point.state)
+    free_noise = any(o.noise is None for o in observations)
+    rounds = ROUNDS if free_noise or estimate_amplitude else 1
+    for number in range(rounds):
+        point, linear, converged = squares.minimise(
+            point, iterations=iterations, progress=progress, tell=f"round {number + 1}, " if rounds > 1 else ""
+        )
+        posterior = Posterior.of(point.coordinates, linear.normal(point)[0], flat)
+        if rounds == 1:
+            break
+        point, change = _update(squares, point, linear, posterior, [u in estimate_amplitude for u in unknowns])
+        if change < SETTLED:
+            break
+    if not converged:
+        raise SolverError(
+            f"the fit did not settle in {iterations} steps", where="fit", advice="Give priors, or a better first guess"
+        )
+    return _result(squares, point, unknowns, flat)
+
+
+def _result(squares: LeastSquares, point: Point, unknowns: Sequence[Unknown], flat: NDArray) -> Fit:
+    equilibria = squares.equilibria
+    setting = equilibria.setting(point.coordinates)
+    checked = solve(setting.problem, start=point.state, tolerance=equilibria.tolerance)
+    state = checked.final
+    linear = squares.linearize(point)
+    posterior = Posterior.of(point.coordinates, linear.normal(point)[0], flat)
+    widths = squares.widths()
+    return Fit(
+        estimates=tuple(_estimates(posterior, unknowns, equilibria)),
+        statement=statement(posterior, unknowns, equilibria.spans),
+        posterior=posterior,
+        setting=setting,
+        state=state,
+        noises=tuple(squares.noises),
+        residuals=tuple(r * w for r, w in zip(point.residuals, widths, strict=True)),
+        weights=tuple(point.weights),
+        amplitudes=tuple(float(s) for s in equilibria.scales),
+        slope=linear.slope,
+        converged=True,
+        solves=equilibria.solves,
+        spans=tuple(equilibria.spans),
+        observations=tuple(o.label for o in squares.observations),
+    )
+
+
+def _estimates(posterior: Posterior, unknowns: Sequence[Unknown], equilibria: Equilibria) -> list[Estimate]:
+    found = []
+    for unknown, span, scale in zip(unknowns, equilibria.spans, equilibria.scales, strict=True):
+        mean, spread = scale * posterior.mean[span], scale * posterior.spread[span]
+        for k, reported in enumerate(unknown.report(mean)):
+            at = [float(reported.value(mean[k] + z * spread[k])) for z in (0.0, -1.0, 1.0, -1.96, 1.96)]
+            left = (spread[k] / scale) ** 2
+            found.append(
+                Estimate(
+                    reported.name,
+                    reported.unit,
+                    at[0],
+                    (at[1], at[2]),
+                    (at[3], at[4]),
+                    float(np.clip(1.0 - left, 0.0, 1.0)),
+                )
+            )
+    return found
+
+
+def _first_noises(squares: LeastSquares, point: Point) -> None:
+    """Noise to begin with where none is given: what is left at the first guess."""
+    for k, observation in enumerate(squares.observations):
+        if observation.noise is None:
+            raw = point.residuals[k] * squares.widths()[k]
+            squares.noises[k] = max(_size(raw, observation.robust), 1e-12)
+
+
+def _update(
+    squares: LeastSquares, point: Point, linear: Linear, posterior: Posterior, amplitude: list[bool]
+) -> tuple[Point, float]:
+    """Noise and amplitude that make the evidence stationary (MacKay, Neural Computation 4:415, 1992)."""
+    change, equilibria = 0.0, squares.equilibria
+    for k, observation in enumerate(squares.observations):
+        if observation.noise is not None:
+            continue
+        used = posterior.freedom(linear.jacobians[k], point.weights[k])
+        raw = point.residuals[k] * squares.widths()[k]
+        count = len(raw) / squares.effects[k]
+        share = max(count - used, 1.0) / count
+        noise = max(_size(raw, observation.robust) / np.sqrt(share), 1e-12)
+        change = max(change, abs(np.log(noise / squares.noises[k])))
+        squares.noises[k] = noise
+    coordinates = point.coordinates.copy()
+    for index, (wanted, span) in enumerate(zip(amplitude, equilibria.spans, strict=True)):
+        if not wanted:
+            continue
+        variance = np.diag(posterior.covariance)[span]
+        square = float((coordinates[span] ** 2 + variance).mean())
+        factor = float(np.clip(np.sqrt(square), 0.2, 5.0))
+        change = max(change, abs(np.log(factor)))
+        equilibria.scales[index] *= factor
+        coordinates[span] /= factor
+    return squares.at(coordinates, point.state), change
+
+
+def _size(residual: NDArray, robust: bool) -> float:
+    """Standard deviation about zero; of the core of the residuals where there may be outliers."""
+    if robust:
+        return float(1.4826 * np.median(np.abs(residual)))
+    return float(np.sqrt((residual**2).mean()))
+
+
+def _check(setting: Setting, unknowns: Sequence[Unknown], observations: Sequence[Observation]) -> None:
+    if not unknowns:
+        raise SolverError("nothing is unknown", where="fit", advice="Name at least one unknown")
+    if not observations:
+        raise SolverError("there are no observations", where="fit", advice="Give what was seen")
+    for observation in observations:
+        observation.check(setting)
+    free = int(sum(unknown.flat.sum() for unknown in unknowns))
+    count = sum(observation.count for observation in observations)
+    if free > count:
+        raise SolverError(
+            f"{free} unknown numbers without a prior, but only {count} observed ones",
+            where="fit",
+            advice="Give a prior (spread=…), fewer unknowns or more data",
+        )

@@ -1,0 +1,124 @@
+"""What an observation is: residuals between what was seen and what the model gives, and how noisy they are."""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ....imaging.errors import SolverError
+from .setting import Setting
+
+STUDENT_FREEDOM = 4.0
+"""Degrees of freedom of the robust noise law (Lange, Little and Taylor, J Am Stat Assoc 84:881, 1989)."""
+
+
+class Bound(eqx.Module):
+    """An observation at one state: pairings are found, residuals are a smooth function."""
+
+    @abc.abstractmethod
+    def residuals(self, displacement: Float[Array, "rows 3"], setting: Setting) -> Float[Array, " m"]:
+        """Model minus observation, in the observation's unit."""
+
+
+class Observation(abc.ABC):
+    """Something that was seen.
+
+    Attributes:
+        label: for messages.
+        noise: standard deviation of one residual, in its unit; None: estimated from what is left.
+        robust: Student's law with 4 degrees of freedom instead of the normal one: outliers lose their weight.
+        correlation: distance [m] over which residuals go the same way (model error, a smoothing sensor); the
+            information of n points is then that of fewer. 0: all independent.
+    """
+
+    label: str
+    noise: float | None
+    robust: bool = False
+    correlation: float = 0.0
+
+    @abc.abstractmethod
+    def check(self, setting: Setting) -> None:
+        """Raise where the observation does not fit the model."""
+
+    @abc.abstractmethod
+    def bind(self, setting: Setting, displacement: NDArray) -> Bound:
+        """Find pairings at a state."""
+
+    @property
+    @abc.abstractmethod
+    def count(self) -> int:
+        """How many residuals."""
+
+    @property
+    def positions(self) -> Float[np.ndarray, "n 3"] | None:
+        """Where each point was seen [m], for the correlation; None where there is no place."""
+        return None
+
+    def design_effect(self) -> float:
+        """n over the effective number of independent points: the mean over points of Σ_j exp(−d_ij/ℓ)."""
+        places = self.positions
+        if self.correlation <= 0.0 or places is None or len(places) < 2:
+            return 1.0
+        pairs = cKDTree(places).query_pairs(6.0 * self.correlation, output_type="ndarray")
+        distance = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
+        return 1.0 + 2.0 * float(np.exp(-distance / self.correlation).sum()) / len(places)
+
+
+def finite(values: NDArray, what: str, where: str) -> NDArray:
+    """The values as floats.
+
+    Raises:
+        SolverError: there are none, or one is NaN or infinite; says which.
+    """
+    array = np.asarray(values, float)
+    if array.size == 0:
+        raise SolverError(f"there are no {what}", where=where, advice="Give at least one")
+    bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1)) if array.ndim else np.array([])
+    if bad.size:
+        raise SolverError(
+            f"{bad.size} of {len(array)} {what} are not finite, the first is number {bad[0]}",
+            where=where,
+            advice="Leave out what was not seen",
+        )
+    return array
+
+
+def positive_noise(noise: float | None, where: str) -> float | None:
+    """The noise, if it is one.
+
+    Raises:
+        SolverError: not positive or not finite.
+    """
+    if noise is not None and not (np.isfinite(noise) and noise > 0):
+        raise SolverError(
+            f"a noise of {noise} is not possible", where=where, advice="Give a standard deviation, or None"
+        )
+    return noise
+
+
+def refuse_far(points: NDArray, body: NDArray, where: str, *, reach: float = 0.5) -> None:
+    """Points further from the body than `reach` times its size are in another unit or frame.
+
+    Raises:
+        SolverError: more than half are far; says the first and the likely unit.
+    """
+    low, high = body.min(axis=0), body.max(axis=0)
+    size = float(np.linalg.norm(high - low))
+    outside = np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0.0), axis=1)
+    far = np.flatnonzero(outside > reach * size)
+    if 2 * far.size > len(points):
+        spread = float(np.linalg.norm(np.ptp(points, axis=0)))
+        unit = (
+            "Give metres, not millimetres" if spread > 20 * size else "Check the unit (m) and the frame of the points"
+        )
+        raise SolverError(
+            f"{far.size} of {len(points)} points lie far from the body, the first is number {far[0]} at "
+            f"{np.round(points[far[0]], 4)} m, {outside[far[0]]:.3g} m away from a body of {size:.3g} m",
+            where=where,
+            advice=unit,
+        )

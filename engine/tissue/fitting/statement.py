@@ -1,0 +1,83 @@
+"""What the data cannot tell, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .posterior import OPEN_SHARE, Posterior
+from .setting import Unknown
+
+NAMED = 8
+"""Up to so many numbers, open directions are spelt out."""
+
+
+def statement(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice]) -> str:
+    """One or a few sentences: how many numbers the data determine, which they do not, and what then holds them."""
+    total = len(posterior.mean)
+    open_count = posterior.undetermined.shape[1]
+    parts = []
+    if open_count == 0:
+        parts.append(
+            _plural(
+                total, "The data determine the one unknown number.", f"The data determine all {total} unknown numbers."
+            )
+        )
+    else:
+        verb = "is" if open_count == 1 else "are"
+        parts.append(f"{open_count} of {total} unknown numbers {verb} undetermined by the data.")
+        told = _directions(posterior, unknowns, spans)
+        parts += told
+        parts.append(_holder(posterior))
+    weak = int(((posterior.explained >= OPEN_SHARE) & (posterior.explained < 0.5)).sum())
+    if weak:
+        parts.append(f"{weak} more {'is' if weak == 1 else 'are'} known mostly from the prior.")
+    return " ".join(parts)
+
+
+def _holder(posterior: Posterior) -> str:
+    loose = (posterior.undetermined[posterior.flat] ** 2).sum() > 0.5 * posterior.undetermined.shape[1]
+    if loose:
+        return "Nothing holds them: give a prior, or data of another kind (a force where only shape was seen)."
+    return "There the answer is the prior's, mean and width."
+
+
+def _directions(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice]) -> list[str]:
+    told = []
+    for unknown, span in zip(unknowns, spans, strict=True):
+        share = (posterior.undetermined[span] ** 2).sum(axis=0)
+        mine = posterior.undetermined[span][:, share > 0.5]
+        if mine.shape[1] == 0:
+            continue
+        names = [r.name for r in unknown.report(posterior.mean[span])]
+        if len(names) == unknown.size and unknown.size <= NAMED:
+            told += [_in_words(direction, names) for direction in mine.T]
+        else:
+            told.append(f"Of the {unknown.label}, {mine.shape[1]} of {unknown.size} patterns are open.")
+    return told
+
+
+def _in_words(direction: NDArray, names: list[str]) -> str:
+    """One direction over named numbers."""
+    size = np.abs(direction) / np.linalg.norm(direction)
+    order = np.argsort(size)[::-1]
+    taking = [k for k in order if size[k] > 0.25]
+    if size[order[0]] > 0.95:
+        return f"The data say nothing of the {names[order[0]]}."
+    chosen = direction[taking]
+    alike = np.all(np.sign(chosen) == np.sign(chosen[0])) and np.abs(chosen).max() < 1.5 * np.abs(chosen).min()
+    listed = _listed([names[k] for k in sorted(taking)])
+    if alike:
+        return f"The data fix the ratios but not the common scale of the {listed}."
+    terms = " ".join(f"{direction[k]:+.2f} × {names[k]}" for k in sorted(taking))
+    return f"The data leave open this mix (of logarithms, or of units of spread): {terms}."
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many

@@ -1,0 +1,12 @@
+"""Time integrators by name. A new one is a file here and a line in `INTEGRATORS`; its tests come with the line."""
+
+from __future__ import annotations
+
+from .base import Integrator
+from .generalized_alpha import GeneralizedAlpha
+from .midpoint import Midpoint
+from .newmark import Newmark
+
+INTEGRATORS: dict[str, type[Integrator]] = {kind.name: kind for kind in (Newmark, GeneralizedAlpha, Midpoint)}
+
+__all__ = ["INTEGRATORS", "GeneralizedAlpha", "Integrator", "Midpoint", "Newmark"]

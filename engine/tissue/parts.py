@@ -1,0 +1,162 @@
+"""`Part`: elements of one kind, and how parts become the blocks of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from ...imaging.errors import SolverError
+from .elements import element_named
+from .elements.base import Element
+from .materials import Material
+
+if TYPE_CHECKING:
+    from .model import ElementBlock
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Elements of one kind and one material.
+
+    Attributes:
+        element: name of the element, such as `"H8"`.
+        nodes: (E, n) nodes of each element.
+        material: a solid's material, a `Sheet` or a `Strand`; a parameter may be an array over the part's elements.
+        density: kg/m³.
+        region: name of the region the elements belong to.
+    """
+
+    element: str
+    nodes: NDArray
+    material: Material
+    density: float = 1060.0
+    region: str = "body"
+
+
+def blocks_of(
+    points: NDArray[np.float64], parts: Sequence[Part], labels: Mapping[str, int], first: int = 0
+) -> tuple[ElementBlock, ...]:
+    """The blocks of parts over points (N, 3) m; `first` is the number of their first element.
+
+    Raises:
+        SolverError: a node that is not there, a wrong number of nodes, a bad parameter, or an element that is
+            inverted or has no size at rest.
+    """
+    from .model import ElementBlock, checked_density
+
+    blocks = []
+    for part in parts:
+        kind, where = element_named(part.element), f"part {part.region!r}"
+        if kind.pressures:
+            raise SolverError(
+                f"{kind.name} has unknown pressures, which parts do not make",
+                where=where,
+                advice="Make the body with Model.from_mesh",
+            )
+        nodes = _checked_nodes(part.nodes, kind, len(points), where)
+        material = per_element(part.material, len(nodes), where)
+        check_fit(kind, material, where)
+        check_rest(points, nodes, kind, first)
+        blocks.append(
+            ElementBlock(
+                element=kind,
+                nodes=jnp.asarray(nodes),
+                material=material,
+                density=jnp.full(len(nodes), checked_density(part.density, part.region)),
+                region=jnp.full(len(nodes), labels[part.region], jnp.int32),
+                source=jnp.arange(first, first + len(nodes), dtype=jnp.int32),
+            )
+        )
+        first += len(nodes)
+    return tuple(blocks)
+
+
+def _checked_nodes(nodes: NDArray, kind: Element, count: int, where: str) -> NDArray[np.int32]:
+    nodes = np.asarray(nodes)
+    if nodes.ndim != 2 or nodes.shape[1] != kind.nodes or len(nodes) == 0:
+        raise SolverError(f"elements {kind.name} have {kind.nodes} nodes each, not {nodes.shape}", where=where)
+    if nodes.min() < 0 or nodes.max() >= count:
+        raise SolverError(f"node {int(nodes.max())} is not among {count} nodes", where=where)
+    return nodes.astype(np.int32)
+
+
+def per_element(material: Material, count: int, where: str) -> Material:
+    """The material with one value of every parameter for each element.
+
+    Raises:
+        SolverError: a parameter out of range or of the wrong shape.
+    """
+    found = material.problems()
+    if found:
+        raise SolverError(found[0], where=where)
+
+    def spread(path: tuple, leaf: Any) -> jax.Array:
+        values, trailing = np.asarray(leaf, float), _trailing(material, path)
+        if values.shape == trailing:
+            return jnp.asarray(np.broadcast_to(values, (count, *trailing)))
+        if values.shape[:1] != (count,) or values.shape[values.ndim - len(trailing) :] != trailing:
+            raise SolverError(
+                f"parameter {jax.tree_util.keystr(path)} has shape {values.shape}",
+                where=where,
+                advice=f"Give {trailing or 'one value'}, or one for each of {count} elements",
+            )
+        return jnp.asarray(values)
+
+    return jax.tree_util.tree_map_with_path(spread, material)
+
+
+def _trailing(material: Any, path: tuple) -> tuple[int, ...]:
+    """The shape of one value of the parameter at a path: () unless its owner lists it in `vectors`."""
+    shape: tuple[int, ...] = ()
+    for key in path:
+        if isinstance(key, jax.tree_util.GetAttrKey):
+            shape = getattr(material, "vectors", {}).get(key.name, ())
+            material = getattr(material, key.name)
+        else:
+            material = material[key.idx]
+    return shape
+
+
+def check_fit(kind: Element, material: Material, where: str) -> None:
+    """A sheet is made of a `Sheet`, a strand of a `Strand`, a solid of neither.
+
+    Raises:
+        SolverError: it is not.
+    """
+    wanted = getattr(material, "dimension", 3)
+    if wanted != kind.dimension:
+        name = {1: "a Strand", 2: "a Sheet", 3: "the material of a solid"}
+        raise SolverError(
+            f"element {kind.name} needs {name[kind.dimension]}, not {type(material).__name__}",
+            where=where,
+            advice="Wrap the material: Sheet(material, thickness) or Strand(...)",
+        )
+
+
+def check_rest(points: NDArray[np.float64], nodes: NDArray, kind: Element, first: int) -> None:
+    """Every element has a positive size at each point of its rule.
+
+    Raises:
+        SolverError: one has not; its number and where it lies.
+    """
+    smallest = np.full(len(nodes), np.inf)
+    for start in range(0, len(nodes), 65536):
+        rows = slice(start, start + 65536)
+        weight = np.asarray(kind.geometry(jnp.asarray(points[nodes[rows]]), kind.quadrature)[1])
+        size = np.abs(np.ptp(points[nodes[rows]], axis=1)).max(axis=1) ** kind.dimension
+        smallest[rows] = np.nan_to_num(weight, nan=-1.0).min(axis=0) / np.maximum(size, 1e-300)
+    bad = np.flatnonzero(~(smallest > 1e-12))
+    if bad.size:
+        at = np.round(1e3 * points[nodes[bad[0]]].mean(axis=0), 3)
+        manner = "is turned inside out" if smallest[bad[0]] < -1e-12 else "has no size"
+        raise SolverError(
+            f"element {first + bad[0]} ({kind.name}) at {at} mm {manner}; {bad.size} elements are like it",
+            where="model",
+            advice="Check the order of its nodes, whether two of them coincide, and the mesh there",
+        )

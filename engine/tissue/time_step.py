@@ -1,0 +1,160 @@
+"""One time step as a `System`: inertia and damping added to a problem, so that Newton's method steps in time.
+
+The balance is that of `motion.step_residual`. Inertia stands with the external forces (d'Alembert): what a residual is
+compared with is then the larger of loads and inertia, and a flight without loads has a measure too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from .integrators import Integrator
+from .mass import MassMatrix
+from .motion import Clock, Damping, Motion, blend, prescribed_rates
+from .newton import norm
+from .problem import Problem
+from .system import Evaluation, LinearOutcome, NodalField, System, Tangent
+
+EPS = np.finfo(float).eps
+
+
+class Rates(NamedTuple):
+    """At the end of a step: velocity and acceleration, and the step's own damping force."""
+
+    velocity: NodalField
+    acceleration: NodalField
+    drag: NodalField
+
+
+class StepSystem:
+    """The balance of one step after another; `begin` a step, then hand it to `newton`."""
+
+    def __init__(
+        self,
+        base: System,
+        problem: Problem,
+        mass: MassMatrix,
+        integrator: Integrator,
+        damping: Damping,
+        duration: float,
+    ) -> None:
+        self.base, self.problem, self.mass, self.integrator, self.damping = base, problem, mass, integrator, damping
+        self.duration = duration
+        self.free, self.points, self.symmetric = base.free, base.points, base.symmetric
+        self.weight = float(np.linalg.norm(mass.diagonal))
+        self.stiff = float(damping.stiffness) > 0.0
+        self.given = Prescription(problem, base, duration)
+        self.damper: Tangent | None = None
+
+    def begin(self, old: Motion, step: float) -> None:
+        """Fix the state before and the length [s] of the step."""
+        self.old = Motion(
+            old.load_fraction,
+            self.base.array(old.displacement),
+            old.time,
+            self.base.array(old.velocity),
+            self.base.array(old.acceleration),
+        )
+        self.clock = Clock(float(old.time), step, self.duration)
+        _, self.rate, self.curvature = self.given(self.clock.start + step, -1.0)
+        if self.stiff:
+            self.damper = self.base.linearize(self.old.displacement, self.clock.start / self.duration)
+
+    def rates(self, moved: NodalField) -> Rates:
+        """What goes with a displacement at the end of the step."""
+        old, lag, free = self.old, self.integrator.force_lag, self.free
+        velocity, acceleration = self.integrator.rates(
+            moved, old.displacement, old.velocity, old.acceleration, self.clock.step
+        )
+        velocity = velocity * free + self.rate * (1.0 - free)
+        acceleration = acceleration * free + self.curvature * (1.0 - free)
+        middle = (1.0 - lag) * velocity + lag * old.velocity
+        drag = float(self.damping.mass) * self.mass.product(middle)
+        if self.damper is not None:
+            drag = drag + float(self.damping.stiffness) * self.damper.product(middle)
+        return Rates(velocity, acceleration, drag)
+
+    def fraction(self, fraction: float) -> float:
+        """Where forces are taken in a step that ends at a load fraction."""
+        return fraction - self.integrator.force_lag * self.clock.step / self.duration
+
+    def middle(self, moved: NodalField) -> NodalField:
+        """Where forces are taken."""
+        return blend(self.problem, moved, self.old.displacement, self.integrator.force_lag)
+
+    def zeros(self) -> NodalField:
+        """No displacement."""
+        return self.base.zeros()
+
+    def array(self, values: object) -> NodalField:
+        """A nodal field on this system's device."""
+        return self.base.array(values)
+
+    def prescribed(self, fraction: float) -> NodalField:
+        """Prescribed displacement [m], zero where free."""
+        return self.base.prescribed(fraction)
+
+    def evaluate(self, displacement: NodalField, fraction: float) -> Evaluation:
+        """Forces where the integrator takes them; inertia and damping among the external ones."""
+        now = self.base.evaluate(self.middle(displacement), self.fraction(fraction))
+        rates, lag = self.rates(displacement), self.integrator.inertia_lag
+        inertia = self.mass.product((1.0 - lag) * rates.acceleration + lag * self.old.acceleration)
+        return now._replace(external=now.external - inertia - rates.drag)
+
+    def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
+        """(1 − αf) K + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M, with K (1 + b γ/βΔt) where stiffness damps."""
+        rule, step = self.integrator, self.clock.step
+        inner = (1.0 - rule.force_lag) * rule.velocity_scale(step)
+        stiffness = 1.0 - rule.force_lag + inner * float(self.damping.stiffness)
+        inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)
+        tangent = self.base.linearize(self.middle(displacement), self.fraction(fraction))
+        noise = EPS * inertia * self.weight * float(abs(displacement).max())
+        return StepTangent(tangent.shifted(stiffness, inertia, self.mass), self, inertia, noise)
+
+
+class StepTangent:
+    """The derivative of a step's balance."""
+
+    def __init__(self, whole: Tangent, system: StepSystem, inertia: float, noise: float) -> None:
+        self.whole, self.system, self.inertia = whole, system, inertia
+        self.round_off = whole.round_off + noise
+
+    def product(self, direction: NodalField) -> NodalField:
+        """K d [N]; held components have a given acceleration, so that their inertia does not change with d."""
+        image, held = self.whole.product(direction), direction * (1.0 - self.system.free)
+        return image if norm(held) == 0.0 else image - self.inertia * self.system.mass.product(held)
+
+    def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
+        """Solve for the free components."""
+        return self.whole.solve(rhs, tolerance)
+
+    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> Tangent:
+        """Of the whole."""
+        return self.whole.shifted(stiffness, inertia, mass)
+
+
+class Prescription:
+    """Prescribed displacement, velocity and acceleration at a time, compiled once."""
+
+    def __init__(self, problem: Problem, base: System, duration: float) -> None:
+        self.base, self.duration = base, duration
+        self.moves = bool(problem.prescribed)
+        constraints = problem.constraints()
+
+        def path(fraction: Array | float) -> Array:
+            return problem.prescribed_displacement(fraction, constraints)
+
+        self._rates: Callable = jax.jit(lambda time, side: prescribed_rates(path, time, duration, side))
+
+    def __call__(self, time: float, side: float) -> tuple[NodalField, NodalField, NodalField]:
+        """Just before (`side` = −1) or after (+1) a time [s]."""
+        if not self.moves:
+            still = self.base.zeros()
+            return still, still, still
+        displacement, rate, curvature = (self.base.array(part) for part in self._rates(time, side))
+        return displacement, rate, curvature

@@ -1,0 +1,88 @@
+"""What holds for every energy density: stress-free at rest, exact tangents, symmetry, objectivity."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+
+from ....imaging.progress import Progress
+from ..materials import MATERIALS, Material
+from ..tensors import from_array
+from .case import Case, Computed, Quantity
+from .limits import Limit
+
+STEP = float(np.finfo(float).eps ** (1 / 3))
+SLOPE = Limit(
+    1e3 * STEP**2, "central differences with a step of ε^(1/3): ε^(2/3) × the law's third derivative over its tangent, "
+    "up to 1000 for exponential laws"
+)  # fmt: skip
+EXACT = Limit(1e-11, "round-off of double precision × 10⁴ operations and their cancellation")
+
+
+def _gradients(count: int = 20) -> jnp.ndarray:
+    """(3, 3, count): deformation gradients with stretches and shears up to a quarter."""
+    spread = np.random.default_rng(3).uniform(-1, 1, (count, 3, 3))
+    return jnp.asarray(np.moveaxis(np.eye(3) + 0.25 * spread, 0, -1))
+
+
+def _compute(name: str, progress: Progress) -> Computed:
+    law, gradient = MATERIALS[name].example(), _gradients()
+    rest = law.at(0.0).first_piola(jnp.eye(3)[:, :, None])
+    piola, modulus = law.first_piola(gradient), law.elasticity(gradient)
+    stress_scale, scale = float(jnp.abs(piola).max()), float(jnp.abs(modulus).max())
+    slope, work = _differences(law, gradient)
+    turn = np.linalg.qr(np.random.default_rng(5).standard_normal((3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    turned = law.first_piola(jnp.einsum("ij,jke->ike", turn, gradient))
+    kirchhoff = jnp.einsum("ike,jke->ije", piola, gradient)
+    values = {
+        "P against ΔW/ΔF": jnp.abs(work - piola).max() / stress_scale,
+        "∂P/∂F against ΔP/ΔF": jnp.abs(slope - modulus).max() / scale,
+        "major symmetry of ΔP/ΔF": jnp.abs(slope - jnp.transpose(slope, (2, 3, 0, 1, 4))).max() / scale,
+        "P(QF) = Q P(F)": jnp.abs(turned - jnp.einsum("ij,jke->ike", turn, piola)).max() / stress_scale,
+        "symmetry of P Fᵀ": jnp.abs(kirchhoff - jnp.swapaxes(kirchhoff, 0, 1)).max() / stress_scale,
+        "stress at F = I, no load": jnp.abs(rest).max() / stress_scale,
+    }
+    return Computed({key: float(values[key]) for key in _promised(name)}, "20 deformation gradients, no mesh")
+
+
+def _promised(name: str) -> tuple[str, ...]:
+    """What is checked of a law: the linear one is made for small rotations only, and says so."""
+    whole = getattr(MATERIALS[name], "objective", True)
+    return tuple(what for what in _LIMITS if whole or what not in ("P(QF) = Q P(F)", "symmetry of P Fᵀ"))
+
+
+def _differences(law: Material, gradient: jnp.ndarray) -> tuple[jnp.ndarray, jnp.ndarray]:
+    """ΔP/ΔF (3, 3, 3, 3, n) and ΔW/ΔF (3, 3, n) by central differences."""
+    slope, work = [], []
+    for i in range(3):
+        for j in range(3):
+            bump = jnp.zeros((3, 3, 1)).at[i, j].set(STEP)
+            slope.append((law.first_piola(gradient + bump) - law.first_piola(gradient - bump)) / (2 * STEP))
+            up, down = (law.energy_density(from_array(gradient + sign * bump)) for sign in (1, -1))
+            work.append((up - down) / (2 * STEP))
+    count = gradient.shape[-1]
+    return jnp.stack(slope, axis=2).reshape(3, 3, 3, 3, count), jnp.stack(work).reshape(3, 3, count)
+
+
+_LIMITS = {
+    "P against ΔW/ΔF": SLOPE,
+    "∂P/∂F against ΔP/ΔF": SLOPE,
+    "major symmetry of ΔP/ΔF": SLOPE,
+    "P(QF) = Q P(F)": EXACT,
+    "symmetry of P Fᵀ": EXACT,
+    "stress at F = I, no load": EXACT,
+}
+
+CASES = tuple(
+    Case(
+        f"law-{name}",
+        "the definition of hyperelasticity: P = ∂W/∂F, objectivity, a stress-free reference",
+        tuple(Quantity(what, 0.0, _LIMITS[what], measure="absolute") for what in _promised(name)),
+        partial(_compute, name),
+        quick=True,
+    )
+    for name in MATERIALS
+)
