@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..linear.host import HostLinearSolver
+from ..linear.indefinite import IndefiniteSolver
 from ..linear.saddle import SaddleSolver
 from .kernels import BlockKernel, TermKernel
 from .mass import MassMatrix
@@ -219,12 +220,19 @@ class HostTangent:
 
     def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
+        free = self.system.free
+        return self.system.solver.solve(self.held(), rhs, tolerance, free, self.positions)
+
+    def held(self) -> sparse.bsr_matrix:
+        """The matrix with unit rows and columns for held components."""
         with self.system.timer.part("assembly"):
-            free = self.system.free
-            matrix = self.assembly.constrained(self.matrix, free)
-            if self.extra is not None:
-                matrix = matrix + without_held(self.extra, free)
-        return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)
+            matrix = self.assembly.constrained(self.matrix, self.system.free)
+            return matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
+
+    def indefinite_solver(self) -> IndefiniteSolver:
+        """For a tangent beyond a limit point, where conjugate gradients stop."""
+        cycle = getattr(self.system.solver, "cycle", None)
+        return IndefiniteSolver(self.held(), cycle, symmetric=self.system.symmetric)
 
     def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> HostTangent:
         """stiffness K + inertia M, in place of this one."""
@@ -233,4 +241,5 @@ class HostTangent:
         slots = self.assembly.mass_slots(mass)
         for axis in range(3):
             data[slots, axis, axis] += inertia * mass.values
-        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off)
+        extra = None if self.extra is None else stiffness * self.extra
+        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off, extra=extra)

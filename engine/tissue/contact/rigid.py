@@ -230,7 +230,7 @@ def check_numbers(
     for name, value in named.items():
         if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
             raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
-    if not eqx.is_array(friction) and not (np.isfinite(friction) and 0 <= friction):
+    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
         raise SolverError(f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5")
     some = [None if value is None else jnp.asarray(value, float) for value in (penalty, stick, onset)]
     return some[0], jnp.asarray(friction, float), some[1], some[2]
