@@ -18,7 +18,7 @@ from ..static import solve
 from ..supports import Fixed
 from .case import Case, Computed, Quantity
 from .limits import Limit, digits, model, order
-from .meshes import Place, box, curved, shell, spherical
+from .meshes import box, curved, shell, spherical
 from .probes import describe, displacement_at
 
 MM, KPA = 1e-3, 1e3
