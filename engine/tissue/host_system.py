@@ -38,10 +38,10 @@ class HostSystem:
         self.moving = MovingForces(self.problem.moving(), self.points, timer)
         self.symmetric = self.moving.symmetric and all(term.symmetric for term in self.live)
         self.row_scale = row_scale(problem.model)
-        nodes = problem.model.nodes
-        self.definite = nodes == count
+        self.nodes = problem.model.nodes
+        self.definite = self.nodes == count
         self.solver: HostLinearSolver | SaddleSolver = (
-            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, nodes)
+            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, self.nodes)
         )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None

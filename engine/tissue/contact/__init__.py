@@ -16,4 +16,14 @@ from .tissue import TissueContact
 
 SHAPES: dict[str, type[Shape]] = {shape.name: shape for shape in (HalfSpace, Sphere, Capsules, RoundedBox)}
 
-__all__ = ["SHAPES", "Capsules", "HalfSpace", "RigidBody", "RigidContact", "RoundedBox", "Shape", "Sphere", "TissueContact"]
+__all__ = [
+    "SHAPES",
+    "Capsules",
+    "HalfSpace",
+    "RigidBody",
+    "RigidContact",
+    "RoundedBox",
+    "Shape",
+    "Sphere",
+    "TissueContact",
+]

@@ -132,5 +132,3 @@ def _solve(matrix: Array, right: Array) -> Array:
     """2 × 2."""
     (a, b), (c, d) = matrix
     return jnp.stack([d * right[0] - b * right[1], a * right[1] - c * right[0]]) / (a * d - b * c)
-
-

@@ -64,7 +64,9 @@ class RigidContact(eqx.Module):
         onset: float | None = None,
     ) -> None:
         self.facets, self.body = facets, body
-        checked = check_numbers(f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset)
+        checked = check_numbers(
+            f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset
+        )
         self.penalty, self.friction, self.stick, self.onset = checked
         self.penetration, self.frictional = penetration, eqx.is_array(friction) or friction > 0
         self.multiplier = self.anchor = self.opening = None
@@ -230,8 +232,10 @@ def check_numbers(
     for name, value in named.items():
         if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
             raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
-    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
-        raise SolverError(f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5")
+    if not eqx.is_array(friction) and not (np.isfinite(friction) and 0 <= friction):
+        raise SolverError(
+            f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5"
+        )
     some = [None if value is None else jnp.asarray(value, float) for value in (penalty, stick, onset)]
     return some[0], jnp.asarray(friction, float), some[1], some[2]
 

@@ -83,7 +83,9 @@ def _side(off: NDArray, surface: Surface, facet: NDArray, feature: NDArray, pseu
     return np.where(feature == FACE, 0.0, sign)
 
 
-def not_contact(points: NDArray, normals: NDArray, owner: NDArray, surface: Surface, place: NDArray, reach: float) -> NDArray:
+def not_contact(
+    points: NDArray, normals: NDArray, owner: NDArray, surface: Surface, place: NDArray, reach: float
+) -> NDArray:
     """Keys (sorted) of pairs of a surface with itself that are neighbours, at rest.
 
     A pair is no contact where the facets share a node; or where they are near each other at rest and do not face each

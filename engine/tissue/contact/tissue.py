@@ -95,7 +95,9 @@ class TissueContact(eqx.Module):
         names = (self.facets,) if self.other is None else (self.facets, self.other)
         facets = [model.facets_of(name) for name in names]
         size = float(np.mean([facet_sizes(model, f).mean() for f in facets]))
-        softest = min(float(np.median(default_penalty(model, f, self.label))) for f in facets) if self.penalty is None else 0
+        softest = (
+            min(float(np.median(default_penalty(model, f, self.label))) for f in facets) if self.penalty is None else 0
+        )
         penalty = jnp.asarray(softest) if self.penalty is None else self.penalty
         found = replace_fields(
             self,
