@@ -43,7 +43,7 @@ def search(
         key = point * len(surface.facets) + facet
         at = np.minimum(np.searchsorted(refused, key), max(len(refused) - 1, 0))
         keep &= (refused[at] != key) if len(refused) else True
-    point, facet = point[keep], facet[keep]
+    point, facet = _nearest_few(points, corners, point[keep], facet[keep])
     near = closest(points[point], corners[facet])
     order = np.lexsort((near.distance, point))
     order = order[np.diff(point[order], prepend=-1) > 0]
@@ -69,6 +69,21 @@ def _candidates(points: NDArray, corners: NDArray, reach: float) -> tuple[NDArra
     return point, facet
 
 
+def _nearest_few(
+    points: NDArray, corners: NDArray, point: NDArray, facet: NDArray
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the pairs, those whose flat triangles are nearest to their point, within what curvature may change."""
+    if corners.shape[1] == 3 or len(point) == 0:
+        return point, facet
+    flat = closest(points[point], corners[facet][:, :3]).distance
+    best = np.full(len(points), np.inf)
+    np.minimum.at(best, point, flat)
+    middle = 0.5 * (corners[:, :3] + corners[:, [1, 2, 0]])
+    sag = 2.0 * np.linalg.norm(corners[:, 3:] - middle, axis=2).max()
+    keep = flat <= best[point] + 2.0 * sag + 1e-9 * np.abs(corners).max()
+    return point[keep], facet[keep]
+
+
 def _on_rim(surface: Surface, facet: NDArray, feature: NDArray) -> NDArray[np.bool_]:
     flags = np.concatenate([surface.rim_corner, surface.rim_edge, np.zeros((len(surface.facets), 1), bool)], axis=1)
     return flags[facet, feature]
@@ -83,7 +98,9 @@ def _side(off: NDArray, surface: Surface, facet: NDArray, feature: NDArray, pseu
     return np.where(feature == FACE, 0.0, sign)
 
 
-def not_contact(points: NDArray, normals: NDArray, owner: NDArray, surface: Surface, place: NDArray, reach: float) -> NDArray:
+def not_contact(
+    points: NDArray, normals: NDArray, owner: NDArray, surface: Surface, place: NDArray, reach: float
+) -> NDArray:
     """Keys (sorted) of pairs of a surface with itself that are neighbours, at rest.
 
     A pair is no contact where the facets share a node; or where they are near each other at rest and do not face each

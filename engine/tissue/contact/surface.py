@@ -42,9 +42,7 @@ class Surface(eqx.Module):
                 advice="Contact between tissues takes the triangles of T4 and T10",
             )
         ends = np.sort(facets[:, CORNER_EDGES].astype(np.int64), axis=2)
-        unique, edge, count = np.unique(
-            ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True
-        )
+        unique, edge, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
         edge = edge.reshape(-1, 3)
         rim = count[edge] == 1
         on_rim = np.isin(facets[:, :3], unique[count == 1])
