@@ -7,9 +7,9 @@ import enum
 import numpy as np
 
 from .solution import State
-from .system import NodalField, System
+from .system import NodalField, System, Tangent
 
-PROBE_TOLERANCE = 1e-4
+PROBE_TOLERANCE = 1e-3
 
 
 class Stability(enum.Enum):
@@ -20,16 +20,16 @@ class Stability(enum.Enum):
     unknown = "not known"
 
 
-def stability(system: System, state: State) -> Stability:
+def stability(system: System, state: State, tangent: Tangent | None = None) -> Stability:
     """Looks for negative curvature in the tangent at a state with conjugate gradients.
 
     Started from slow and rough patterns at once, they are a Lanczos process that finds a negative eigenvalue before
     they settle (Golub and Van Loan, *Matrix Computations*, section 10.3). Where the tangent is not symmetric, or they
-    do not settle, nothing is known.
+    do not settle, nothing is known. A tangent of nearly the same state, if given, spares its assembly.
     """
     if not (system.symmetric and system.definite):
         return Stability.unknown
-    tangent = system.linearize(system.field_of(state), state.load_fraction)
+    tangent = tangent or system.linearize(system.field_of(state), state.load_fraction)
     outcome = tangent.solve(probe(system) * system.free, PROBE_TOLERANCE)
     if outcome.indefinite:
         return Stability.unstable

@@ -26,7 +26,7 @@ from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .stability import Stability, stability
-from .system import NodalField, System, Timer
+from .system import NodalField, System, Tangent, Timer
 from .systems import make_system
 
 MAX_CUTBACKS = 8
@@ -114,6 +114,7 @@ class March:
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
         self.solved = system.problem
+        self.settled: Tangent | None = None
 
     def run(self, start: State | None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
@@ -132,6 +133,7 @@ class March:
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
             self.states.append(self.system.state_of(wanted, outcome.displacement))
+            self.settled = None if self.system.problem.contacts else outcome.tangent
             self.problems.append(self.solved)
         return ResultCode.converged, ""
 
@@ -141,7 +143,8 @@ class March:
             state = self.states[-1]
             self.system.use(self.problems[-1])
             self.progress(0.95, "checking that the balance is stable")
-            self.stability = stability(self.system, state)
+            self.stability = stability(self.system, state, self.settled)
+            self.settled = None
             if self.stability is not Stability.unstable:
                 break
             self.states.pop()
