@@ -37,7 +37,7 @@ class ElementBlock(eqx.Module):
     """Elements of one type and one material class.
 
     Attributes:
-        nodes: connectivity.
+        nodes: rows of each element's unknowns: its nodes, then its pressures if it is mixed.
         material: every parameter an array over the elements of the block.
         density: kg/m³.
         region: label id.
@@ -50,6 +50,11 @@ class ElementBlock(eqx.Module):
     density: Float[Array, " elements"]
     region: Int[Array, " elements"]
     source: Int[Array, " elements"]
+
+    @property
+    def vertices(self) -> Int[Array, "elements nodes_per_element"]:
+        """The nodes of each element, without the rows of its pressures."""
+        return self.nodes[:, : self.element.nodes]
 
 
 class Model(eqx.Module):

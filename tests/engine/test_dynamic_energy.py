@@ -38,7 +38,7 @@ def tumble(points):
     ("element", "linear_solver", "steps"), [("T4", "host", 20), ("T10", "host", 8), ("T4", "device", 4)]
 )
 def test_free_flight_keeps_momentum_and_angular_momentum(element: str, linear_solver: str, steps: int) -> None:
-    """To round-off, at strains of tens of per cent and a turn of 1.4 rad (20 steps); the energy swings and does not drift."""
+    """To round-off, at strains of tens of per cent and a turn of 1.4 rad (20 steps)."""
     problem = flyer(element)
     path = solve(
         problem,
@@ -160,7 +160,7 @@ def test_failures_and_interruption() -> None:
     assert " s" in path.where
     with pytest.raises(SolverError, match="between"):
         _ = path.final
-    with pytest.raises(SolverError, match="hold it|Hold it"):
+    with pytest.raises(SolverError, match="Hold it"):
         solve_static(flyer())
 
     def interrupt(fraction: float | None, message: str) -> None:

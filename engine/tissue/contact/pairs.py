@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -57,81 +57,127 @@ class PairTerm(Term):
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N] on the point's nodes and on the facet's."""
         half, place = len(self.shape), reference + displacement
-        at = self._place(place)
-        found = self._point(reference, place, at)
-        normal = triangle.shape(jnp, half, at)
-        push = found.area * found.pressure * self._direction(place, at)[1]
-        force = jnp.concatenate([self.shape[:, None] * push, -normal[:, None] * push])
+        ends = jnp.concatenate([_carry(self.shape, place[:half])[None], place[half:]])
+        return self._spread(self._force(self._area(reference), ends))
+
+    def tangents(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """−∂force_a/∂u_b [N/m], by way of the point that the first half of the nodes carries."""
+
+        def one(term: PairTerm, rest: Array, moved: Array) -> Array:
+            half, place = len(term.shape), rest + moved
+            ends = jnp.concatenate([_carry(term.shape, place[:half])[None], place[half:]])
+            slope = jax.jacfwd(term._force, argnums=1)(term._area(rest), ends)  # (1 + m, 3, 1 + m, 3)
+            rows = term._spread(slope.reshape(half + 1, -1)).reshape(2 * half, 3, half + 1, 3)
+            columns = jnp.transpose(rows, (2, 0, 1, 3)).reshape(half + 1, -1)
+            whole = term._spread(columns).reshape(2 * half, 2 * half, 3, 3)  # (b, a, i, j)
+            return -jnp.transpose(whole, (1, 0, 2, 3))
+
+        return jax.vmap(one)(self, reference, displacement)
+
+    def _spread(self, values: Array) -> Array:
+        """Rows of the point and of the facet's nodes (1 + m, …), to the nodes that carry the point and the facet's."""
+        return jnp.concatenate([self.shape[:, None] * values[0], values[1:]])
+
+    def _area(self, reference: Array) -> Array:
+        """Reference area [m²] that the point stands for."""
+        rest = reference[: len(self.shape)]
+        tangent = [_carry(self.slope[:, k], rest) for k in (0, 1)]
+        return self.weight * law.safe_norm(jnp.cross(*tangent))
+
+    def _force(self, area: Array, ends: Array) -> Float[Array, "n 3"]:
+        """[N] on the point and on the facet's nodes, which are at `ends` (1 + m, 3) [m]."""
+        at = self._place(ends)
+        gap, direction = self._direction(ends, at)
+        pressure = law.pressure(gap, self.multiplier, self.penalty, self.onset)
+        push = area * pressure * direction
+        normal = triangle.shape(jnp, len(self.shape), at)
+        force = jnp.concatenate([push[None], -normal[:, None] * push])
         if not self.frictional:
             return force
-        _, pull = jax.vjp(self._place, place)
-        return force - found.area * pull(self._drag(place, at, found.pressure, found.gap))[0]
+        _, pull = jax.vjp(self._place, ends)
+        return force - area * pull(self._drag(ends, at, pressure, gap))[0]
 
     def points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
         """What happens at every point."""
 
         def one(term: PairTerm, rest: Array, moved: Array) -> ContactPoints:
-            place = rest + moved
-            at = term._place(place)
-            return term._point(rest, place, at)
+            half, place = len(term.shape), rest + moved
+            ends = jnp.concatenate([_carry(term.shape, place[:half])[None], place[half:]])
+            return term._point(term._area(rest), ends, term._place(ends))
 
         return jax.vmap(one)(self, reference, displacement)
 
-    def _place(self, place: Array) -> Float[Array, "2"]:
+    def _place(self, ends: Array) -> Float[Array, "2"]:
         """The nearest place: Newton's method on the face or edge from where the search left it.
 
         One step is exact on a flat facet; two carry first and second derivatives through it on a curved one.
         """
-        half = len(self.shape)
-        point, corners, at = self.shape @ place[:half], place[half:], self.start
-        idle = jnp.eye(2) * (jnp.abs(self.basis).sum(axis=0) == 0.0)
+        half, corners, at = len(self.shape), ends[1:], self.start
+        idle = [1.0 * (jnp.abs(self.basis[0, k]) + jnp.abs(self.basis[1, k]) == 0.0) for k in (0, 1)]
         for _ in range(1 if half == 3 else 2):
-            off = point - triangle.shape(jnp, half, at) @ corners
-            along = triangle.slope(jnp, half, at).T @ corners
-            matrix = along @ along.T
+            off = ends[0] - _carry(triangle.shape(jnp, half, at), corners)
+            slope = triangle.slope(jnp, half, at)
+            along = [_carry(slope[:, k], corners) for k in (0, 1)]
+            metric = [[_dot(p, q) for q in along] for p in along]
             if half == 6:
-                matrix = matrix - jnp.einsum("adf,ai,i->df", jnp.asarray(triangle.CURVATURE_6), corners, off)
-            step = _solve(self.basis.T @ matrix @ self.basis + idle, self.basis.T @ (along @ off))
-            at = at + self.basis @ step
+                bend = np.array(triangle.CURVATURE_6)
+                metric = [[metric[d][f] - _dot(_carry(bend[:, d, f], corners), off) for f in (0, 1)] for d in (0, 1)]
+            columns = [self.basis[:, k] for k in (0, 1)]
+            steep = [
+                [sum(p[d] * metric[d][f] * q[f] for d in (0, 1) for f in (0, 1)) for q in columns] for p in columns
+            ]
+            right = [sum(p[d] * _dot(along[d], off) for d in (0, 1)) for p in columns]
+            steep[0][0], steep[1][1] = steep[0][0] + idle[0], steep[1][1] + idle[1]
+            step = _solve(steep, right)
+            at = at + columns[0] * step[0] + columns[1] * step[1]
         return at
 
-    def _direction(self, place: Array, at: Array) -> tuple[Array, Array]:
+    def _direction(self, ends: Array, at: Array) -> tuple[Array, Array]:
         """Gap [m] and unit vector from the facet to the point."""
         half = len(self.shape)
-        off = self.shape @ place[:half] - triangle.shape(jnp, half, at) @ place[half:]
-        along = triangle.slope(jnp, half, at).T @ place[half:]
-        normal = jnp.cross(along[0], along[1])
+        off = ends[0] - _carry(triangle.shape(jnp, half, at), ends[1:])
+        normal = jnp.cross(*self._along(ends, at))
         normal = normal / law.safe_norm(normal)
         on_face, away = self.side == 0.0, law.safe_norm(off)
         apart = (away > 0.0) & ~on_face
         beside = self.side * off / jnp.where(apart, away, 1.0)
-        return jnp.where(on_face, off @ normal, self.side * away), jnp.where(apart, beside, normal)
+        return jnp.where(on_face, _dot(off, normal), self.side * away), jnp.where(apart, beside, normal)
 
-    def _point(self, reference: Array, place: Array, at: Array) -> ContactPoints:
-        half = len(self.shape)
-        gap, direction = self._direction(place, at)
+    def _along(self, ends: Array, at: Array) -> list[Array]:
+        """∂x/∂ξ and ∂x/∂η of the facet [m]."""
+        slope = triangle.slope(jnp, len(self.shape), at)
+        return [_carry(slope[:, k], ends[1:]) for k in (0, 1)]
+
+    def _point(self, area: Array, ends: Array, at: Array) -> ContactPoints:
+        gap, direction = self._direction(ends, at)
         push = law.pressure(gap, self.multiplier, self.penalty, self.onset)
-        tangent = self.slope.T @ reference[:half]
-        area = self.weight * law.safe_norm(jnp.cross(tangent[0], tangent[1]))
         traction, anchor = push * direction, self.anchor
         if self.frictional:
-            covariant = self._drag(place, at, push, gap)
-            along = triangle.slope(jnp, half, at).T @ place[half:]
-            contravariant = _solve(along @ along.T, covariant)
-            traction = traction - contravariant @ along
-            grip = jnp.where(self.stick > 0.0, self.stick, 1.0)
-            anchor = at - contravariant / grip
-        return ContactPoints(self.shape @ place[:half], gap, push, traction, area, anchor)
+            along = self._along(ends, at)
+            back = _solve([[_dot(p, q) for q in along] for p in along], self._drag(ends, at, push, gap))
+            traction = traction - back[0] * along[0] - back[1] * along[1]
+            anchor = at - jnp.stack(back) / jnp.where(self.stick > 0.0, self.stick, 1.0)
+        return ContactPoints(ends[0], gap, push, traction, area, anchor)
 
-    def _drag(self, place: Array, at: Array, push: Array, gap: Array) -> Float[Array, "2"]:
+    def _drag(self, ends: Array, at: Array, push: Array, gap: Array) -> Float[Array, "2"]:
         """Friction t·e_α [N/m] against the slip over the facet."""
-        half = len(self.shape)
-        along = triangle.slope(jnp, half, at).T @ place[half:]
-        slip = law.sliding_share(gap, self.opening) * ((at - self.anchor) @ along)
-        return along @ law.coulomb(slip, self.stick, self.friction * push)
+        along, moved = self._along(ends, at), at - self.anchor
+        slip = law.sliding_share(gap, self.opening, self.onset) * (moved[0] * along[0] + moved[1] * along[1])
+        drag = law.coulomb(slip, self.stick, self.friction * push)
+        return jnp.stack([_dot(along[0], drag), _dot(along[1], drag)])
 
 
-def _solve(matrix: Array, right: Array) -> Array:
+def _carry(shape: Array, nodes: Array) -> Float[Array, "3"]:
+    """Σ N_a x_a, written out: XLA compiles products of small matrices slowly."""
+    return jnp.sum(shape[:, None] * nodes, axis=0)
+
+
+def _dot(left: Array, right: Array) -> Array:
+    return jnp.sum(left * right)
+
+
+def _solve(matrix: Sequence[Sequence[Array]], right: Sequence[Array] | Array) -> list[Array]:
     """2 × 2."""
     (a, b), (c, d) = matrix
-    return jnp.stack([d * right[0] - b * right[1], a * right[1] - c * right[0]]) / (a * d - b * c)
+    det = a * d - b * c
+    return [(d * right[0] - b * right[1]) / det, (a * right[1] - c * right[0]) / det]

@@ -147,12 +147,12 @@ class Element(abc.ABC):
         return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
 
     def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
-        """∫ ρ N_a N_b dV [kg] of each element; zero rows for nodes that carry no displacement.
+        """∫ ρ N_a N_b dV [kg] of each element, over its displacement nodes.
 
         Args:
             reference: (E, n, 3) m.
             density: (E,) kg/m³.
-            material: unused by solids; sheets and strands find their thickness or area in it.
+            material: of sheets and strands, for their thickness or area.
         """
         _, weight = self.geometry(reference, self.load_quadrature)
         shape = jnp.asarray(self.shape(self.load_quadrature.points))
