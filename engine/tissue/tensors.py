@@ -131,29 +131,58 @@ EnergyDensity = Callable[[Tensor], Scalar]
 
 def first_piola(energy: EnergyDensity, deformation_gradient: Tensor) -> tuple[Scalar, Tensor]:
     """W [J/m³] and P = ∂W/∂F [Pa]. Entries may carry any batch shape: the energies of all points are independent."""
-
-    def total(*entries: Scalar) -> tuple[Scalar, Scalar]:
-        density = energy(Tensor(entries))
-        return jnp.sum(density), density
-
-    grads, density = jax.grad(total, argnums=tuple(range(9)), has_aux=True)(*deformation_gradient.entries)
-    return density, Tensor(grads)
+    density, slopes = first_derivatives(lambda entries: energy(Tensor(entries)), deformation_gradient.entries)
+    return density, Tensor(slopes)
 
 
 def elasticity(energy: EnergyDensity, deformation_gradient: Tensor) -> list[list[Scalar]]:
-    """A[m][n] = ∂²W/∂Fₘ∂Fₙ [Pa] (m, n number the nine entries), one forward derivative per column.
+    """A[m][n] = ∂²W/∂Fₘ∂Fₙ [Pa] (m, n number the nine entries)."""
+    return second_derivatives(lambda entries: energy(Tensor(entries)), deformation_gradient.entries)
 
-    Only entries with m ≥ n are differentiated; the rest follow from symmetry.
+
+Entries = Sequence[Scalar]
+
+
+def first_derivatives(energy: Callable[[Entries], Scalar], entries: Entries) -> tuple[Scalar, tuple[Scalar, ...]]:
+    """An energy of some scalars, and its slope in each of them."""
+
+    def total(*values: Scalar) -> tuple[Scalar, Scalar]:
+        density = energy(values)
+        return jnp.sum(density), density
+
+    slopes, density = jax.grad(total, argnums=tuple(range(len(entries))), has_aux=True)(*entries)
+    return density, slopes
+
+
+def second_derivatives(energy: Callable[[Entries], Scalar], entries: Entries) -> list[list[Scalar]]:
+    """Its second derivatives, one forward derivative per column.
+
+    Only entries with row ≥ column are differentiated; the rest follow from symmetry.
     """
-    entries = deformation_gradient.entries
-    full: list[list[Scalar]] = [[None] * 9 for _ in range(9)]
-    for column in range(9):
+    count = len(entries)
+    full: list[list[Scalar]] = [[None] * count for _ in range(count)]
+    for column in range(count):
 
-        def stress(x: Scalar, column: int = column) -> tuple[Scalar, ...]:
-            moved = Tensor([x if m == column else e for m, e in enumerate(entries)])
-            return first_piola(energy, moved)[1].entries[column:]
+        def slopes(x: Scalar, column: int = column) -> tuple[Scalar, ...]:
+            moved = [x if m == column else e for m, e in enumerate(entries)]
+            return first_derivatives(energy, moved)[1][column:]
 
-        _, rates = jax.jvp(stress, (entries[column],), (jnp.ones_like(entries[column]),))
-        for row, rate in zip(range(column, 9), rates, strict=True):
+        _, rates = jax.jvp(slopes, (entries[column],), (jnp.ones_like(entries[column]),))
+        for row, rate in zip(range(column, count), rates, strict=True):
             full[row][column] = full[column][row] = rate
     return full
+
+
+def dense_second_derivatives(energy: Callable[[Entries], Scalar], entries: Entries) -> jax.Array:
+    """All second derivatives (n, n, ...) by one linearisation of the slopes.
+
+    For energies whose entries all couple it takes as long as `second_derivatives` and compiles several times as fast.
+    """
+    stacked = jnp.stack([jnp.asarray(entry) for entry in entries])
+
+    def slopes(values: jax.Array) -> jax.Array:
+        return jax.grad(lambda v: jnp.sum(energy(list(v))))(values)
+
+    _, push = jax.linearize(slopes, stacked)
+    ways = jnp.eye(len(entries)).reshape(len(entries), len(entries), *[1] * (stacked.ndim - 1))
+    return jax.vmap(lambda way: push(jnp.broadcast_to(way, stacked.shape)))(ways)

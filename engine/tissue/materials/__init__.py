@@ -18,6 +18,8 @@ from .neo_hookean_decoupled import DecoupledNeoHookean
 from .ogden import Ogden
 from .residual_strain import ResidualStrain
 from .saint_venant_kirchhoff import SaintVenantKirchhoff
+from .sheet import Sheet
+from .strand import Strand
 from .veronda_westmann import VerondaWestmann
 from .viscoelastic import Viscoelastic
 from .yeoh import Yeoh
@@ -62,6 +64,8 @@ __all__ = [
     "Ogden",
     "ResidualStrain",
     "SaintVenantKirchhoff",
+    "Sheet",
+    "Strand",
     "VerondaWestmann",
     "Viscoelastic",
     "Yeoh",
