@@ -11,6 +11,7 @@ from scipy import sparse
 from ..linear.host import HostLinearSolver
 from ..linear.indefinite import IndefiniteSolver
 from ..linear.saddle import SaddleSolver
+from ..linear.shares import in_order
 from .kernels import BlockKernel, TermKernel
 from .mass import MassMatrix
 from .moving import MovingForces, without_held
@@ -156,23 +157,32 @@ class Assembly:
             for start in range(0, len(block.gather), per):
                 chunks = range(start, min(start + per, len(block.gather)))
                 nodes = block.nodes[chunks.start * block.chunks.size : chunks.stop * block.chunks.size]
-                batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
+                slots = self.pattern.slots(nodes[:, first], nodes[:, second]).ravel()
+                batches.append((chunks, BlockScatter(slots, len(self.pattern.indices))))
             self.batches.append(batches)
         self._held: tuple[NDArray, NDArray] | None = None
         self._mass: tuple[MassMatrix, NDArray] | None = None
-        self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
+        self.term_scatter = [BlockScatter(self._term_slots(term.nodes), len(self.pattern.indices)) for term in terms]
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
-        return self.pattern.slots(nodes[:, :, None], nodes[:, None, :]).ravel()
+        first, second = np.broadcast_arrays(nodes[:, :, None], nodes[:, None, :])
+        return self.pattern.slots(first, second).ravel()
 
     def data(self, displacement: NDArray, fraction: float) -> NDArray:
         """Blocks (nnz, 3, 3) of the tangent."""
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
-            for chunks, scatter in batches:
+
+
+            def summed(batch: tuple[range, BlockScatter], block: BlockKernel = block) -> NDArray:
+                chunks, scatter = batch
                 calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
                 values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
-                scatter.add(half, values[: scatter.matrix.shape[1]])
+                return scatter.sums(values[: scatter.entries])
+
+            # Added by this thread in the order of the batches, so that the sum does not depend on who was faster.
+            for (_, scatter), values in zip(batches, in_order(summed, batches), strict=True):
+                half[scatter.rows] += values
         skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None
         for term, scatter in zip(self.terms, self.term_scatter, strict=True):
             blocks = 0.5 * term.tangents(displacement, fraction).reshape(-1, 9)

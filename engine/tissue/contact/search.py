@@ -43,7 +43,7 @@ def search(
         key = point * len(surface.facets) + facet
         at = np.minimum(np.searchsorted(refused, key), max(len(refused) - 1, 0))
         keep &= (refused[at] != key) if len(refused) else True
-    point, facet = point[keep], facet[keep]
+    point, facet = _nearest_few(points, corners, point[keep], facet[keep])
     near = closest(points[point], corners[facet])
     order = np.lexsort((near.distance, point))
     order = order[np.diff(point[order], prepend=-1) > 0]
@@ -67,6 +67,21 @@ def _candidates(points: NDArray, corners: NDArray, reach: float) -> tuple[NDArra
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     point, facet = (np.concatenate(parts).astype(np.int64) for parts in zip(*found, strict=True))
     return point, facet
+
+
+def _nearest_few(
+    points: NDArray, corners: NDArray, point: NDArray, facet: NDArray
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the pairs, those whose flat triangles are nearest to their point, within what curvature may change."""
+    if corners.shape[1] == 3 or len(point) == 0:
+        return point, facet
+    flat = closest(points[point], corners[facet][:, :3]).distance
+    best = np.full(len(points), np.inf)
+    np.minimum.at(best, point, flat)
+    middle = 0.5 * (corners[:, :3] + corners[:, [1, 2, 0]])
+    sag = 2.0 * np.linalg.norm(corners[:, 3:] - middle, axis=2).max()
+    keep = flat <= best[point] + 2.0 * sag + 1e-9 * np.abs(corners).max()
+    return point[keep], facet[keep]
 
 
 def _on_rim(surface: Surface, facet: NDArray, feature: NDArray) -> NDArray[np.bool_]:

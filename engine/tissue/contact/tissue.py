@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from ..elements.base import FacetElement
+from ..elements import facet_of
+from ..elements.base import FacetElement, Quadrature
 from ..model import Model
+from ..moving import CHUNK
 from ..terms import MovingTerm
 from .closest import feature_basis
 from .pairs import PairTerm
@@ -45,6 +47,7 @@ class TissueContact(eqx.Module):
     | μ `friction` | Coulomb's coefficient; 0 slides freely and keeps the tangent symmetric | – |
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
     | w `onset` | width over which the law is rounded where contact opens; None takes 0.001 facet size | m |
+    | `refine` | each facet's rule is laid out refine² times over it: pressure is passed on more evenly | – |
     | `reach` | how far, and how deep, a point looks; None takes the mean facet size; below a third of a wall's thickness | m |
 
     Pressures are per reference area of the surface that looks.
@@ -59,6 +62,7 @@ class TissueContact(eqx.Module):
     onset: Float[Array, ""] | None
     penetration: float | None = eqx.field(static=True)
     reach: float | None = eqx.field(static=True)
+    refine: int = eqx.field(static=True)
     frictional: bool = eqx.field(static=True)
     surfaces: tuple[Surface, ...] = ()
     refused: NDArray | None = None
@@ -75,13 +79,14 @@ class TissueContact(eqx.Module):
         friction: float = 0.0,
         stick: float | None = None,
         onset: float | None = None,
+        refine: int = 1,
         reach: float | None = None,
     ) -> None:
         self.facets, self.other, self.both = facets, other, both
         where = f"contact of {facets!r} with {other or 'itself'!r}"
         checked = check_numbers(where, penalty, penetration, friction, stick, onset)
         self.penalty, self.friction, self.stick, self.onset = checked
-        self.penetration, self.reach = penetration, reach
+        self.penetration, self.reach, self.refine = penetration, reach, int(refine)
         self.frictional = eqx.is_array(friction) or friction > 0
         self.surfaces, self.refused, self.history = (), None, None
 
@@ -90,7 +95,7 @@ class TissueContact(eqx.Module):
         """What messages call it."""
         return f"contact of {self.facets!r} with {self.other or 'itself'!r}"
 
-    def resolved(self, model: Model) -> TissueContact:
+    def resolved(self, model: Model, held: np.ndarray | None = None) -> TissueContact:
         """With every number that was left open filled in from the model, and the topology of the surfaces."""
         names = (self.facets,) if self.other is None else (self.facets, self.other)
         facets = [model.facets_of(name) for name in names]
@@ -117,12 +122,15 @@ class TissueContact(eqx.Module):
     def _look(self, model: Model, k: int) -> Look:
         slave, master = self.surfaces[k], self.surfaces[(k + 1) % len(self.surfaces)]
         share = 1.0 if len(self.surfaces) == 2 and not self.both else 0.5
-        kept = SlipHistory(*_blank(len(slave.facets) * len(model.element.facet.quadrature.weights)))
+        facet = facet_of(slave.facets.shape[1])
+        rule = refined(facet.quadrature, self.refine)
+        kept = SlipHistory(*_blank(len(slave.facets) * len(rule.weights)))
         return Look(
             model.points,
             slave,
             master,
-            model.element.facet,
+            facet,
+            rule,
             *(self.penalty, self.stick, self.onset, self.friction),
             kept if self.history is None else self.history[k],
             self.refused,
@@ -136,7 +144,7 @@ class TissueContact(eqx.Module):
         found, moved = [], np.asarray(displacement)
         for look in self.bind(model):
             pairs: Pairs = look.pairs(moved, fraction)
-            values = contact_points(look.paired(pairs), np.asarray(model.points), moved, fraction)
+            values = contact_points(look.paired(pairs), np.asarray(model.points), moved, fraction, CHUNK)
             found.append((pairs.met, values))
         return found
 
@@ -189,6 +197,7 @@ class Look(MovingTerm):
     slave: Surface
     master: Surface
     facet: FacetElement = eqx.field(static=True)
+    rule: Quadrature
     penalty: Any
     stick: Any
     onset: Any
@@ -206,8 +215,8 @@ class Look(MovingTerm):
 
     def pairs(self, displacement: np.ndarray, fraction: float) -> Pairs:
         """The nearest facet of each point that faces one."""
-        place = np.asarray(self.points) + displacement
-        point, normal = surface_points(self.slave, place, self.facet)
+        place = np.asarray(self.points) + displacement[: len(self.points)]
+        point, normal = surface_points(self.slave, place, self.facet, self.rule)
         met = search(point, normal, self.master, place, self.reach, self.refused)
         anchor, known = self._anchors(met, place)
         return Pairs(met, anchor, known)
@@ -231,7 +240,7 @@ class Look(MovingTerm):
 
     def paired(self, pairs: Pairs) -> PairTerm:
         """The forces of a pairing."""
-        met, rule = pairs.met, self.facet.quadrature
+        met, rule = pairs.met, self.rule
         owner, local = met.point // len(rule.weights), met.point % len(rule.weights)
         count = len(met.point)
         return PairTerm(
@@ -262,9 +271,23 @@ def rows_of(values: Any, chosen: NDArray) -> Any:
     return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]
 
 
-def surface_points(surface: Surface, place: np.ndarray, facet: FacetElement) -> tuple[NDArray, NDArray]:
-    """Points (n, 3) [m] of a surface's rule, facet by facet, and unit normals there."""
-    rule, corners = facet.quadrature, place[surface.facets]
+def refined(rule: Quadrature, times: int) -> Quadrature:
+    """A triangle's rule laid out over each of times² equal parts of it."""
+    points = []
+    for i in range(times):
+        for j in range(times - i):
+            points.append((np.array([i, j]) + rule.points) / times)
+            if i + j < times - 1:
+                points.append((np.array([i + 1, j + 1]) - rule.points) / times)
+    weights = [rule.weights / times**2] * len(points)
+    return Quadrature(np.concatenate(points), np.concatenate(weights))
+
+
+def surface_points(
+    surface: Surface, place: np.ndarray, facet: FacetElement, rule: Quadrature
+) -> tuple[NDArray, NDArray]:
+    """Points (n, 3) [m] of a rule on every facet of a surface, facet by facet, and unit normals there."""
+    corners = place[surface.facets]
     point = np.einsum("qa,fai->fqi", facet.shape(rule.points), corners)
     along = np.einsum("qad,fai->fqdi", facet.gradient(rule.points), corners)
     normal = unit(np.cross(along[:, :, 0], along[:, :, 1]))
@@ -273,8 +296,10 @@ def surface_points(surface: Surface, place: np.ndarray, facet: FacetElement) -> 
 
 def _neighbours(contact: TissueContact, model: Model) -> NDArray:
     surface, place = contact.surfaces[0], np.asarray(model.points)
-    point, normal = surface_points(surface, place, model.element.facet)
-    owner = np.arange(len(point)) // len(model.element.facet.quadrature.weights)
+    facet = facet_of(surface.facets.shape[1])
+    rule = refined(facet.quadrature, contact.refine)
+    point, normal = surface_points(surface, place, facet, rule)
+    owner = np.arange(len(point)) // len(rule.weights)
     return not_contact(point, normal, owner, surface, place, float(contact.reach or 0.0))
 
 

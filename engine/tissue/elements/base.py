@@ -95,6 +95,11 @@ class Element(abc.ABC):
     corners: int = 4
     faces: NDArray[np.int64] = OUTWARD
 
+    @property
+    def own_nodes(self) -> int:
+        """How many of the nodes lie on the element; a shell looks at its neighbours' too."""
+        return self.nodes
+
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
         """Shape functions (Q, n) at points (Q, d) of the reference element."""
