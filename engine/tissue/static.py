@@ -27,7 +27,7 @@ from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .stability import Stability, stability
-from .system import NodalField, System, Timer
+from .system import NodalField, System, Tangent, Timer
 from .systems import make_system
 
 MAX_CUTBACKS = 8
@@ -127,6 +127,7 @@ class March:
         self.stability = Stability.unknown
         self.solved = system.problem
         self.past = Past(system.problem.model, 0.0)
+        self.settled: Tangent | None = None
 
     def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
@@ -143,6 +144,7 @@ class March:
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
             self.states.append(self.past.kept(self.system, wanted, outcome.displacement))
+            self.settled = None if self.system.problem.contacts else outcome.tangent
             self.problems.append(self.solved)
         return ResultCode.converged, ""
 
@@ -160,7 +162,8 @@ class March:
             state = self.states[-1]
             self.system.use(self.problems[-1])
             self.progress(0.95, "checking that the balance is stable")
-            self.stability = stability(self.system, state)
+            self.stability = stability(self.system, state, self.settled)
+            self.settled = None
             if self.stability is not Stability.unstable:
                 break
             self.states.pop()
