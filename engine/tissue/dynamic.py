@@ -21,7 +21,7 @@ from .mass import mass_matrix
 from .motion import Damping, Motion
 from .newton import NewtonOutcome, newton
 from .problem import Problem
-from .solution import ResultCode, State, Statistics, StepStatistics
+from .solution import ResultCode, State, Statistics
 from .start import first_motion
 from .static import compile_seconds, step_statistics
 from .system import Timer
