@@ -52,7 +52,7 @@ def solve_many(
     state: State | None = None
     for index, problem in enumerate(problems):
         progress(None if not count else index / count, f"solve {index + 1}" + (f" of {count}" if count else ""))
-        system = _system(problem, before)
+        system = system_after(problem, before)
         solution = _solved(system, state, tolerance, max_iterations, check_stability)
         if solution.converged:
             state, before = solution.final, system
@@ -78,7 +78,7 @@ def gathered(members: Iterable[tuple[int, Solution]]) -> Balance:
     )
 
 
-def _system(problem: Problem, before: HostSystem | None) -> HostSystem:
+def system_after(problem: Problem, before: HostSystem | None) -> HostSystem:
     """A system that takes over pattern and hierarchy of the one before."""
     system = HostSystem(problem, Timer())
     if before is None:

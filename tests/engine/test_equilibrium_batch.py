@@ -91,7 +91,7 @@ def test_many_parameter_sets_at_once() -> None:
     """One call equals separate solves; a member without equilibrium is told and gives nothing."""
     problem = held_body()
     sets = jnp.asarray(np.random.default_rng(0).uniform(0.7, 1.3, (4, 4)))
-    sets = sets.at[2, 3].set(-40.0)  # the grasp pushed through the body
+    sets = sets.at[2, 0].set(-1.0)  # no tissue has a negative shear modulus
     many = jax.vmap(lambda theta: balance(changed(problem, theta)))(sets)
     assert np.asarray(many.converged).tolist() == [True, True, False, True]
     assert bool(jnp.all(jnp.isnan(many.displacement[2])))
@@ -103,9 +103,9 @@ def test_many_parameter_sets_at_once() -> None:
 def test_many_solves_on_the_host() -> None:
     """Warm started on one pattern and hierarchy; the same type, and a failure stays where it is."""
     problem = held_body()
-    scales = [1.0, 1.1, -40.0, 1.2]
+    scales = [1.0, 1.1, -1.0, 1.2]
     told = []
-    members = [changed(problem, ONES.at[3].set(scale)) for scale in scales]
+    members = [changed(problem, ONES.at[0].set(scale)) for scale in scales]
     found = gathered(solve_many(members, tolerance=1e-10, progress=lambda share, text: told.append(text)))
     assert np.asarray(found.converged).tolist() == [True, True, False, True]
     assert bool(jnp.all(jnp.isnan(found.displacement[2])))
