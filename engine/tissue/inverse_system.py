@@ -1,7 +1,7 @@
 """The residual of a body as a function of its reference shape X, the loaded shape x given; and its Newton step.
 
 A dX = ∂R/∂X dX − K dX is taken element by element by forward derivatives (u = x − X moves with X), and solved by GMRES
-with the multigrid cycle of the forward tangent: for small strain A = −K.
+with a multigrid cycle of the forward tangent at rest: for small strain A = −K.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from ...imaging.errors import SolverError
+from ..linear.host import HostLinearSolver
 from .batch import system_after
 from .derivatives.parameters import bound, split
 from .derivatives.sensitivity import Sensitivity
 from .host_system import HostSystem
-from .newton import norm
 from .problem import Problem
-from .system import Evaluation
+from .system import Evaluation, Timer
 
 RESTART = 40
 MAX_CYCLES = 5
@@ -36,6 +35,7 @@ class InverseSystem:
         self.scanned = np.asarray(problem.model.points)
         self.free = ~problem.held() * 1.0
         self.before: HostSystem | None = None
+        self.cycle: Any = None
         self.linear_iterations = 0
 
     def at(self, shape: NDArray) -> Problem:
@@ -53,16 +53,8 @@ class InverseSystem:
 
     def step(self, shape: NDArray, fraction: float, now: Evaluation, tolerance: float) -> NDArray[np.float64]:
         """Newton's step dX (nodes, 3) m."""
-        system = self._system(shape)
-        gap = self.gap(shape, fraction)
-        right = -np.where(self.free > 0, now.residual, gap)
-        tangent = system.linearize(self.scanned - shape, fraction)
-        first = tangent.solve(right * self.free, 0.1)
-        if system.solver.cycle is None:  # pyright: ignore[reportAttributeAccessIssue]
-            raise SolverError("the linear solver stalled", where="unloaded_shape", advice="Use method='fixed point'")
-        push = self._push(shape, fraction)
-        size = right.size
-        cycle: Any = system.solver.cycle  # pyright: ignore[reportAttributeAccessIssue]
+        right = -np.where(self.free > 0, now.residual, self.gap(shape, fraction))
+        push, cycle, size = self._push(shape, fraction), self._cycle(), right.size
 
         def precondition(values: NDArray) -> NDArray:
             field = values.reshape(-1, 3)
@@ -73,20 +65,25 @@ class InverseSystem:
             self.linear_iterations += 1
             return push(values.reshape(-1, 3)).ravel()
 
-        # Forces and gaps have different units: the gap's rows are scaled to forces of the mean stiffness.
-        guess = -(first.solution * self.free + right * (1.0 - self.free)).ravel()
-        if not np.any(gap):
-            guess = guess if norm(first.solution) > 0 else np.zeros(size)
         found, _ = gmres(
             LinearOperator((size, size), matvec=product, dtype=float),  # pyright: ignore[reportCallIssue]
             right.ravel(),
-            x0=guess,
             rtol=tolerance,
             restart=RESTART,
             maxiter=MAX_CYCLES,
             M=LinearOperator((size, size), matvec=precondition, dtype=float),  # pyright: ignore[reportCallIssue]
         )
         return found.reshape(-1, 3)
+
+    def _cycle(self) -> Any:
+        """A multigrid cycle for the tangent of the scanned shape at rest: definite whatever the load."""
+        if self.cycle is None:
+            system = HostSystem(self.problem, Timer())
+            tangent = system.linearize(system.zeros(), 0.0)
+            solver = HostLinearSolver(Timer())
+            solver.build(tangent.assembly.constrained(tangent.matrix, self.free), self.free, self.scanned)
+            self.cycle = solver.cycle
+        return self.cycle
 
     def _push(self, shape: NDArray, fraction: float) -> Any:
         """dX ↦ the change of the residual when X moves by dX and u by −dX."""

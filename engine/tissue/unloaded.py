@@ -6,8 +6,8 @@ A scan shows x. Sought is X, so that the loads carry it to x: R(u = x − X, ref
     found.problem, found.state               # the load-free body, and its equilibrium in the scanned shape
     found.miss                               # m: how far from the scan a solve from rest ends, at most
 
-Govindjee and Mihalic (1996), *Comput. Methods Appl. Mech. Eng.* 136:47, state the inverse problem; where Newton's method
-on it fails, Sellier's fixed point X ← X − (x(X) − x) takes over (2011, *J. Fluids Struct.* 27:1461), mixed after
+Govindjee and Mihalic (1996), *Comput. Methods Appl. Mech. Eng.* 136:47, state the inverse problem; where Newton's
+method on it fails, Sellier's fixed point X ← X − (x(X) − x) takes over (2011, *J. Fluids Struct.* 27:1461), mixed after
 Anderson (1965).
 """
 

@@ -74,7 +74,7 @@ def test_newton_and_the_fixed_point_agree() -> None:
 
 def test_where_the_plain_fixed_point_diverges() -> None:
     """A soft beam: X ← X − (x(X) − x) runs away, Newton's method does not."""
-    problem = bar(9000.0)
+    problem = bar(30000.0)
     scanned = np.asarray(problem.model.points)
     shape, misses = scanned, []
     for _ in range(6):
