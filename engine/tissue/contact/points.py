@@ -28,15 +28,25 @@ class ContactPoints(NamedTuple):
     anchor: Float[Array, "... d"]
     """Where friction would pull it, to be kept as history: moved on by what slipped."""
 
+    @property
+    def opening(self) -> NDArray[np.float64]:
+        """The gap [m] that has to close before friction acts, zero where there is contact: the history of friction."""
+        return np.where(np.asarray(self.pressure) > 0, 0.0, np.asarray(self.gap))
+
 
 @jax.jit
 def _points(term: Any, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
     return term.points(reference, displacement, fraction)
 
 
-def contact_points(term: Any, points: NDArray, displacement: NDArray, fraction: float) -> ContactPoints:
-    """At all groups of a contact term, as numpy arrays."""
-    kernel = TermKernel(term, points)
+def contact_points(
+    term: Any, points: NDArray, displacement: NDArray, fraction: float, size: int | None = None
+) -> ContactPoints:
+    """At all groups of a contact term, as numpy arrays; `size` groups per compiled call."""
+    if len(term.nodes) == 0:
+        none = np.zeros(0)
+        return ContactPoints(np.zeros((0, 3)), none, none, np.zeros((0, 3)), none, np.zeros((0, 2)))
+    kernel = TermKernel(term, points, size)
     calls = [
         _points(part, reference, displacement[nodes], np.float64(fraction))
         for part, reference, nodes in zip(kernel.term, kernel.reference, kernel.gather, strict=True)
