@@ -248,7 +248,7 @@ class Support(Part):
 class SolverOptions(Part):
     """How the equilibrium is computed."""
 
-    element: Literal["T4", "T10"] = "T4"
+    element: Literal["T4", "T10", "T4P1", "T10P1"] = "T4"
     load_steps: int = Field(default=8, ge=1, le=500)
     tolerance: Annotated[float, Field(gt=0, lt=1e-2)] = 1e-6
 

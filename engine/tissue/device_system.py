@@ -47,7 +47,7 @@ class DeviceSystem:
                 where="linear_solver='device'",
                 advice="Use the host solver; for a pressure, hold the rim or give Pressure(symmetric=True)",
             )
-        self.symmetric = self.definite = True
+        self.symmetric, self.definite, self.nodes = True, True, problem.model.nodes
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.points
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)

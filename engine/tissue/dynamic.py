@@ -21,9 +21,9 @@ from .mass import mass_matrix
 from .motion import Damping, Motion
 from .newton import NewtonOutcome, newton
 from .problem import Problem
-from .solution import ResultCode, State, Statistics, StepStatistics
+from .solution import ResultCode, State, Statistics
 from .start import first_motion
-from .static import compile_seconds, step_statistics
+from .static import MAX_AUGMENTATIONS, compile_seconds, step_statistics
 from .system import Timer
 from .systems import make_system
 from .time_step import StepSystem
@@ -165,6 +165,7 @@ class March:
         system, old = self.system, self.now
         time = goal if last else float(old.time) + step
         fraction = time / system.duration
+        before = system.base.problem
         system.begin(old, time - float(old.time))
 
         def tell(iteration: int, residual: float) -> None:
@@ -173,7 +174,8 @@ class March:
 
         outcome = self._newton(self._guess(), fraction, tell)
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
-            outcome = self._newton(system.old.displacement, fraction, tell)
+            outcome = self._newton(system.displacement, fraction, tell)
+        outcome = self._augment(outcome, fraction, tell)
         result, error = outcome.result, 0.0
         if result is ResultCode.converged:
             rates = system.rates(outcome.displacement)
@@ -181,14 +183,30 @@ class March:
             if not moved.min_jacobian > 0:
                 result, outcome = ResultCode.inverted_element, outcome._replace(evaluation=moved)
             else:
-                change = system.integrator.error(system.old.acceleration, rates.acceleration, system.clock.step)
+                change = system.integrator.error(system.acceleration, rates.acceleration, system.clock.step)
                 error = float(abs(change * system.free).max())
                 if self.pace.refuses(error) and step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1):
                     result = ResultCode.newton_diverged
                 else:
                     self.now = self.account.accept(outcome, rates, time, fraction)
+                    system.base.advance(outcome.displacement, fraction)
+        if result is not ResultCode.converged:
+            system.base.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
         return result, self._where(outcome, time), error
+
+    def _augment(self, outcome: NewtonOutcome, fraction: float, tell: Any) -> NewtonOutcome:
+        """Moves the multipliers of contacts on until no point is deeper than asked."""
+        system = self.system
+        for _ in range(MAX_AUGMENTATIONS):
+            if outcome.result is not ResultCode.converged:
+                return outcome
+            if not system.base.augment(system.middle(outcome.displacement), system.fraction(fraction)):
+                return outcome
+            record = outcome.record
+            outcome = self._newton(outcome.displacement, fraction, tell)
+            outcome.record.add(record)
+        return outcome._replace(result=ResultCode.contact_unresolved)
 
     def _newton(self, first: Any, fraction: float, tell: Any) -> NewtonOutcome:
         return newton(
@@ -197,9 +215,9 @@ class March:
 
     def _guess(self) -> Any:
         """Where the body flies at constant acceleration."""
-        old, step = self.system.old, self.system.clock.step
-        flight = old.displacement + step * old.velocity + 0.5 * step * step * old.acceleration
-        return flight * self.system.free + old.displacement * (1.0 - self.system.free)
+        now, step = self.system, self.system.clock.step
+        flight = now.displacement + step * now.velocity + 0.5 * step * step * now.acceleration
+        return flight * now.free + now.displacement * (1.0 - now.free)
 
     def _where(self, outcome: NewtonOutcome, time: float) -> str:
         place = f"between {float(self.now.time):.6g} and {time:.6g} s"
@@ -220,15 +238,15 @@ def _goals(begin: float, end: float, keep: Sequence[float] | None) -> list[float
     return wanted if wanted and wanted[-1] == end else [*wanted, end]
 
 
-def _check(
-    duration: float, steps: int, end: float, tolerance: float, accuracy: float | None, damping: Damping
-) -> None:
+def _check(duration: float, steps: int, end: float, tolerance: float, accuracy: float | None, damping: Damping) -> None:
     if not (np.isfinite(duration) and duration > 0 and np.isfinite(end)):
         raise SolverError(f"a duration of {duration} s is not possible", where="dynamic.solve")
     if not steps >= 1:
         raise SolverError(f"{steps} steps are not possible", where="dynamic.solve", advice="Use 1 or more")
     if not 0 < tolerance < 1:
-        raise SolverError(f"a tolerance of {tolerance} is not possible", where="dynamic.solve", advice="Use 1e-6 to 1e-10")
+        raise SolverError(
+            f"a tolerance of {tolerance} is not possible", where="dynamic.solve", advice="Use 1e-6 to 1e-10"
+        )
     if accuracy is not None and not accuracy > 0:
         raise SolverError(f"an accuracy of {accuracy} m is not possible", where="dynamic.solve")
     if not (float(damping.mass) >= 0 and float(damping.stiffness) >= 0):

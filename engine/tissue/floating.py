@@ -32,12 +32,33 @@ def check_held(problem: Problem) -> None:
     """
     points = np.asarray(problem.model.points)
     held, springs = problem.held(), spring_stiffness(problem)
-    for parts in assemblies(problem.model):
-        free = free_motion(points, parts, held, springs)
+    rigid = np.zeros(len(points), bool)
+    for block in problem.model.blocks:
+        if block.element.dimension == 3:
+            rigid[np.asarray(block.vertices).ravel()] = True
+    for parts in touching(assemblies(problem.model), springs, len(points)):
+        # A cable or a sail may hang from two points and swing: its weight and tension hold it.
+        hangs = not any(rigid[nodes].any() for nodes in parts)
+        free = free_motion(points, parts, held, springs, may_turn=hangs)
         if free:
             raise SolverError(
                 f"{ResultCode.floating_body.value}: {free}", where="supports", advice=ResultCode.floating_body.advice
             )
+
+
+def touching(groups: list[list[NDArray]], springs: Springs, count: int) -> list[list[NDArray]]:
+    """Assemblies that a spring between them (contact, a tie) makes one."""
+    if len(groups) == 1:
+        return groups
+    owner = np.full(count, -1)
+    for k, parts in enumerate(groups):
+        owner[np.concatenate(parts)] = k
+    ends = [owner[nodes] for nodes, blocks in springs if nodes.shape[1] > 1 and len(nodes) and np.abs(blocks).max() > 0]
+    left = np.concatenate([part.min(axis=1) for part in ends]) if ends else np.zeros(0, int)
+    right = np.concatenate([part.max(axis=1) for part in ends]) if ends else left
+    graph = sparse.coo_matrix((np.ones(len(left), np.int8), (left, right)), (len(groups), len(groups)))
+    total, group = connected_components(graph, directed=False)
+    return [[part for k in np.flatnonzero(group == g) for part in groups[k]] for g in range(total)]
 
 
 def assemblies(model: Model) -> list[list[NDArray]]:
@@ -87,11 +108,11 @@ def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np
     touched = np.zeros(len(model.points), bool)
     for block in model.blocks:
         if block.element.dimension < 3:
-            touched[np.asarray(block.nodes).ravel()] = True
+            touched[np.asarray(block.vertices).ravel()] = True
     elements, nodes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     if touched.any():
         for start, block in zip(starts, model.blocks, strict=False):
-            mine = np.asarray(block.nodes)
+            mine = np.asarray(block.vertices)
             row, column = np.nonzero(touched[mine])
             elements.append(start + row)
             nodes.append(mine[row, column].astype(np.int64))
@@ -99,9 +120,11 @@ def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def spring_stiffness(problem: Problem) -> Springs:
-    """All springs at rest, ligaments taken as taut."""
+    """All springs at rest, ligaments taken as taut; contacts and ties as they are at the start."""
     from .contact.rigid import RigidTerm
+    from .contact.tie import TieTerm
     from .kernels import TermKernel
+    from .moving import CHUNK
     from .prescribed import GripTerm
     from .supports import BedTerm, LigamentTerm, PointSpringTerm
 
@@ -114,14 +137,20 @@ def spring_stiffness(problem: Problem) -> Springs:
             unit = arm / np.maximum(np.linalg.norm(arm, axis=1), 1e-300)[:, None]
             blocks = np.asarray(term.stiffness)[:, None, None] * unit[:, :, None] * unit[:, None, :]
             found.append((nodes, blocks[:, None, None]))
-        elif isinstance(term, RigidTerm):
+        elif isinstance(term, (RigidTerm, TieTerm)):
             found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 0.0)))
         elif isinstance(term, (BedTerm, GripTerm, PointSpringTerm)):
             found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 1.0)))
+    rest = np.zeros_like(points)
+    for term in (moving.search(rest, 0.0) for moving in problem.begun().moving()):
+        if len(term.nodes):
+            found.append((np.asarray(term.nodes), TermKernel(term, points, CHUNK).tangents(rest, 0.0)))
     return found
 
 
-def free_motion(points: NDArray, parts: list[NDArray], held: NDArray, springs: Springs) -> str:
+def free_motion(
+    points: NDArray, parts: list[NDArray], held: NDArray, springs: Springs, *, may_turn: bool = False
+) -> str:
     """Which motion of jointed rigid parts nothing resists, in words; empty where all are resisted."""
     everything = np.unique(np.concatenate(parts))
     modes = np.zeros((len(points), 3, 6))
@@ -130,6 +159,9 @@ def free_motion(points: NDArray, parts: list[NDArray], held: NDArray, springs: S
     for k, nodes in enumerate(parts):
         resistance[6 * k : 6 * k + 6, 6 * k : 6 * k + 6] = _support(modes, nodes, held, springs) + _idle(modes[nodes])
     _joints(resistance, modes, parts)
+    _between(resistance, modes, parts, springs)
+    if may_turn:
+        resistance += np.diag(np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], len(parts)))
     values, vectors = np.linalg.eigh(resistance)
     if values[0] > FREE_MOTION * max(values[-1], 1e-300):
         return ""
@@ -151,6 +183,25 @@ def _support(modes: NDArray, nodes: NDArray, held: NDArray, springs: Springs) ->
             extra = np.einsum("gaip,gabij,gbjq->pq", local, blocks[mine], local)
             gram = gram + extra / max(np.trace(extra), 1e-300)
     return gram
+
+
+def _between(resistance: NDArray, modes: NDArray, parts: list[NDArray], springs: Springs) -> None:
+    """Adds what springs from part to part (contact, ties) resist, each support of like weight."""
+    part = np.full(len(modes), -1)
+    for k, nodes in enumerate(parts):
+        part[nodes] = k
+    for groups, blocks in springs:
+        ends = part[groups]
+        across = np.flatnonzero((ends.min(axis=1) >= 0) & (ends.min(axis=1) != ends.max(axis=1)))
+        if not across.size:
+            continue
+        extra, touched = np.zeros_like(resistance), np.unique(ends[across])
+        local = {k: modes[groups[across]] * (ends[across] == k)[:, :, None, None] for k in touched}
+        for k in touched:
+            for other in touched:
+                block = np.einsum("gaip,gabij,gbjq->pq", local[k], blocks[across], local[other])
+                extra[6 * k : 6 * k + 6, 6 * other : 6 * other + 6] = block
+        resistance += extra / max(np.trace(extra), 1e-300)
 
 
 def _idle(modes: NDArray) -> NDArray:

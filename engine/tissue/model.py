@@ -17,7 +17,7 @@ from ...meshing.mesh import HexMesh, TetMesh
 from ..precision import require_float64
 from .elements import element_named, facet_of
 from .elements.base import Element, FacetElement
-from .materials import Material
+from .materials import Material, Sheet, Strand
 from .parts import Part, blocks_of
 from .promotion import Promotion, promote
 from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
@@ -37,7 +37,7 @@ class ElementBlock(eqx.Module):
     """Elements of one type and one material class.
 
     Attributes:
-        nodes: connectivity.
+        nodes: rows of each element's unknowns: its nodes, then its pressures if it is mixed.
         material: every parameter an array over the elements of the block.
         density: kg/m³.
         region: label id.
@@ -50,6 +50,11 @@ class ElementBlock(eqx.Module):
     density: Float[Array, " elements"]
     region: Int[Array, " elements"]
     source: Int[Array, " elements"]
+
+    @property
+    def vertices(self) -> Int[Array, "elements nodes_per_element"]:
+        """The nodes of each element, without the rows of its pressures."""
+        return self.nodes[:, : self.element.nodes]
 
 
 class Model(eqx.Module):
@@ -167,6 +172,27 @@ class Model(eqx.Module):
             mesh_nodes=len(places),
             pressure_corners=np.zeros(0, np.int64),
         )
+
+    def with_sheet(
+        self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "", bending: bool = False
+    ) -> Model:
+        """This body with a membrane or shell on a facet set, sharing its nodes; see `attachments.with_sheet`."""
+        from .attachments import with_sheet
+
+        return with_sheet(self, facets, sheet, density=density, name=name, bending=bending)
+
+    def with_strands(
+        self,
+        name: str,
+        pairs: Sequence[tuple[int, int]] | NDArray,
+        strand: Strand,
+        *,
+        density: float = DEFAULT_DENSITY,
+    ) -> Model:
+        """This body with strands between pairs of nodes; see `attachments.with_strands`."""
+        from .attachments import with_strands
+
+        return with_strands(self, name, pairs, strand, density=density)
 
     def problem(
         self,

@@ -1,7 +1,7 @@
 """Contacts whose pairs change, on the host: search, forces, and a stiffness beside the fixed pattern.
 
 A search is a pure function of the displacement, so the residual is one too and the line search sees the true forces.
-Pairs are padded to two chunk sizes: how many meet changes at every iteration, what is compiled does not.
+Pairs are cut into chunks of one size: how many meet changes at every iteration, what is compiled does not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from .kernels import TermKernel
 from .system import Timer
 from .terms import MovingTerm
 
-BUCKETS = (128, 1024)
-"""Groups per compiled call: the smaller where all fit."""
+CHUNK = 256
+"""Groups per compiled call, the last one padded: the only shape that is compiled."""
 
 
 class MovingForces:
@@ -56,9 +56,7 @@ class MovingForces:
             with self.timer.part("search"):
                 found = [term.search(displacement, fraction) for term in self.terms]
             self._kernels = [
-                TermKernel(term, self.points, next((size for size in BUCKETS if len(term.nodes) <= size), BUCKETS[-1]))
-                for term in found
-                if len(term.nodes)
+                TermKernel(term, self.points, CHUNK) for term in found if len(term.nodes)
             ]
             self._at = (displacement.copy(), fraction)
         return self._kernels

@@ -51,8 +51,10 @@ class Problem(eqx.Module):
         """
         from .checks import check_problem
 
-        resolved = tuple(contact.resolved(model) for contact in contacts)
-        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), resolved, floating=floating)
+        problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), floating=floating)
+        if contacts:
+            held = problem.held()
+            problem = replace(problem, contacts=tuple(contact.resolved(model, held) for contact in contacts))
         check_problem(problem)
         return problem
 

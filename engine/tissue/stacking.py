@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...meshing.mesh import HexMesh, TetMesh
 from .elements.base import Element
-from .materials import Material
+from .materials import Material, batch_last
 
 MaterialStack = Iterator[tuple[NDArray[np.int64], Callable[[NDArray, NDArray], Material]]]
 UNIT_TOLERANCE = 1e-6
@@ -150,15 +150,24 @@ def fitted(material: Material, element: Element, region: NDArray, names: Mapping
         names: label id → region name.
 
     Raises:
-        SolverError: it is incompressible and the element is not mixed; it has values at other points than the element.
+        SolverError: it is incompressible and the element is not mixed; its volume has no stiffness and the element is
+            mixed; it has values at other points than the element.
     """
-    modulus = np.asarray(material.volume_modulus, float)
+    modulus = np.asarray(batch_last(material).volume_modulus, float).T
     stiff = np.flatnonzero(np.isinf(modulus).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
     if len(stiff) and not element.mixed:
         raise SolverError(
             f"the material is incompressible (Poisson's ratio 0.5), which {element.name} cannot be",
             where=f"material of region {names[int(region[stiff[0]])]!r}",
             advice="Give a Poisson's ratio below 0.5, say 0.45 to 0.49, or take a mixed element",
+        )
+    limp = np.flatnonzero((modulus <= 0).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
+    if len(limp) and element.mixed:
+        raise SolverError(
+            f"the volume modulus is {float(modulus.min()):g} Pa, which leaves the pressure of"
+            f" {element.name} undetermined",
+            where=f"material of region {names[int(region[limp[0]])]!r}",
+            advice="Give a Poisson's ratio above 0, or take a displacement element such as T10",
         )
     points = len(element.quadrature.weights)
     for leaf, (owner, name, trailing) in zip(jax.tree.leaves(material), parameter_shapes(material), strict=True):

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...imaging.errors import SolverError
-from .mass import MassMatrix, moving_rows
+from .mass import MassMatrix
+from .model import Model
 from .motion import Motion
 from .newton import dot
 from .solution import State
@@ -25,10 +26,10 @@ def first_motion(system: StepSystem, start: State | None, velocity: Any) -> Moti
     Raises:
         SolverError: the wrong shape, NaN, or a velocity given beside a `Motion`.
     """
-    points = system.points
-    if start is not None and np.shape(start.displacement) != points.shape:
+    model, free = system.problem.model, system.free
+    if start is not None and start.rows.shape != system.points.shape:
         raise SolverError(
-            f"the state to start from has {len(start.displacement)} nodes, the model {len(points)}",
+            f"the state to start from has {len(start.rows)} unknowns, the model {len(system.points)}",
             where="start",
             advice="Start from a state of the same mesh and element",
         )
@@ -36,28 +37,29 @@ def first_motion(system: StepSystem, start: State | None, velocity: Any) -> Moti
         if velocity is not None:
             raise SolverError("a motion has a velocity already", where="velocity", advice="Give a motion or a velocity")
         return start
-    moved = system.zeros() if start is None else system.array(start.displacement)
-    free = system.free
+    moved = system.zeros() if start is None else system.base.field_of(start)
     given, rate, curvature = system.given(0.0, 1.0)
     moved = moved * free + given * (1.0 - free)
-    speed = system.array(_velocity(system, velocity)) * free + rate * (1.0 - free)
+    speed = system.padded(start_velocity(model, velocity)) * free + rate * (1.0 - free)
     acceleration = _acceleration(system, moved, speed, curvature * (1.0 - free))
-    return Motion(0.0, jnp.asarray(moved), 0.0, jnp.asarray(speed), jnp.asarray(acceleration))
+    return system.motion(0.0, moved, speed, acceleration)
 
 
-def _velocity(system: StepSystem, velocity: Any) -> np.ndarray:
-    points = np.asarray(system.points)
-    rows = moving_rows(system.problem.model)
-    values = np.zeros_like(points)
+def start_velocity(model: Model, velocity: Any) -> np.ndarray:
+    """(nodes, 3) m/s of a vector, a nodal field or a function of the reference positions.
+
+    Raises:
+        SolverError: the wrong shape, or NaN.
+    """
+    points = np.asarray(model.points)
     if velocity is None:
-        return values
-    given = np.asarray(velocity(jnp.asarray(points[:rows])) if callable(velocity) else velocity, float)
-    if given.shape not in ((3,), (rows, 3), points.shape):
+        return np.zeros_like(points)
+    given = np.asarray(velocity(jnp.asarray(points)) if callable(velocity) else velocity, float)
+    if given.shape not in ((3,), points.shape):
         raise SolverError(f"a velocity has shape {given.shape}", where="velocity", advice=f"Use (3,) or {points.shape}")
     if not np.isfinite(given).all():
         raise SolverError("a velocity is not finite", where="velocity")
-    values[:rows] = given[:rows] if given.ndim == 2 else given
-    return values
+    return np.broadcast_to(given, points.shape).copy()
 
 
 def _acceleration(system: StepSystem, moved: NodalField, speed: NodalField, given: NodalField) -> NodalField:
@@ -79,7 +81,9 @@ def solve_mass(mass: MassMatrix, right: NodalField, free: NodalField) -> NodalFi
     """
     weights = np.where(mass.diagonal > 0, mass.diagonal, 1.0)[:, None]
     diagonal: Any = weights if isinstance(right, np.ndarray) else jax.numpy.asarray(weights)
-    heavy: Any = mass.diagonal[:, None] > 0 if isinstance(right, np.ndarray) else jnp.asarray(mass.diagonal[:, None] > 0)
+    heavy: Any = (
+        mass.diagonal[:, None] > 0 if isinstance(right, np.ndarray) else jnp.asarray(mass.diagonal[:, None] > 0)
+    )
     right = right * heavy
     solution, residual = 0.0 * right, right
     direction, before, goal = 0.0 * right, 1.0, 1e-30 * dot(right, right / diagonal)

@@ -72,7 +72,9 @@ def solve(
     require_float64()
     fractions = _fractions(load_steps)
     if problem.floating:
-        raise SolverError("a body that may float has no equilibrium", where="solve", advice="Hold it, or use dynamic.solve")
+        raise SolverError(
+            "a body that may float has no equilibrium", where="solve", advice="Hold it, or use dynamic.solve"
+        )
     if not 0 < tolerance < 1:
         raise SolverError(f"a tolerance of {tolerance} is not possible", where="solve", advice="Use 1e-6 to 1e-10")
     timer = Timer()

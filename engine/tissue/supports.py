@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -151,6 +152,11 @@ class BedTerm(Term):
     facet: FacetElement = eqx.field(static=True)
     onset: float | None = eqx.field(static=True, default=None)
     """Of a one-sided bed; None where the bed pulls as it pushes."""
+
+    @property
+    def stiffest(self) -> Term:
+        """Pressed in."""
+        return replace(self, onset=None)
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]."""

@@ -73,6 +73,8 @@ class System(Protocol):
     """Reference positions (nodes, 3) m."""
     symmetric: bool
     """Whether the tangent is."""
+    nodes: int
+    """The first rows, which are displacements; those after them are pressures."""
     definite: bool
     """Whether a stable equilibrium is a minimum; with unknown pressures it is a saddle point."""
 

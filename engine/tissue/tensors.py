@@ -18,6 +18,10 @@ Scalar = Any
 """A float, or an array over (quadrature, element); every entry of one tensor has the same shape."""
 
 
+Vector = Any
+"""Three scalars, component first: an array (3, ...) or a list."""
+
+
 class Tensor:
     """A second-order tensor of nine scalars, row by row."""
 
@@ -56,7 +60,53 @@ def squared_norm(tensor: Tensor) -> Scalar:
 
 def right_cauchy_green(tensor: Tensor) -> Tensor:
     """C = FᵀF."""
-    return Tensor([sum(tensor[k, i] * tensor[k, j] for k in range(3)) for i in range(3) for j in range(3)])
+    upper = {(i, j): sum(tensor[k, i] * tensor[k, j] for k in range(3)) for i in range(3) for j in range(i, 3)}
+    return Tensor([upper[min(i, j), max(i, j)] for i in range(3) for j in range(3)])
+
+
+def isochoric_stretch(tensor: Tensor) -> Tensor:
+    """C̄ = J^(−2/3) FᵀF, whose determinant is 1."""
+    scale = jnp.exp(-2.0 / 3.0 * jnp.log(determinant(tensor)))
+    return Tensor([scale * entry for entry in right_cauchy_green(tensor).entries])
+
+
+def trace(tensor: Tensor) -> Scalar:
+    """tr T."""
+    return tensor[0, 0] + tensor[1, 1] + tensor[2, 2]
+
+
+def second_invariant(tensor: Tensor) -> Scalar:
+    """I₂ = ((tr T)² − tr T²)/2 of a symmetric T: the sum of its principal minors."""
+    t = tensor
+    return (
+        t[0, 0] * t[1, 1]
+        + t[1, 1] * t[2, 2]
+        + t[2, 2] * t[0, 0]
+        - t[0, 1] * t[0, 1]
+        - t[1, 2] * t[1, 2]
+        - t[0, 2] * t[0, 2]
+    )
+
+
+def along(tensor: Tensor, direction: Vector, other: Vector | None = None) -> Scalar:
+    """a · T b of vectors indexed component first; b = a where it is not given."""
+    second = direction if other is None else other
+    return sum(direction[i] * tensor[i, j] * second[j] for i in range(3) for j in range(3))
+
+
+def applied(tensor: Tensor, direction: Vector) -> list[Scalar]:
+    """T b."""
+    return [sum(tensor[i, j] * direction[j] for j in range(3)) for i in range(3)]
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """A B."""
+    return Tensor([sum(left[i, k] * right[k, j] for k in range(3)) for i in range(3) for j in range(3)])
+
+
+def cross(left: Vector, right: Vector) -> list[Scalar]:
+    """a × b."""
+    return [left[(i + 1) % 3] * right[(i + 2) % 3] - left[(i + 2) % 3] * right[(i + 1) % 3] for i in range(3)]
 
 
 def green_lagrange(tensor: Tensor) -> Tensor:
@@ -81,29 +131,58 @@ EnergyDensity = Callable[[Tensor], Scalar]
 
 def first_piola(energy: EnergyDensity, deformation_gradient: Tensor) -> tuple[Scalar, Tensor]:
     """W [J/m³] and P = ∂W/∂F [Pa]. Entries may carry any batch shape: the energies of all points are independent."""
-
-    def total(*entries: Scalar) -> tuple[Scalar, Scalar]:
-        density = energy(Tensor(entries))
-        return jnp.sum(density), density
-
-    grads, density = jax.grad(total, argnums=tuple(range(9)), has_aux=True)(*deformation_gradient.entries)
-    return density, Tensor(grads)
+    density, slopes = first_derivatives(lambda entries: energy(Tensor(entries)), deformation_gradient.entries)
+    return density, Tensor(slopes)
 
 
 def elasticity(energy: EnergyDensity, deformation_gradient: Tensor) -> list[list[Scalar]]:
-    """A[m][n] = ∂²W/∂Fₘ∂Fₙ [Pa] (m, n number the nine entries), one forward derivative per column.
+    """A[m][n] = ∂²W/∂Fₘ∂Fₙ [Pa] (m, n number the nine entries)."""
+    return second_derivatives(lambda entries: energy(Tensor(entries)), deformation_gradient.entries)
 
-    Only entries with m ≥ n are differentiated; the rest follow from symmetry.
+
+Entries = Sequence[Scalar]
+
+
+def first_derivatives(energy: Callable[[Entries], Scalar], entries: Entries) -> tuple[Scalar, tuple[Scalar, ...]]:
+    """An energy of some scalars, and its slope in each of them."""
+
+    def total(*values: Scalar) -> tuple[Scalar, Scalar]:
+        density = energy(values)
+        return jnp.sum(density), density
+
+    slopes, density = jax.grad(total, argnums=tuple(range(len(entries))), has_aux=True)(*entries)
+    return density, slopes
+
+
+def second_derivatives(energy: Callable[[Entries], Scalar], entries: Entries) -> list[list[Scalar]]:
+    """Its second derivatives, one forward derivative per column.
+
+    Only entries with row ≥ column are differentiated; the rest follow from symmetry.
     """
-    entries = deformation_gradient.entries
-    full: list[list[Scalar]] = [[None] * 9 for _ in range(9)]
-    for column in range(9):
+    count = len(entries)
+    full: list[list[Scalar]] = [[None] * count for _ in range(count)]
+    for column in range(count):
 
-        def stress(x: Scalar, column: int = column) -> tuple[Scalar, ...]:
-            moved = Tensor([x if m == column else e for m, e in enumerate(entries)])
-            return first_piola(energy, moved)[1].entries[column:]
+        def slopes(x: Scalar, column: int = column) -> tuple[Scalar, ...]:
+            moved = [x if m == column else e for m, e in enumerate(entries)]
+            return first_derivatives(energy, moved)[1][column:]
 
-        _, rates = jax.jvp(stress, (entries[column],), (jnp.ones_like(entries[column]),))
-        for row, rate in zip(range(column, 9), rates, strict=True):
+        _, rates = jax.jvp(slopes, (entries[column],), (jnp.ones_like(entries[column]),))
+        for row, rate in zip(range(column, count), rates, strict=True):
             full[row][column] = full[column][row] = rate
     return full
+
+
+def dense_second_derivatives(energy: Callable[[Entries], Scalar], entries: Entries) -> jax.Array:
+    """All second derivatives (n, n, ...) by one linearisation of the slopes.
+
+    For energies whose entries all couple it takes as long as `second_derivatives` and compiles several times as fast.
+    """
+    stacked = jnp.stack([jnp.asarray(entry) for entry in entries])
+
+    def slopes(values: jax.Array) -> jax.Array:
+        return jax.grad(lambda v: jnp.sum(energy(list(v))))(values)
+
+    _, push = jax.linearize(slopes, stacked)
+    ways = jnp.eye(len(entries)).reshape(len(entries), len(entries), *[1] * (stacked.ndim - 1))
+    return jax.vmap(lambda way: push(jnp.broadcast_to(way, stacked.shape)))(ways)

@@ -44,6 +44,11 @@ class Term(eqx.Module):
         """The term of some of its groups, as numpy arrays; a term with fields that all groups share overrides this."""
         return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self)
 
+    @property
+    def stiffest(self) -> Term:
+        """This term where it is stiffest, say a bed pressed in: what bounds the step of the explicit solver."""
+        return self
+
     @abc.abstractmethod
     def force(
         self, reference: Float[Array, "m 3"], displacement: Float[Array, "m 3"], fraction: Array
@@ -67,7 +72,10 @@ class MovingTerm(eqx.Module):
     the problem's arrays, so that at a given pairing everything can be differentiated.
     """
 
-    symmetric: eqx.AbstractVar[bool]
+    @property
+    def symmetric(self) -> bool:
+        """Whether the tangent of the whole term is symmetric."""
+        return True
 
     @abc.abstractmethod
     def pairs(self, displacement: Float[np.ndarray, "nodes 3"], fraction: float) -> Any:

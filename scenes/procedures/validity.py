@@ -47,7 +47,7 @@ def _locking(key: str, choice: TissueChoice, element: str) -> list[str]:
         return []
     return [
         f"{key}.poisson is {poisson:g}: linear elements lock above {LOCKING_POISSON:g}, so that the tissue moves too "
-        "little and its stress is wrong; use solver.element=T10."
+        "little and its stress is wrong; use solver.element=T4P1 or T10P1, whose pressure is an unknown."
     ]
 
 

@@ -34,12 +34,20 @@ def tumble(points):
     return jnp.array([0.3, 0.1, -0.2]) + jnp.cross(spin, points) + points @ stretch
 
 
-@pytest.mark.parametrize(("element", "linear_solver", "steps"), [("T4", "host", 20), ("T10", "host", 8), ("T4", "device", 4)])
+@pytest.mark.parametrize(
+    ("element", "linear_solver", "steps"), [("T4", "host", 20), ("T10", "host", 8), ("T4", "device", 4)]
+)
 def test_free_flight_keeps_momentum_and_angular_momentum(element: str, linear_solver: str, steps: int) -> None:
-    """To round-off, at strains of tens of per cent and a turn of 1.4 rad (20 steps); the energy swings and does not drift."""
+    """To round-off, at strains of tens of per cent and a turn of 1.4 rad (20 steps)."""
     problem = flyer(element)
     path = solve(
-        problem, duration=0.005 * steps, steps=steps, integrator=Midpoint(), velocity=tumble, tolerance=1e-13, linear_solver=linear_solver
+        problem,
+        duration=0.005 * steps,
+        steps=steps,
+        integrator=Midpoint(),
+        velocity=tumble,
+        tolerance=1e-13,
+        linear_solver=linear_solver,
     )
     path.require_converged()
     energy = path.energy
@@ -71,11 +79,11 @@ SPEED, YOUNG, DENSITY, LENGTH = 0.02, 1e5, 1000.0, 0.1
 WAVE = np.sqrt(YOUNG / DENSITY)
 
 
-def thrown(cells: int = 20) -> Problem:
+def thrown(cells: int = 16) -> Problem:
     """A bar that touches a wall at z0 and may leave it; half of two equal bars in impact."""
     mesh = bodies.box((1, 1, cells), size=(4.0, 4.0, 1e3 * LENGTH))
     model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(YOUNG, 0.0)}, density=DENSITY)
-    wall = Springs("z0", 50 * YOUNG / (LENGTH / cells), one_sided=True, onset=1e-7)
+    wall = Springs("z0", 5 * YOUNG / (LENGTH / cells), one_sided=True, onset=1e-7)
     return model.problem(supports=[Fixed("all", "xy"), wall], floating=True)
 
 
@@ -83,14 +91,20 @@ def test_bar_on_a_wall() -> None:
     """Leaves after 2L/c with the velocity it came with: by symmetry, equal bars exchange their velocities."""
     problem, touch = thrown(), 2 * LENGTH / WAVE
     path = solve(
-        problem, duration=1.5 * touch, steps=110, integrator=GeneralizedAlpha(0.8), velocity=(0.0, 0.0, -SPEED), mass="lumped"
+        problem,
+        duration=1.5 * touch,
+        steps=100,
+        integrator=GeneralizedAlpha(0.5),
+        velocity=(0.0, 0.0, -SPEED),
+        mass="lumped",
     )
     path.require_converged()
     mass = DENSITY * 4e-3**2 * LENGTH
     flow = np.array(path.energy.momentum)[:, 2] / (mass * SPEED)
     times = np.array(path.energy.time)
     assert flow[0] == pytest.approx(-1.0)
-    assert flow[-1] == pytest.approx(1.0, abs=0.05)
+    assert path.energy.largest_drift < 0.01
+    assert flow[-1] == pytest.approx(1.0, abs=0.06)
     # While it touches, the wall's force is the constant ρ c v A: the momentum crosses zero half way and is straight.
     half = times[np.flatnonzero(flow > 0)[0]]
     assert half == pytest.approx(touch / 2, rel=0.03)
@@ -112,7 +126,12 @@ def test_steps_follow_the_accuracy() -> None:
     counts, misses = [], []
     for accuracy in (4e-7, 5e-8):
         path = solve(
-            problem, duration=turn, steps=4, velocity=(0.0, 0.0, size * omega), accuracy=accuracy, keep=[0.25 * turn, turn]
+            problem,
+            duration=turn,
+            steps=4,
+            velocity=(0.0, 0.0, size * omega),
+            accuracy=accuracy,
+            keep=[0.25 * turn, turn],
         )
         counts.append(len(path.energy.time) - 1)
         misses.append(abs(float(path.require_converged().states[1].displacement[0, 2]) - size))
@@ -141,7 +160,7 @@ def test_failures_and_interruption() -> None:
     assert " s" in path.where
     with pytest.raises(SolverError, match="between"):
         _ = path.final
-    with pytest.raises(SolverError, match="hold it|Hold it"):
+    with pytest.raises(SolverError, match="Hold it"):
         solve_static(flyer())
 
     def interrupt(fraction: float | None, message: str) -> None:

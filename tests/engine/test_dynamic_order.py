@@ -82,7 +82,7 @@ def test_second_order_in_the_step(name: str) -> None:
 
 
 def amplification(rule, omega_step: float) -> np.ndarray:
-    """(u, Δt v, Δt² a) → the same a step on, of one undamped oscillator; written from Chung and Hulbert, eqs. 1 to 5."""
+    """(u, Δt v, Δt² a) → the same a step on, of an undamped oscillator: Chung and Hulbert, eqs. 1 to 5, solved."""
     square, am, af, beta, gamma = omega_step**2, rule.inertia_lag, rule.force_lag, rule.beta, rule.gamma
     left = np.array([[1.0, 0.0, -beta], [0.0, 1.0, -gamma], [square * (1 - af), 0.0, 1 - am]])
     right = np.array([[1.0, 1.0, 0.5 - beta], [0.0, 1.0, 1 - gamma], [-square * af, 0.0, -am]])
@@ -98,7 +98,9 @@ def test_numerical_damping_of_generalized_alpha(radius: float) -> None:
     assert 1 - 2e-4 < slow <= 1 + 1e-12
     omega, shape = modes(4)[0][-1], modes(4)[1][-1]
     step, steps = 3.0 / omega, 6
-    path = solve(bar(), duration=steps * step, steps=steps, integrator=rule, velocity=SMALL / step * shape, tolerance=1e-10)
+    path = solve(
+        bar(), duration=steps * step, steps=steps, integrator=rule, velocity=SMALL / step * shape, tolerance=1e-10
+    )
     state, size = np.array([0.0, 1.0, 0.0]), np.abs(shape).max()
     node = np.unravel_index(np.abs(shape).argmax(), shape.shape)
     for motion in path.require_converged().states[1:]:
@@ -108,7 +110,7 @@ def test_numerical_damping_of_generalized_alpha(radius: float) -> None:
 
 
 def test_rayleigh_damping_ratio() -> None:
-    """Over one period a mode keeps exp(−2πζ/√(1 − ζ²)), ζ = a/2ω + bω/2, and the account knows where the energy went."""
+    """Over one period a mode keeps exp(−2πζ/√(1 − ζ²)), ζ = a/2ω + bω/2; the account knows where the energy went."""
     omega, shape = modes(4)[0][0], modes(4)[1][0]
     damping = Damping(mass=0.06 * omega, stiffness=0.04 / omega)
     ratio = 0.03 + 0.02
@@ -126,7 +128,10 @@ def test_converged_steps_are_zeros_of_the_pure_residual() -> None:
         bodies.box((1, 1, 3), size=(20.0, 20.0, 60.0)), {"body": NeoHookean.from_young(YOUNG, 0.3)}, density=DENSITY
     )
     problem = model.problem(
-        loads=[Gravity((1.0, 0.0, -9.81), during=(0.0, 0.0)), Traction("z1", (0, 40.0, 0), during=Table.of((0, 0.5, 1), (0, 1, 0)))],
+        loads=[
+            Gravity((1.0, 0.0, -9.81), during=(0.0, 0.0)),
+            Traction("z1", (0, 40.0, 0), during=Table.of((0, 0.5, 1), (0, 1, 0))),
+        ],
         prescribed=[Grasp("z0", path=(0.004, 0.0, 0.002), rotation=(0.0, 0.0, 0.4))],
     )
     damping = Damping(2.0, 1e-3)
@@ -156,7 +161,8 @@ def test_a_prescribed_motion_has_its_own_velocity() -> None:
 
 def test_slips_are_named() -> None:
     for arguments, words in (
-        ({"steps": 0}, "0 steps"), ({"steps": 2, "mass": "heavy"}, "no mass"), ({"steps": 2, "accuracy": -1.0}, "accuracy"),
+        ({"steps": 0}, "0 steps"), ({"steps": 2, "mass": "heavy"}, "no mass"),
+        ({"steps": 2, "accuracy": -1.0}, "accuracy"),
         ({"steps": 2, "velocity": np.zeros((2, 3))}, "shape"), ({"steps": 2, "velocity": (0, np.nan, 0)}, "not finite"),
         ({"steps": 2, "keep": [3.0]}, "within"), ({"steps": 2, "damping": Damping(-1.0)}, "negative"),
     ):  # fmt: skip

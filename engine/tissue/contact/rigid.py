@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ....imaging.errors import SolverError
+from ..elements import facet_of
 from ..elements.base import FacetElement
 from ..facets import facet_frames
 from ..model import Model
@@ -64,7 +65,9 @@ class RigidContact(eqx.Module):
         onset: float | None = None,
     ) -> None:
         self.facets, self.body = facets, body
-        checked = check_numbers(f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset)
+        checked = check_numbers(
+            f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset
+        )
         self.penalty, self.friction, self.stick, self.onset = checked
         self.penetration, self.frictional = penetration, eqx.is_array(friction) or friction > 0
         self.multiplier = self.anchor = self.opening = None
@@ -74,7 +77,7 @@ class RigidContact(eqx.Module):
         """What messages call it."""
         return f"contact of {self.facets!r} with {self.body.label!r}"
 
-    def resolved(self, model: Model) -> RigidContact:
+    def resolved(self, model: Model, held: np.ndarray | None = None) -> RigidContact:
         """With every number that was left open filled in from the model."""
         facets = model.facets_of(self.facets)
         penalty = jnp.asarray(default_penalty(model, facets, self.label)) if self.penalty is None else self.penalty
@@ -84,7 +87,7 @@ class RigidContact(eqx.Module):
     def bind(self, model: Model) -> list[Term]:
         """One term."""
         facets = model.facets_of(self.facets)
-        count, rule = len(facets), model.element.facet.quadrature
+        count, rule = len(facets), facet_of(facets.shape[1]).quadrature
         own = self if self.penalty is not None else self.resolved(model)
         return [
             RigidTerm(
@@ -93,7 +96,7 @@ class RigidContact(eqx.Module):
                 *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),
                 jnp.zeros((count, len(rule.weights))) if self.multiplier is None else self.multiplier,
                 *self._slip_history(model, facets),
-                model.element.facet,
+                facet_of(facets.shape[1]),
                 self.frictional,
             )
         ]
@@ -104,8 +107,9 @@ class RigidContact(eqx.Module):
             return None, None
         if self.anchor is not None:
             return self.anchor, self.opening
-        rule = model.element.facet.quadrature
-        place = jnp.einsum("qa,fai->fqi", jnp.asarray(model.element.facet.shape(rule.points)), model.points[facets])
+        rule = facet_of(facets.shape[1]).quadrature
+        shape = jnp.asarray(facet_of(facets.shape[1]).shape(rule.points))
+        place = jnp.einsum("qa,fai->fqi", shape, model.points[facets])
         return place, jax.vmap(jax.vmap(self.body.distance, (0, None)), (0, None))(place, 0.0)
 
     def points(self, model: Model, displacement: np.ndarray, fraction: float) -> ContactPoints:
@@ -230,8 +234,10 @@ def check_numbers(
     for name, value in named.items():
         if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
             raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
-    if not eqx.is_array(friction) and not (np.isfinite(friction) and 0 <= friction):
-        raise SolverError(f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5")
+    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
+        raise SolverError(
+            f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5"
+        )
     some = [None if value is None else jnp.asarray(value, float) for value in (penalty, stick, onset)]
     return some[0], jnp.asarray(friction, float), some[1], some[2]
 

@@ -39,7 +39,9 @@ class RoundedBox(Shape):
         self.rounding = jnp.asarray(rounding, float)
         self.axes = jnp.eye(3) if axes is None else jnp.asarray(axes, float)
         if not 0 < rounding <= float(self.half.min()):
-            raise SolverError(f"a rounding of {rounding} m does not fit half lengths {np.asarray(half)}", where=self.name)
+            raise SolverError(
+                f"a rounding of {rounding} m does not fit half lengths {np.asarray(half)}", where=self.name
+            )
         if np.abs(np.asarray(self.axes.T @ self.axes) - np.eye(3)).max() > 1e-8:
             raise SolverError("the axes are not perpendicular unit vectors", where=self.name)
 

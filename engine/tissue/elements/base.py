@@ -95,6 +95,11 @@ class Element(abc.ABC):
     corners: int = 4
     faces: NDArray[np.int64] = OUTWARD
 
+    @property
+    def own_nodes(self) -> int:
+        """How many of the nodes lie on the element; a shell looks at its neighbours' too."""
+        return self.nodes
+
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
         """Shape functions (Q, n) at points (Q, d) of the reference element."""
@@ -142,16 +147,16 @@ class Element(abc.ABC):
         return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
 
     def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
-        """∫ ρ N_a N_b dV [kg] of each element; zero rows for nodes that carry no displacement.
+        """∫ ρ N_a N_b dV [kg] of each element, over its displacement nodes.
 
         Args:
             reference: (E, n, 3) m.
             density: (E,) kg/m³.
-            material: unused by solids; sheets and strands find their thickness or area in it.
+            material: of sheets and strands, for their thickness or area.
         """
         _, weight = self.geometry(reference, self.load_quadrature)
         shape = jnp.asarray(self.shape(self.load_quadrature.points))
-        return jnp.einsum("qe,qa,qb->eab", weight * density, shape, shape)
+        return jnp.einsum("qe,qa,qb->eab", weight * density * self.section(material), shape, shape)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
@@ -209,9 +214,9 @@ def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Arr
 
 @jax.jit
 def internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
-    """f_a = ∫ P ∂N_a/∂X dV."""
+    """f_a = ∫ P ∂N_a/∂X dV for P (3, d, Q, E) and ∂N/∂X (n, d, Q, E)."""
     weighted = piola * weight
-    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(3))
+    force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(gradient.shape[1]))
     return jnp.transpose(jnp.sum(force, axis=2), (2, 0, 1))
 
 
@@ -225,15 +230,16 @@ def _modulus(material: Material, deformation_gradient: Array, weight: Array) -> 
 
 @jax.jit
 def stiffness(gradient: Array, modulus: Array) -> Float[Array, "elements pairs 9"]:
-    nodes = gradient.shape[0]
+    """∫ ∂N_a/∂X_k A_ikjl ∂N_b/∂X_l of weighted moduli A (3, d, 3, d, Q, E) as `Element.tangent` lays it out."""
+    nodes, width = gradient.shape[:2]
     first, second = np.triu_indices(nodes)
     share = np.where(first == second, 0.5, 1.0)
 
     def contract(grad: Array) -> Array:
-        return sum(grad[k] * modulus[:, k] for k in range(3))  # (i, j, l, Q, E)  # pyright: ignore[reportReturnType]
+        return sum(grad[k] * modulus[:, k] for k in range(width))  # (i, j, l, Q, E)  # pyright: ignore[reportReturnType]
 
     def block(a: Any, b: Any, scale: Any) -> Array:
-        product = sum(half[a][:, :, k] * gradient[b, k] for k in range(3))
+        product = sum(half[a][:, :, k] * gradient[b, k] for k in range(width))
         return scale * jnp.sum(jnp.asarray(product), axis=-2).reshape(9, -1)
 
     # Without the barrier XLA computes `half` again for every pair. Written out, the ten pairs of a T4 take half the

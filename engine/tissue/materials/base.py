@@ -8,13 +8,8 @@ from typing import ClassVar, Self, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ....imaging.errors import SolverError
 from ..tensors import Scalar, Tensor, elasticity, first_piola, from_array
-
-IMPLAUSIBLE_MODULUS = 10.0
-"""Pa. The softest tissues measured (fat, brain) lie above 100 Pa; less means that kPa or MPa was typed as Pa."""
 
 Tree = TypeVar("Tree")
 
@@ -28,10 +23,16 @@ class Material(eqx.Module):
     entry of F or broadcasts to it.
 
     Attributes:
+        isotropic: whether turning the body before it is deformed changes nothing.
+        objective: whether turning it afterwards changes nothing.
+        stress_free: whether F = I carries no stress.
         vectors: trailing shape of each field that is no scalar: (3,) for a direction, (3, 3) for a tensor.
     """
 
     name: ClassVar[str] = ""
+    isotropic: ClassVar[bool] = True
+    objective: ClassVar[bool] = True
+    stress_free: ClassVar[bool] = True
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {}
 
     @abc.abstractmethod
@@ -58,16 +59,28 @@ class Material(eqx.Module):
 
     def energy_density(self, deformation_gradient: Tensor) -> Scalar:
         """W(F) in J/m³ of reference volume; zero and stress free at F = I."""
+        return self.shape_energy_density(deformation_gradient) + self.volume_energy_density(deformation_gradient)
+
+    def volume_energy_density(self, deformation_gradient: Tensor) -> Scalar:
+        """K/2 g² [J/m³]."""
         measure = self.volume_measure(deformation_gradient)
-        return self.shape_energy_density(deformation_gradient) + 0.5 * self.volume_modulus * measure * measure
+        return 0.5 * self.volume_modulus * measure * measure
 
     def mixed_energy_density(self, deformation_gradient: Tensor, pressure: Scalar) -> Scalar:
         """W_shape + p g − p²/2K [J/m³], whose stationary value over p [Pa] is W (p = K g, positive in tension)."""
-        shape, measure = self.shape_energy_density(deformation_gradient), self.volume_measure(deformation_gradient)
-        return shape + pressure * measure - 0.5 * pressure * (pressure / self.volume_modulus)
+        shape = self.shape_energy_density(deformation_gradient)
+        return shape + self.mixed_volume_energy_density(deformation_gradient, pressure)
+
+    def mixed_volume_energy_density(self, deformation_gradient: Tensor, pressure: Scalar) -> Scalar:
+        """p g − p²/2K [J/m³]: the volume energy by its Legendre transform, where 1/K may be zero."""
+        measure = self.volume_measure(deformation_gradient)
+        return pressure * measure - 0.5 * pressure * (pressure / self.volume_modulus)
 
     def at(self, fraction: Scalar) -> Self:
-        """This material at a load fraction in [0, 1]; parameters element first. Itself unless the load moves it."""
+        """This material at a load fraction in [0, 1]; parameters element first. Itself unless the load moves it.
+
+        Called again and again with other fractions, also on what it returned: the parameters of full load must stay.
+        """
         return self
 
     def prepared(self, points: int) -> Self:
@@ -97,46 +110,3 @@ class Material(eqx.Module):
 def batch_last(material: Tree) -> Tree:
     """Parameters as energies see them, the element last: (E,), (3, E), (Q, E), (3, Q, E). Its own inverse."""
     return jax.tree.map(jnp.transpose, material)
-
-
-def young_problems(young_modulus: float, poisson_ratio: float) -> list[str]:
-    """What is wrong with E [Pa] and ν of an isotropic material."""
-    found = []
-    if not np.isfinite(young_modulus) or young_modulus <= 0:
-        found.append(f"Young's modulus is {young_modulus:g} Pa; it must be positive")
-    elif young_modulus < IMPLAUSIBLE_MODULUS:
-        found.append(f"Young's modulus is {young_modulus:g} Pa, softer than any tissue; give it in Pa, not kPa or MPa")
-    if not np.isfinite(poisson_ratio) or not -1 < poisson_ratio <= 0.5:
-        found.append(
-            f"Poisson's ratio is {poisson_ratio:g}; it must be above -1 and below 0.5 (0.5 itself with mixed elements)"
-        )
-    return found
-
-
-def lame_parameters(young_modulus: float, poisson_ratio: float) -> tuple[float, float]:
-    """Shear modulus μ and Lamé's λ [Pa] from E [Pa] and ν; λ is infinite for ν = 0.5.
-
-    Raises:
-        SolverError: E or ν out of range.
-    """
-    found = young_problems(young_modulus, poisson_ratio)
-    if found:
-        raise SolverError(found[0], where="material")
-    shear = young_modulus / (2 * (1 + poisson_ratio))
-    if poisson_ratio == 0.5:
-        return shear, float("inf")
-    return shear, young_modulus * poisson_ratio / ((1 + poisson_ratio) * (1 - 2 * poisson_ratio))
-
-
-def lame_problems(shear_modulus: Scalar, lame: Scalar) -> list[str]:
-    """What is wrong with μ and λ [Pa]: moduli must be positive and plausible; λ alone may be infinite."""
-    shear, lam = np.atleast_1d(np.asarray(shear_modulus, float)), np.atleast_1d(np.asarray(lame, float))
-    if not np.isfinite(shear).all() or np.isnan(lam).any():
-        return ["a modulus is not finite"]
-    if (shear <= 0).any() or (lam + 2 * shear / 3 <= 0).any():
-        return ["the shear and bulk moduli must be positive"]
-    ratio = shear / (lam + shear)
-    young = (shear * (3 - ratio)).min()
-    if young < IMPLAUSIBLE_MODULUS:
-        return young_problems(float(young), 0.0)
-    return []

@@ -7,7 +7,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from ..tensors import Scalar, Tensor, determinant, squared_norm
-from .base import Material, lame_parameters, lame_problems
+from .base import Material
+from .parameters import lame_parameters, lame_problems
 
 
 class NeoHookean(Material):
@@ -29,7 +30,7 @@ class NeoHookean(Material):
     name: ClassVar[str] = "neo-hookean"
 
     @classmethod
-    def from_young(cls, young_modulus: float, poisson_ratio: float) -> NeoHookean:
+    def from_young(cls, young_modulus: Scalar, poisson_ratio: Scalar) -> NeoHookean:
         """From E [Pa] and ν of small strains.
 
         Raises:

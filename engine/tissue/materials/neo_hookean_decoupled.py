@@ -7,7 +7,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from ..tensors import Scalar, Tensor, determinant, squared_norm
-from .base import Material, lame_parameters, lame_problems
+from .base import Material
+from .parameters import lame_parameters, lame_problems
 
 
 class DecoupledNeoHookean(Material):
@@ -29,7 +30,7 @@ class DecoupledNeoHookean(Material):
     name: ClassVar[str] = "neo-hookean-decoupled"
 
     @classmethod
-    def from_young(cls, young_modulus: float, poisson_ratio: float) -> DecoupledNeoHookean:
+    def from_young(cls, young_modulus: Scalar, poisson_ratio: Scalar) -> DecoupledNeoHookean:
         """From E [Pa] and ν of small strains.
 
         Raises:
@@ -42,12 +43,6 @@ class DecoupledNeoHookean(Material):
     def example(cls) -> DecoupledNeoHookean:
         """Soft tissue: E = 10 kPa, ν = 0.4."""
         return cls.from_young(1e4, 0.4)
-
-    def energy_density(self, deformation_gradient: Tensor) -> Scalar:
-        """W(F) [J/m³]."""
-        jacobian = determinant(deformation_gradient)
-        volumetric = jacobian * jacobian - 1.0 - 2.0 * jnp.log(jacobian)
-        return self.shape_energy_density(deformation_gradient) + 0.25 * self.bulk_modulus * volumetric
 
     def shape_energy_density(self, deformation_gradient: Tensor) -> Scalar:
         """μ/2 (J^(−2/3) I₁ − 3) [J/m³]."""
@@ -63,20 +58,24 @@ class DecoupledNeoHookean(Material):
         """κ [Pa]."""
         return self.bulk_modulus
 
-    def mixed_energy_density(self, deformation_gradient: Tensor, pressure: Scalar) -> Scalar:
-        """W_shape + p (J − 1) − U*(p) [J/m³], U* the Legendre transform of U.
+    def volume_energy_density(self, deformation_gradient: Tensor) -> Scalar:
+        """U = κ/4 (J² − 1 − 2 ln J) [J/m³]."""
+        jacobian = determinant(deformation_gradient)
+        return 0.25 * self.bulk_modulus * (jacobian * jacobian - 1.0 - 2.0 * jnp.log(jacobian))
+
+    def mixed_volume_energy_density(self, deformation_gradient: Tensor, pressure: Scalar) -> Scalar:
+        """p (J − 1) − U*(p) [J/m³], U* the Legendre transform of U.
 
         U' = κ/2 (J − 1/J) = p at J* = q + √(1 + q²), q = p/κ, where ln J* = asinh q; so
         U* = p (J* − 1) − U(J*) = p/2 (q + √(1 + q²) − 2 + asinh(q)/q), which is 0 for κ = ∞.
         """
-        shape, measure = self.shape_energy_density(deformation_gradient), self.volume_measure(deformation_gradient)
         ratio = pressure / self.bulk_modulus
         small = jnp.abs(ratio) < 1e-3
         square, far = ratio * ratio, jnp.where(small, 1.0, ratio)
         series = 1.0 - square / 6.0 + 3.0 / 40.0 * square * square - 15.0 / 336.0 * square * square * square
         growth = jnp.where(small, series, jnp.arcsinh(far) / far)
         conjugate = 0.5 * pressure * (ratio + jnp.sqrt(1.0 + square) - 2.0 + growth)
-        return shape + pressure * measure - conjugate
+        return pressure * self.volume_measure(deformation_gradient) - conjugate
 
     def problems(self) -> list[str]:
         """Moduli that are not finite, not positive or implausibly small."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..tensors import Scalar, Tensor, green_lagrange, squared_norm
-from .base import Material, lame_parameters, lame_problems
+from .base import Material
+from .parameters import lame_parameters, lame_problems
 
 
 class SaintVenantKirchhoff(Material):
@@ -25,7 +26,7 @@ class SaintVenantKirchhoff(Material):
     name: ClassVar[str] = "saint-venant-kirchhoff"
 
     @classmethod
-    def from_young(cls, young_modulus: float, poisson_ratio: float) -> SaintVenantKirchhoff:
+    def from_young(cls, young_modulus: Scalar, poisson_ratio: Scalar) -> SaintVenantKirchhoff:
         """From E [Pa] and ν of small strains.
 
         Raises:

@@ -21,7 +21,7 @@ from ..solution import State
 from ..static import solve
 from .case import Case, Computed, Quantity
 from .limits import Limit, round_off
-from .meshes import box
+from .meshes import mesh_for
 from .probes import describe
 
 LAW = NeoHookean.from_young(1e4, 0.4)
@@ -31,7 +31,7 @@ COARSE = {1: 4, 2: 3}
 
 
 def _patch(element: str, progress: Progress) -> Computed:
-    body = Model.from_mesh(box((2, 2, 2), jitter=0.25), {"*": LAW}, element=element)
+    body = Model.from_mesh(mesh_for(element, (2, 2, 2), jitter=0.25), {"*": LAW}, element=element)
     linear = body.problem(prescribed=[Prescribed("x0", _linear), *_others(_linear)])
     state = solve(linear, tolerance=1e-12, progress=part(progress, 0.0, 0.5)).final
     exact = np.asarray(body.points)[: body.nodes] @ GRADIENT.T
@@ -73,7 +73,7 @@ def body_force(point: Array) -> Array:
 def _orders(element: str, progress: Progress) -> Computed:
     counts, errors, mesh = _counts(element), [], []
     for index, count in enumerate(counts):
-        body = Model.from_mesh(box((count,) * 3), {"*": LAW}, element=element)
+        body = Model.from_mesh(mesh_for(element, (count,) * 3), {"*": LAW}, element=element)
         field = jax.vmap(manufactured)
         sides = [Prescribed(side, field) for side in ("x0", "x1", "y0", "y1", "z0", "z1")]
         posed = body.problem(loads=[BodyForce(body_force)], prescribed=sides)

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 
 from ....imaging.progress import Progress, part
 from .. import fields
-from ..materials import Material, NeoHookean
+from ..materials import Material, MooneyRivlin, NeoHookean, Ogden
 from ..model import Model
 from ..prescribed import Prescribed
 from ..problem import Problem
@@ -24,7 +24,7 @@ from ..static import solve
 from ..supports import Fixed
 from .case import Case, Computed, Quantity
 from .limits import digits, round_off
-from .meshes import box
+from .meshes import mesh_for
 from .probes import describe
 
 SHEAR = 1e4
@@ -52,8 +52,8 @@ class Stretch:
 
 
 def stretched(law: Material, element: str, mode: str, stretch: float, progress: Progress) -> tuple[Problem, State]:
-    """A unit cube of distorted elements, pulled along x (and y), its other faces free, three of them symmetry planes."""
-    body = Model.from_mesh(box((2, 2, 2), jitter=0.2), {"*": law}, element=element)
+    """A unit cube of distorted elements between three symmetry planes, pulled along x (and y), free elsewhere."""
+    body = Model.from_mesh(mesh_for(element, (2, 2, 2), jitter=0.2), {"*": law}, element=element)
     held = [Fixed("x0", "x"), Fixed("y0", "y"), Fixed("z0", "z")]
     moved = [Prescribed("x1", (stretch - 1, 0, 0), components="x")]
     if mode == "equibiaxial":
@@ -120,7 +120,7 @@ def incompressible(mode: str, stretch: float, ratio: float, last: float) -> Stre
 
 def _sheared(law: Material, amount: float, element: str, progress: Progress) -> Computed:
     """Simple shear held on the whole boundary: the mean stress over the volume."""
-    body = Model.from_mesh(box((2, 2, 2), jitter=0.2), {"*": law}, element=element)
+    body = Model.from_mesh(mesh_for(element, (2, 2, 2), jitter=0.2), {"*": law}, element=element)
     field = Prescribed("boundary", lambda x: jnp.stack([amount * x[:, 1], 0 * x[:, 1], 0 * x[:, 1]], axis=1))
     posed = body.problem(prescribed=[field])
     state = solve(posed, tolerance=1e-10, progress=progress).final
@@ -158,9 +158,28 @@ _INCOMPRESSIBLE = "σ/μ of an incompressible neo-Hookean body: λ² − 1/λ, �
 CASES = (
     *(
         stretch_case(f"homogeneous-compressible-{element}", _BONET, COMPRESSIBLE, _STATES, element)
-        for element in ("T4", "T10", "T10P1")
+        for element in ("T4", "T10", "T10P1", "H8")
     ),
     stretch_case("homogeneous-incompressible", _INCOMPRESSIBLE, NeoHookean(SHEAR, float("inf")), _TABLE, "T10P1"),
+    stretch_case(
+        "homogeneous-mooney-rivlin",
+        "σ = 2 (λ² − 1/λ)(C₁ + C₂/λ), incompressible, C₁ = 0.5, C₂ = 0.1 (times 10 kPa)",
+        MooneyRivlin(0.5 * SHEAR, 0.1 * SHEAR, bulk_modulus=float("inf")),
+        (incompressible("uniaxial", 1.3, 1.06243, 1e-5), incompressible("uniaxial", 2.0, 3.85, 0)),
+        "T10P1",
+    ),
+    stretch_case(
+        "homogeneous-ogden",
+        "σ/μ = (2/α)(λ^α − λ^(−α/2)), incompressible, W = (2μ/α²) Σ (λᵅ − 1), α = −4.7",
+        Ogden((SHEAR,), (-4.7,), bulk_modulus=float("inf")),
+        (
+            incompressible("uniaxial", 0.7, -2.0909, 1e-4),
+            incompressible("uniaxial", 0.9, -0.36602, 1e-5),
+            incompressible("uniaxial", 1.3, 0.66432, 1e-5),
+        ),
+        "T10P1",
+        quick=False,
+    ),
     _shear_case("T10", COMPRESSIBLE),
-    _shear_case("T10P1", NeoHookean(SHEAR, float("inf"))),
+    _shear_case("T10P1", COMPRESSIBLE),
 )

@@ -84,7 +84,7 @@ def _outward(axes: int) -> Callable:
 
 
 def _pressure(posed: Problem, state: State, inner: str, axes: int) -> float:
-    """p/μ from the work of the inner face: Σ f · e_r over the deformed area, which is that of the true circle or sphere."""
+    """p/μ from the work of the inner face: Σ f · e_r over the deformed area of the true circle or sphere."""
     nodes = posed.model.nodes_of(inner)
     outward = np.asarray(posed.model.points)[nodes] / INNER
     outward[:, axes:] = 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
-from ....meshing.mesh import OUTWARD, TetMesh
+from ....meshing.mesh import HEXAHEDRON_FACES, OUTWARD, HexMesh, TetMesh
+from ..elements import element_named
 from ..fields import element_volumes
 from ..model import MM, Model
 
@@ -30,51 +32,73 @@ def box(
     cells: tuple[int, int, int] = (1, 1, 1),
     *,
     size: tuple[float, float, float] = (1000.0, 1000.0, 1000.0),
-    place: Callable[[NDArray], NDArray] | None = None,
+    place: Place | None = None,
     jitter: float = 0.0,
 ) -> TetMesh:
     """A box of Kuhn's six tetrahedra per cell; `place` maps (N, 3) in [0, 1]³ to mm; `jitter` moves inner nodes.
 
     Sets: nodes and facets `x0 x1 y0 y1 z0 z1` on the six sides, and nodes `all` and `boundary`.
     """
-    counts = np.array(cells)
-    axes = [np.arange(n + 1) / n for n in cells]
-    unit = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    elements = kuhn(cells)
-    inside = ((unit > 0) & (unit < 1)).all(axis=1)
-    shift = np.random.default_rng(7).uniform(-1, 1, unit.shape) * jitter / counts * inside[:, None]
-    points = (unit + shift) * np.array(size) if place is None else place(unit + shift)
-    side_nodes = {f"{'xyz'[a]}{v}": np.flatnonzero(unit[:, a] == v) for a in range(3) for v in (0, 1)}
-    return TetMesh(
-        points,
-        elements,
-        np.ones(len(elements), np.int32),
-        {1: "body"},
-        facet_sets=sides(unit, elements),
-        node_sets={"all": np.arange(len(unit)), "boundary": np.flatnonzero(~inside), **side_nodes},
-    )
-
-
-def kuhn(cells: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Six tetrahedra (6 · cells, 4) per cell of a grid whose nodes are numbered with z fastest (Kuhn 1960)."""
-    counts = np.array(cells)
-    stride = np.array([(counts[1] + 1) * (counts[2] + 1), counts[2] + 1, 1])
-    base = (np.stack(np.meshgrid(*map(np.arange, cells), indexing="ij"), axis=-1).reshape(-1, 3) @ stride).astype(int)
+    unit, base, stride = _grid(cells)
     tets = []
     for path in itertools.permutations(range(3)):
         corner = base[:, None] + np.concatenate([[0], np.cumsum(stride[list(path)])])
         tets.append(corner if np.linalg.det(np.eye(3)[list(path)]) > 0 else corner[:, [0, 2, 1, 3]])
-    return np.stack(tets, axis=1).reshape(-1, 4)
+    elements = np.stack(tets, axis=1).reshape(-1, 4)
+    points, sets = _placed(unit, cells, size, place, jitter)
+    facets = sides(unit, elements, OUTWARD)
+    return TetMesh(points, elements, np.ones(len(elements)), {1: "body"}, facet_sets=facets, node_sets=sets)
 
 
-def sides(unit: NDArray, elements: NDArray) -> dict[str, NDArray]:
+def bricks(
+    cells: tuple[int, int, int] = (1, 1, 1),
+    *,
+    size: tuple[float, float, float] = (1000.0, 1000.0, 1000.0),
+    place: Place | None = None,
+    jitter: float = 0.0,
+) -> HexMesh:
+    """The same box of one hexahedron per cell."""
+    unit, base, (x, y, z) = _grid(cells)
+    elements = base[:, None] + np.array([0, x, x + y, y, z, x + z, x + y + z, y + z])
+    points, sets = _placed(unit, cells, size, place, jitter)
+    facets = sides(unit, elements, HEXAHEDRON_FACES)
+    return HexMesh(points, elements, np.ones(len(elements)), {1: "body"}, facet_sets=facets, node_sets=sets)
+
+
+def mesh_for(element: str, cells: tuple[int, int, int] = (1, 1, 1), **options: Any) -> TetMesh | HexMesh:
+    """The box in the shape that an element needs."""
+    return (bricks if element_named(element).corners == 8 else box)(cells, **options)
+
+
+def sides(unit: NDArray, elements: NDArray, faces: NDArray = OUTWARD) -> dict[str, NDArray]:
     """Outward facets on each side of the unit box, named `x0 … z1`."""
-    faces = elements[:, OUTWARD].reshape(-1, 3)
+    every = elements[:, faces].reshape(-1, faces.shape[1])
     return {
-        f"{'xyz'[a]}{v}": faces[(unit[faces][:, :, a] == v).all(axis=1)].astype(np.int32)
+        f"{'xyz'[a]}{v}": every[(unit[every][:, :, a] == v).all(axis=1)].astype(np.int32)
         for a in range(3)
         for v in (0, 1)
     }
+
+
+def _grid(cells: tuple[int, int, int]) -> tuple[NDArray, NDArray, NDArray]:
+    """Points (N, 3) of the unit box, z fastest, the lowest corner of each cell, and the steps along x, y and z."""
+    counts = np.array(cells)
+    axes = [np.arange(n + 1) / n for n in cells]
+    unit = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    stride = np.array([(counts[1] + 1) * (counts[2] + 1), counts[2] + 1, 1])
+    base = np.stack(np.meshgrid(*map(np.arange, cells), indexing="ij"), axis=-1).reshape(-1, 3) @ stride
+    return unit, base.astype(int), stride
+
+
+def _placed(
+    unit: NDArray, cells: tuple[int, int, int], size: tuple[float, ...], place: Place | None, jitter: float
+) -> tuple[NDArray, dict[str, NDArray]]:
+    """Points (N, 3) mm and node sets."""
+    inside = ((unit > 0) & (unit < 1)).all(axis=1)
+    shift = np.random.default_rng(7).uniform(-1, 1, unit.shape) * jitter / np.array(cells) * inside[:, None]
+    points = (unit + shift) * np.array(size) if place is None else place(unit + shift)
+    on_sides = {f"{'xyz'[a]}{v}": np.flatnonzero(unit[:, a] == v) for a in range(3) for v in (0, 1)}
+    return points, {"all": np.arange(len(unit)), "boundary": np.flatnonzero(~inside), **on_sides}
 
 
 def rod(rings: int, layers: int, sectors: int = 4) -> TetMesh:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from . import elastica, laws
+from . import arterial, cook, elastica, elements, heart, hertz, homogeneous, inflation, lame, laws, motion, torsion
 from .case import Case
 
 CASES: tuple[Case, ...] = (
     *laws.CASES,
+    *elements.CASES,
+    *homogeneous.CASES,
+    *arterial.CASES,
+    *torsion.CASES,
+    *inflation.CASES,
+    *lame.CASES,
+    *cook.CASES,
     *elastica.CASES,
+    *heart.CASES,
+    *hertz.CASES,
+    *motion.CASES,
 )

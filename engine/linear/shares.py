@@ -1,0 +1,115 @@
+"""Work shared by the cores: sparse products by rows, and any calls that let go of the interpreter's lock."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+MOST_THREADS = 8
+"""Sparse products are limited by memory: more threads than this gain nothing."""
+SHARED_ENTRIES = 400_000
+"""A product with fewer entries (0.3 ms) is not worth a second thread, whose start takes 0.05 ms."""
+
+
+def cores() -> int:
+    """How many threads share the work: the cores this process may use, `PREOP_THREADS` if set, 8 at most."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("PREOP_THREADS", "")
+    return max(1, min(int(asked) if asked.isdigit() else allowed, MOST_THREADS))
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="preop")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of its parent's threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def share(call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """[call(item) for item in items], all at once; the first one in this thread."""
+    if len(items) < 2 or cores() == 1:
+        return [call(item) for item in items]
+    others = [_pool().submit(call, item) for item in items[1:]]
+    return [call(items[0]), *(other.result() for other in others)]
+
+
+def in_order(call: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+    """call(item) for each item, in order, computed a few ahead by the other threads: memory stays bounded."""
+    ahead = cores()
+    if ahead == 1:
+        yield from map(call, items)
+        return
+    waiting = [_pool().submit(call, item) for item in items[:ahead]]
+    for k in range(len(items)):
+        result = waiting[k % ahead].result()
+        if k + ahead < len(items):
+            waiting[k % ahead] = _pool().submit(call, items[k + ahead])
+        yield result
+
+
+def row_ranges(starts: NDArray, entries: int) -> list[tuple[int, int]]:
+    """Row ranges of like many entries, one per thread; one range where the matrix is small."""
+    parts = cores() if entries >= SHARED_ENTRIES else 1
+    goals = starts[-1] * np.arange(1, parts) / parts
+    cuts = [0, *np.searchsorted(starts, goals).tolist(), len(starts) - 1]
+    return [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+
+
+class RowShares:
+    """A sparse matrix whose products with vectors are shared by rows. The arrays are those of the matrix."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.whole, self.shape = matrix, matrix.shape
+        self.height = matrix.blocksize[0] if matrix.format == "bsr" else 1
+        self.ranges = row_ranges(matrix.indptr, matrix.data.size)
+        self.parts = [matrix] if len(self.ranges) < 2 else [rows_of(matrix, a, b) for a, b in self.ranges]
+
+    def __matmul__(self, vector: NDArray) -> NDArray:
+        """A x for x (n,) or (n, k)."""
+        if len(self.parts) == 1:
+            return self.whole @ vector
+        out = np.empty((self.shape[0], *vector.shape[1:]))
+
+        def one(k: int) -> None:
+            start, stop = self.ranges[k]
+            out[self.height * start : self.height * stop] = self.parts[k] @ vector
+
+        share(one, range(len(self.parts)))
+        return out
+
+
+def rows_of(matrix: Any, start: int, stop: int) -> Any:
+    """Block rows start … stop of a compressed matrix, without a copy of its entries."""
+    inside = slice(matrix.indptr[start], matrix.indptr[stop])
+    height = matrix.blocksize[0] if matrix.format == "bsr" else 1
+    kind = sparse.bsr_matrix if matrix.format == "bsr" else sparse.csr_matrix
+    parts = (matrix.data[inside], matrix.indices[inside], matrix.indptr[start : stop + 1] - matrix.indptr[start])
+    return kind(parts, shape=(height * (stop - start), matrix.shape[1]))
+
+
+def shared_product(left: Any, right: Any) -> Any:
+    """left @ right of two block matrices, by rows of the left one."""
+    ranges = row_ranges(left.indptr, left.data.size)
+    if len(ranges) < 2:
+        return left @ right
+    parts = share(lambda rows: rows_of(left, *rows) @ right, ranges)
+    return stack_rows(parts)
+
+
+def stack_rows(parts: Sequence[Any]) -> sparse.bsr_matrix:
+    """Block matrices on top of each other."""
+    starts = np.cumsum([0, *(len(part.indices) for part in parts)])
+    indptr = np.concatenate([[0], *(part.indptr[1:] + start for part, start in zip(parts, starts, strict=False))])
+    data, indices = np.concatenate([part.data for part in parts]), np.concatenate([part.indices for part in parts])
+    shape = (sum(part.shape[0] for part in parts), parts[0].shape[1])
+    return sparse.bsr_matrix((data, indices, indptr.astype(indices.dtype)), shape=shape)

@@ -1,0 +1,183 @@
+"""Contact of one point of a surface with one facet of another: forces on both, from the gap and the slip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..terms import Term
+from . import law, triangle
+from .points import ContactPoints
+
+
+class PairTerm(Term):
+    """Points that meet facets. The first half of a group's nodes carry the point, the others are the facet's.
+
+    Pressure acts along the line from the nearest place to the point, so it turns nothing; friction is the slope of
+    −t_α ξ^α in the nodes, ξ the nearest place, which no rigid motion of all nodes changes. Both together leave linear and
+    angular momentum to round-off.
+
+    Attributes:
+        shape, slope: shape functions (m,) of the point and their derivatives (m, 2), constants.
+        weight: of the quadrature rule.
+        start: nearest place (2,) as the search found it.
+        basis: (2, 2) directions in which it may move: face, edge or corner.
+        side: 0 on the face, else ±1: outside or inside.
+        penalty, stick [Pa/m], onset [m], friction, multiplier [Pa]: see `TissueContact`.
+        anchor: place (2,) on the facet that friction pulls to.
+        opening: gap [m] at the start of the step.
+    """
+
+    nodes: Int[Array, "groups m"]
+    shape: Float[Array, "groups n"]
+    slope: Float[Array, "groups n 2"]
+    weight: Float[Array, " groups"]
+    start: Float[Array, "groups 2"]
+    basis: Float[Array, "groups 2 2"]
+    side: Float[Array, " groups"]
+    penalty: Float[Array, " groups"]
+    stick: Float[Array, " groups"]
+    onset: Float[Array, " groups"]
+    friction: Float[Array, " groups"]
+    multiplier: Float[Array, " groups"]
+    anchor: Float[Array, "groups 2"]
+    opening: Float[Array, " groups"]
+    frictional: bool = eqx.field(static=True)
+
+    @property
+    def symmetric(self) -> bool:
+        """Where nothing drags, the forces are the slope of an energy."""
+        return not self.frictional
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """Nodal forces [N] on the point's nodes and on the facet's."""
+        half, place = len(self.shape), reference + displacement
+        ends = jnp.concatenate([_carry(self.shape, place[:half])[None], place[half:]])
+        return self._spread(self._force(self._area(reference), ends))
+
+    def tangents(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """−∂force_a/∂u_b [N/m], by way of the point that the first half of the nodes carries."""
+
+        def one(term: PairTerm, rest: Array, moved: Array) -> Array:
+            half, place = len(term.shape), rest + moved
+            ends = jnp.concatenate([_carry(term.shape, place[:half])[None], place[half:]])
+            slope = jax.jacfwd(term._force, argnums=1)(term._area(rest), ends)  # (1 + m, 3, 1 + m, 3)
+            rows = term._spread(slope.reshape(half + 1, -1)).reshape(2 * half, 3, half + 1, 3)
+            columns = jnp.transpose(rows, (2, 0, 1, 3)).reshape(half + 1, -1)
+            whole = term._spread(columns).reshape(2 * half, 2 * half, 3, 3)  # (b, a, i, j)
+            return -jnp.transpose(whole, (1, 0, 2, 3))
+
+        return jax.vmap(one)(self, reference, displacement)
+
+    def _spread(self, values: Array) -> Array:
+        """Rows of the point and of the facet's nodes (1 + m, …), to the nodes that carry the point and the facet's."""
+        return jnp.concatenate([self.shape[:, None] * values[0], values[1:]])
+
+    def _area(self, reference: Array) -> Array:
+        """Reference area [m²] that the point stands for."""
+        rest = reference[: len(self.shape)]
+        tangent = [_carry(self.slope[:, k], rest) for k in (0, 1)]
+        return self.weight * law.safe_norm(jnp.cross(*tangent))
+
+    def _force(self, area: Array, ends: Array) -> Float[Array, "n 3"]:
+        """[N] on the point and on the facet's nodes, which are at `ends` (1 + m, 3) [m]."""
+        at = self._place(ends)
+        gap, direction = self._direction(ends, at)
+        pressure = law.pressure(gap, self.multiplier, self.penalty, self.onset)
+        push = area * pressure * direction
+        normal = triangle.shape(jnp, len(self.shape), at)
+        force = jnp.concatenate([push[None], -normal[:, None] * push])
+        if not self.frictional:
+            return force
+        _, pull = jax.vjp(self._place, ends)
+        return force - area * pull(self._drag(ends, at, pressure, gap))[0]
+
+    def points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
+        """What happens at every point."""
+
+        def one(term: PairTerm, rest: Array, moved: Array) -> ContactPoints:
+            half, place = len(term.shape), rest + moved
+            ends = jnp.concatenate([_carry(term.shape, place[:half])[None], place[half:]])
+            return term._point(term._area(rest), ends, term._place(ends))
+
+        return jax.vmap(one)(self, reference, displacement)
+
+    def _place(self, ends: Array) -> Float[Array, "2"]:
+        """The nearest place: Newton's method on the face or edge from where the search left it.
+
+        One step is exact on a flat facet; two carry first and second derivatives through it on a curved one.
+        """
+        half, corners, at = len(self.shape), ends[1:], self.start
+        idle = [1.0 * (jnp.abs(self.basis[0, k]) + jnp.abs(self.basis[1, k]) == 0.0) for k in (0, 1)]
+        for _ in range(1 if half == 3 else 2):
+            off = ends[0] - _carry(triangle.shape(jnp, half, at), corners)
+            slope = triangle.slope(jnp, half, at)
+            along = [_carry(slope[:, k], corners) for k in (0, 1)]
+            metric = [[_dot(p, q) for q in along] for p in along]
+            if half == 6:
+                bend = np.array(triangle.CURVATURE_6)
+                metric = [[metric[d][f] - _dot(_carry(bend[:, d, f], corners), off) for f in (0, 1)] for d in (0, 1)]
+            columns = [self.basis[:, k] for k in (0, 1)]
+            steep = [
+                [sum(p[d] * metric[d][f] * q[f] for d in (0, 1) for f in (0, 1)) for q in columns] for p in columns
+            ]
+            right = [sum(p[d] * _dot(along[d], off) for d in (0, 1)) for p in columns]
+            steep[0][0], steep[1][1] = steep[0][0] + idle[0], steep[1][1] + idle[1]
+            step = _solve(steep, right)
+            at = at + columns[0] * step[0] + columns[1] * step[1]
+        return at
+
+    def _direction(self, ends: Array, at: Array) -> tuple[Array, Array]:
+        """Gap [m] and unit vector from the facet to the point."""
+        half = len(self.shape)
+        off = ends[0] - _carry(triangle.shape(jnp, half, at), ends[1:])
+        normal = jnp.cross(*self._along(ends, at))
+        normal = normal / law.safe_norm(normal)
+        on_face, away = self.side == 0.0, law.safe_norm(off)
+        apart = (away > 0.0) & ~on_face
+        beside = self.side * off / jnp.where(apart, away, 1.0)
+        return jnp.where(on_face, _dot(off, normal), self.side * away), jnp.where(apart, beside, normal)
+
+    def _along(self, ends: Array, at: Array) -> list[Array]:
+        """∂x/∂ξ and ∂x/∂η of the facet [m]."""
+        slope = triangle.slope(jnp, len(self.shape), at)
+        return [_carry(slope[:, k], ends[1:]) for k in (0, 1)]
+
+    def _point(self, area: Array, ends: Array, at: Array) -> ContactPoints:
+        gap, direction = self._direction(ends, at)
+        push = law.pressure(gap, self.multiplier, self.penalty, self.onset)
+        traction, anchor = push * direction, self.anchor
+        if self.frictional:
+            along = self._along(ends, at)
+            back = _solve([[_dot(p, q) for q in along] for p in along], self._drag(ends, at, push, gap))
+            traction = traction - back[0] * along[0] - back[1] * along[1]
+            anchor = at - jnp.stack(back) / jnp.where(self.stick > 0.0, self.stick, 1.0)
+        return ContactPoints(ends[0], gap, push, traction, area, anchor)
+
+    def _drag(self, ends: Array, at: Array, push: Array, gap: Array) -> Float[Array, "2"]:
+        """Friction t·e_α [N/m] against the slip over the facet."""
+        along, moved = self._along(ends, at), at - self.anchor
+        slip = law.sliding_share(gap, self.opening) * (moved[0] * along[0] + moved[1] * along[1])
+        drag = law.coulomb(slip, self.stick, self.friction * push)
+        return jnp.stack([_dot(along[0], drag), _dot(along[1], drag)])
+
+
+def _carry(shape: Array, nodes: Array) -> Float[Array, "3"]:
+    """Σ N_a x_a, written out: XLA compiles products of small matrices slowly."""
+    return jnp.sum(shape[:, None] * nodes, axis=0)
+
+
+def _dot(left: Array, right: Array) -> Array:
+    return jnp.sum(left * right)
+
+
+def _solve(matrix: Sequence[Sequence[Array]], right: Sequence[Array] | Array) -> list[Array]:
+    """2 × 2."""
+    (a, b), (c, d) = matrix
+    det = a * d - b * c
+    return [(d * right[0] - b * right[1]) / det, (a * right[1] - c * right[0]) / det]

@@ -1,0 +1,187 @@
+"""Central differences: order, stable step, momentum, energy, impact, mass scaling, agreement with implicit steps."""
+
+from __future__ import annotations
+
+import bodies
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import eigh
+from test_dynamic_energy import DENSITY as WALL_DENSITY
+from test_dynamic_energy import LENGTH as WALL_LENGTH
+from test_dynamic_energy import SPEED, WAVE, flyer, thrown, tumble
+from test_dynamic_order import DENSITY, SMALL, YOUNG, bar, modes
+
+from preop.engine.tissue import dynamic
+from preop.engine.tissue.central_differences import Stepper
+from preop.engine.tissue.explicit import solve
+from preop.engine.tissue.host_system import HostSystem
+from preop.engine.tissue.integrators import Midpoint
+from preop.engine.tissue.mass import mass_matrix
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.motion import Motion
+from preop.engine.tissue.prescribed import Prescribed
+from preop.engine.tissue.problem import Problem
+from preop.engine.tissue.solution import ResultCode
+from preop.engine.tissue.stable_step import lumped_masses, nodal_masses, stable_step
+from preop.engine.tissue.supports import Fixed, Springs
+from preop.engine.tissue.system import Timer
+from preop.imaging.errors import SolverError
+
+
+def true_frequency(problem: Problem) -> float:
+    """Largest ω of the assembled body with its lumped mass, by a dense eigenvalue solver."""
+    system = HostSystem(problem, Timer())
+    free = system.free.ravel() > 0
+    stiffness = system.linearize(system.zeros(), 0.0).matrix.toarray()[np.ix_(free, free)]
+    inertia = np.repeat(mass_matrix(problem.model, "lumped").diagonal, 3)[free]
+    return float(np.sqrt(eigh(stiffness, np.diag(inertia), eigvals_only=True)[-1]))
+
+
+def block(element: str, bed: float = 0.0) -> Problem:
+    mesh = bodies.box((2, 2, 2), size=(40.0,) * 3, jitter=0.3)
+    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(YOUNG, 0.3)}, density=DENSITY, element=element)
+    return model.problem(supports=[Springs("z0", bed)] if bed else [], floating=not bed)
+
+
+@pytest.mark.parametrize(("element", "bed"), [("T4", 0.0), ("T10", 0.0), ("T4", 5e7)])
+def test_the_bound_of_the_step_is_safe_and_not_far_off(element: str, bed: float) -> None:
+    """The elements' bound is never above 2/ω of the assembled body, the estimate is within 3 %; a stiff bed is seen."""
+    problem = block(element, bed)
+    bound = stable_step(problem, np.zeros(problem.model.points.shape), 0.0, lumped_masses(problem.model))
+    true = true_frequency(problem)
+    assert true <= bound.frequency < 2.5 * true
+    masses = nodal_masses(problem.model, lumped_masses(problem.model))
+    stepper = Stepper(problem, masses, 0.0, 1.0)
+    still = jnp.zeros_like(problem.model.points)
+    found = stepper.largest_frequency(stepper.begin(Motion(0.0, still, time=0.0, velocity=still, acceleration=still)))
+    assert found == pytest.approx(true, rel=0.03)
+    if bed:
+        assert true > 2 * true_frequency(block(element))
+
+
+@pytest.mark.parametrize(("share", "result"), [(0.98, ResultCode.converged), (1.02, ResultCode.blown_up)])
+def test_the_step_is_sharp(share: float, result: ResultCode) -> None:
+    """2/ω of the assembled bar: a little below, a disturbance stays small; a little above, it grows and is named."""
+    omega, shape = modes(4, "lumped")[0][-1], modes(4, "lumped")[1][-1]
+    path = solve(
+        bar(),
+        duration=1200 * share / omega,
+        step=share * 2 / omega,
+        safety=10.0,
+        velocity=SMALL * omega * shape,
+        keep=3,
+    )
+    assert path.result is result
+    if result is ResultCode.converged:
+        assert np.abs(np.asarray(path.final.displacement)).max() < 20 * SMALL
+    else:
+        assert "element" in path.where
+        with pytest.raises(SolverError, match="smaller step"):
+            _ = path.final
+
+
+def test_second_order_in_the_step() -> None:
+    omega, shape = modes(4, "lumped")[0][0], modes(4, "lumped")[1][0]
+    end, errors = 0.75 * 2 * np.pi / omega, []
+    for step in (end / 60, end / 120):
+        path = solve(bar(), duration=end, step=step, velocity=SMALL * omega * shape, keep=6)
+        exact = SMALL * np.sin(omega * path.times)[:, None, None] * shape
+        found = np.stack([np.asarray(state.displacement) for state in path.require_converged().states])
+        errors.append(np.abs(found - exact).max() / SMALL)
+    assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
+    assert errors[1] < 1e-3
+
+
+def test_flight_keeps_momentum_and_agrees_with_implicit_steps() -> None:
+    """At strains of tens of per cent: momenta to round-off, energy to the order of the step, the same shape."""
+    path = solve(flyer(), duration=0.03, velocity=tumble, keep=6, step=2e-4)
+    energy = path.require_converged().energy
+    for record in (np.array(energy.momentum), np.array(energy.angular_momentum)):
+        assert np.abs(record - record[0]).max() < 1e-12 * np.abs(record[0]).max()
+    assert energy.largest_drift < 2e-3
+    assert max(energy.strain) > 0.02 * energy.total[0]
+    other = dynamic.solve(
+        flyer(), duration=0.03, steps=60, integrator=Midpoint(), velocity=tumble, mass="lumped", keep=[0.03]
+    ).final
+    points = np.asarray(flyer().model.points)
+    size = np.abs(np.asarray(path.final.displacement) - points).max()
+    assert np.abs(np.asarray(path.final.displacement - other.displacement)).max() < 2e-3 * size
+    assert (
+        np.abs(np.asarray(path.final.velocity - other.velocity)).max() < 0.02 * np.abs(np.asarray(other.velocity)).max()
+    )
+
+
+def test_bar_on_a_wall() -> None:
+    """As with implicit steps: contact for 2L/c, and back with the velocity it came with."""
+    touch, mass = 2 * WALL_LENGTH / WAVE, WALL_DENSITY * 4e-3**2 * WALL_LENGTH
+    path = solve(thrown(), duration=1.5 * touch, velocity=(0.0, 0.0, -SPEED), keep=150)
+    flow = np.array(path.require_converged().energy.momentum)[:, 2] / (mass * SPEED)
+    times = path.times
+    assert flow[-1] == pytest.approx(1.0, abs=0.06)
+    assert times[np.flatnonzero(flow > 0)[0]] == pytest.approx(touch / 2, rel=0.03)
+    assert times[np.flatnonzero(flow > 0.93)[0]] == pytest.approx(touch, rel=0.04)
+    assert path.energy.largest_drift < 0.03
+
+
+def test_mass_scaling_is_reported() -> None:
+    """A thin layer asks for a short step: only its elements get mass, as much as that takes, and the report says so."""
+    mesh = bodies.box(
+        (2, 2, 3), place=lambda u: 40.0 * np.stack([u[:, 0], u[:, 1], np.where(u[:, 2] > 0.9, 0.7, u[:, 2])], axis=1)
+    )
+    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(YOUNG, 0.3)}, density=DENSITY)
+    problem = model.problem(supports=[Fixed("z0")])
+    thin = np.flatnonzero(mesh.points[mesh.tetrahedra][:, :, 2].min(axis=1) > 26.0)
+    bound = stable_step(problem, np.zeros(model.points.shape), 0.0, lumped_masses(model))
+    assert bound.worst_element in thin
+    calm = np.delete(bound.element_frequencies[0], thin).max()
+    step = 0.9 * 2 / calm * 0.999
+    with pytest.raises(SolverError, match=r"stiffest is element \d+ of 'body' at"):
+        solve(problem, duration=0.02, step=step)
+    path = solve(problem, duration=0.02, step=step, mass_scaling=True, velocity=(0.0, 0.0, 0.1), keep=2)
+    scaling = path.require_converged().scaling
+    assert set(scaling.elements) <= set(thin)
+    own = DENSITY * mesh.volumes * 1e-9
+    factor = np.maximum(1.0, (bound.element_frequencies[0] * step / 1.8) ** 2)
+    assert scaling.added == pytest.approx((own * (factor - 1)).sum(), rel=1e-9)
+    assert scaling.added_share == pytest.approx(scaling.added / own.sum(), rel=1e-12)
+    assert f"{len(scaling.elements)} elements" in scaling.line()
+    assert path.energy.largest_drift < 0.02
+    assert path.longest_step <= step * (1 + 1e-9)
+
+
+def test_damping_and_what_moves_a_side_are_accounted_for() -> None:
+    """A free block slows by e^(−at); pulling one side of a bar brings in the energy that is then there."""
+    rate, end = 30.0, 0.05
+    path = solve(block("T4"), duration=end, damping=rate, velocity=(0.0, 0.2, 0.0), keep=4)
+    speed = np.array(path.require_converged().energy.momentum)[:, 1] / (DENSITY * 0.04**3)
+    assert speed == pytest.approx(0.2 * np.exp(-rate * path.times), rel=1e-3)
+    assert path.energy.damped[-1] == pytest.approx(path.energy.total[0] - path.energy.total[-1], rel=1e-3)
+    pulled = bar().model.problem(
+        supports=[Fixed("z0"), Fixed("all", "xy")], prescribed=[Prescribed("z1", (0.0, 0.0, 0.01), components="z")]
+    )
+    path = solve(pulled, duration=0.1, keep=5)
+    energy = path.require_converged().energy
+    assert energy.largest_drift < 0.01
+    assert energy.external[-1] > 0.5 * 0.5 * YOUNG * 0.1**2 * 0.02**2 * 0.1
+    tip = pulled.model.nodes_of("z1")
+    assert np.asarray(path.final.displacement)[tip, 2] == pytest.approx(0.01, rel=1e-9)
+
+
+def test_slips_are_named() -> None:
+    for arguments, words in (
+        ({"duration": -1.0}, "duration"), ({"duration": 1.0, "step": np.nan}, "step"),
+        ({"duration": 1.0, "damping": -1.0}, "negative"), ({"duration": 1.0, "mass_scaling": True}, "wanted"),
+        ({"duration": 1.0, "keep": [2.0]}, "within"), ({"duration": 1.0, "safety": 0.0}, "safety"),
+    ):  # fmt: skip
+        with pytest.raises(SolverError, match=words):
+            solve(bar(), **arguments)
+    weightless = Model.from_mesh(bodies.box(), {"body": NeoHookean.from_young(YOUNG, 0.0)}, density=0.0)
+    with pytest.raises(SolverError, match="no mass"):
+        solve(weightless.problem(supports=[Fixed("z0")]), duration=1.0)
+    crushed = solve(
+        block("T4"), duration=0.05, velocity=lambda x: jnp.stack([-300.0 * x[:, 0], 0 * x[:, 0], 0 * x[:, 0]], 1)
+    )
+    assert crushed.result in (ResultCode.inverted_element, ResultCode.blown_up)
+    assert "mm" in crushed.where
