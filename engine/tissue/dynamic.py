@@ -8,6 +8,7 @@ trajectory.energy.largest_drift    # energy that came from nowhere, over the lar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .accounting import Accountant
+from .history import Past
 from .integrators import GeneralizedAlpha, Integrator
 from .mass import mass_matrix
 from .motion import Damping, Motion
@@ -133,6 +135,8 @@ class March:
         self.system, self.now, self.pace, self.progress = system, first, pace, progress
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.states, self.steps, self.cutbacks = [first], [], 0
+        self.past = Past(system.problem.model, system.duration)
+        system.base.use(self.past.resumed(system.base.problem, first))
         self.account = Accountant(system, first)
 
     def run(self, goals: Sequence[float], keep_all: bool) -> tuple[ResultCode, str]:
@@ -165,7 +169,8 @@ class March:
         system, old = self.system, self.now
         time = goal if last else float(old.time) + step
         fraction = time / system.duration
-        before = system.base.problem
+        before, lag = system.base.problem, system.integrator.force_lag
+        system.base.use(self.past.stepped(before, (1.0 - lag) * (time - float(old.time)) / system.duration))
         system.begin(old, time - float(old.time))
 
         def tell(iteration: int, residual: float) -> None:
@@ -179,6 +184,7 @@ class March:
         result, error = outcome.result, 0.0
         if result is ResultCode.converged:
             rates = system.rates(outcome.displacement)
+            system.base.use(self.past.stepped(system.base.problem, (time - float(old.time)) / system.duration))
             moved = self.account.look(outcome, rates, fraction)
             if not moved.min_jacobian > 0:
                 result, outcome = ResultCode.inverted_element, outcome._replace(evaluation=moved)
@@ -190,6 +196,8 @@ class March:
                 else:
                     self.now = self.account.accept(outcome, rates, time, fraction)
                     system.base.advance(outcome.displacement, fraction)
+                    self.past.advance(system.base, outcome.displacement, fraction)
+                    self.now = replace(self.now, materials=self.past.materials(system.base.problem))
         if result is not ResultCode.converged:
             system.base.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))

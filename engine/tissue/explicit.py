@@ -17,6 +17,7 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .central_differences import Flight, Observation, Stepper
+from .history import remembers
 from .mass import refuse_massless
 from .motion import Motion, prescribed_rates
 from .places import element_place
@@ -239,6 +240,12 @@ def _scaled(
             "contact between tissues is searched for by the implicit solvers only",
             where="explicit.solve",
             advice="Use dynamic.solve, or rigid bodies",
+        )
+    if remembers(problem.model):
+        raise SolverError(
+            "materials with a history are stepped by the implicit solvers only",
+            where="explicit.solve",
+            advice="Use dynamic.solve",
         )
     if len(problem.model.pressure_corners):
         raise SolverError("pressure unknowns have no mass", where="explicit.solve", advice="Use displacement elements")

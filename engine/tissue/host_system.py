@@ -48,9 +48,12 @@ class HostSystem:
         self._pattern: Assembly | None = None
 
     def use(self, problem: Problem) -> None:
-        """Go on with another history (multipliers, slip) of the same problem."""
+        """Go on with another history (multipliers, slip, materials) of the same problem."""
         if problem is self.problem:
             return
+        for kernel, old, new in zip(self.blocks, self.problem.model.blocks, problem.model.blocks, strict=True):
+            if new.material is not old.material:
+                kernel.use(new.material)
         self.problem, self._dead = problem, None
         self.terms = [TermKernel(term, self.points) for term in problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]

@@ -177,7 +177,7 @@ class TissueContact(eqx.Module):
         for (met, at), look in zip(self.points(model, displacement, fraction), self.bind(model), strict=True):
             count = len(look.history.facet)
             _, facet, place, opening = (np.array(values) for values in _blank(count))
-            facet[met.point], place[met.point], opening[met.point] = met.facet, at.anchor, at.gap
+            facet[met.point], place[met.point], opening[met.point] = met.facet, at.anchor, at.opening
             kept.append(SlipHistory(look.history.multiplier, facet, jnp.asarray(place), jnp.asarray(opening)))
         return replace_fields(self, history=tuple(kept))
 
