@@ -13,7 +13,7 @@ from preop.engine.tissue.verification.limits import Limit
 from preop.engine.tissue.verification.run import verify
 from preop.imaging.errors import NOT_A_MEDICAL_DEVICE
 from preop.scenes.cli import INTERRUPTED, main
-from preop.scenes.verification_table import markdown, print_outcomes
+from preop.scenes.verification_table import print_outcomes
 
 LIMIT = Limit(0.01, "for a test")
 
@@ -121,11 +121,15 @@ def test_terminal_rows_keep_to_the_width(width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
-def test_page_is_markdown() -> None:
-    page = markdown(list(verify([case("good", 2.0), case("bad", 3.0), case("absent", 2.0, missing="no data")])), "cpu")
+@pytest.mark.usefixtures("few")
+def test_page_is_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "tissue", "--markdown"]) == 1
+    page = capsys.readouterr().out
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows}) == 1
-    assert "| `good` | size | 2 m | 2 | 0 % | 1 % | yes |" in page
+    assert "| `good` q | size | 2 m | 2.01 | 0.5 % | 1 % | yes |" in page
+    assert "| `long` | size |" in page
     assert "**no**" in page
     assert "left out: no data" in page
     assert "* `bad`: book of bad. Mesh: 3 T4. Limit: for a test." in page
+    assert page.rstrip().endswith(NOT_A_MEDICAL_DEVICE)
