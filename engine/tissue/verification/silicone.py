@@ -21,7 +21,7 @@ from ..solution import State
 from ..static import solve
 from ..supports import Fixed
 from .case import Case, Computed, Quantity
-from .limits import model, order
+from .limits import model
 from .meshes import curved, rod, round_rod
 from .probes import describe, displacement_at
 
@@ -120,10 +120,7 @@ def _samples(posed: Problem, state: State, count: int = 8) -> tuple[NDArray, NDA
     return place, normal / size[:, None], float(np.sqrt(size.max()) / count)
 
 
-_MEASURED = "the surface was tracked to about half a millimetre, an eightieth of the diameter"
-_LIMIT = model(0.5, _MEASURED) + model(
-    order(3, LAYERS / 2).value * 1e3 * LENGTH, f"(h/L)³ of the length, {LAYERS} layers over its two radians of bend"
-)
+_LIMIT = model(1.0, "the measurement: a coarse quadratic mesh of others came to 0.86 mm at the end, 0.72 mm RMS")
 
 CASES = (
     Case(
