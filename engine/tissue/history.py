@@ -1,4 +1,4 @@
-"""Materials that remember: a step of known length, and their history moved on once it has converged.
+"""Materials of solids that remember: a step of known length, and their history moved on once it has converged.
 
 for seconds in (0.0, 0.1, 0.1, 0.2):
     problem = stepped(problem, seconds)
@@ -25,7 +25,10 @@ from .tensors import from_array
 
 def stepped(problem: Problem, seconds: Array | float) -> Problem:
     """The problem of a time step of this length: what relaxes has so long to relax."""
-    blocks = (replace(block, material=block.material.stepped(seconds)) for block in problem.model.blocks)
+    blocks = (
+        replace(block, material=block.material.stepped(seconds)) if isinstance(block.material, Material) else block
+        for block in problem.model.blocks
+    )
     return _with_blocks(problem, tuple(blocks))
 
 
@@ -37,7 +40,7 @@ def advanced(problem: Problem, state: State) -> Problem:
 
 
 def _advanced_block(block: ElementBlock, problem: Problem, rows: Array, fraction: Array | float) -> ElementBlock:
-    if type(block.material).advanced is Material.advanced:
+    if not isinstance(block.material, Material) or type(block.material).advanced is Material.advanced:
         return block
     reference = problem.model.row_points[block.nodes]
     moved = _advance(block.element, reference, rows[block.nodes], block.material.at(fraction))
