@@ -22,6 +22,16 @@ from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
 
+THIN_UNKNOWNS = 150_000
+"""Of shells, membranes and strands alone, whose factors stay thin while multigrid needs hundreds of iterations."""
+
+
+def _method(problem: Problem) -> str:
+    blocks = problem.model.blocks
+    thin = all(block.element.dimension < 3 for block in blocks) and 3 * problem.model.nodes <= THIN_UNKNOWNS
+    return "direct" if thin else "auto"
+
+
 class HostSystem:
     """A problem ready for Newton's method on the CPU."""
 
@@ -42,15 +52,20 @@ class HostSystem:
         self.nodes = problem.model.nodes
         self.definite = self.nodes == count
         self.solver: HostLinearSolver | SaddleSolver = (
-            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, self.nodes)
+            HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem))
+            if self.definite
+            else SaddleSolver(timer, self.nodes)
         )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
 
     def use(self, problem: Problem) -> None:
-        """Go on with another history (multipliers, slip) of the same problem."""
+        """Go on with another history (multipliers, slip, materials) of the same problem."""
         if problem is self.problem:
             return
+        for kernel, old, new in zip(self.blocks, self.problem.model.blocks, problem.model.blocks, strict=True):
+            if new.material is not old.material:
+                kernel.use(new.material)
         self.problem, self._dead = problem, None
         self.terms = [TermKernel(term, self.points) for term in problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]

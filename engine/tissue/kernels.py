@@ -11,6 +11,7 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ..linear.shares import cores, share
+from .materials import Material
 from .model import ElementBlock
 from .terms import Term
 
@@ -50,9 +51,12 @@ class BlockKernel:
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
         self.gather = [self.nodes[rows] for rows in self.chunks.rows]
         self.reference = [jnp.asarray(points[nodes]) for nodes in self.gather]
+        self.use(block.material)
+
+    def use(self, material: Material) -> None:
+        """Go on with another history of the same material."""
         self.material = [
-            jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), block.material)
-            for rows in self.chunks.rows
+            jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), material) for rows in self.chunks.rows
         ]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
