@@ -37,7 +37,10 @@ def verify_command(arguments: argparse.Namespace) -> int:
     else:
         from .verification_table import markdown, print_outcomes
 
-        print(markdown(outcomes, device)) if arguments.markdown else print_outcomes(outcomes)
+        if arguments.markdown:
+            print(markdown(_document(outcomes, device, seconds)))
+        else:
+            print_outcomes(outcomes)
         print()
         print(NOT_A_MEDICAL_DEVICE)
     return 0 if all(outcome.passed for outcome in outcomes) else 1

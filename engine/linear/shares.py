@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,7 @@ def row_ranges(starts: NDArray, entries: int) -> list[tuple[int, int]]:
     parts = cores() if entries >= SHARED_ENTRIES else 1
     goals = starts[-1] * np.arange(1, parts) / parts
     cuts = [0, *np.searchsorted(starts, goals).tolist(), len(starts) - 1]
-    return [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(cuts) if b > a]
 
 
 class RowShares:

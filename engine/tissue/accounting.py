@@ -17,9 +17,9 @@ class Accountant:
     def __init__(self, system: StepSystem, first: Motion) -> None:
         self.system = system
         self.energy = EnergyAccount()
-        moved = system.base.array(first.displacement)
+        moved = system.base.field_of(first)
         start = system.base.evaluate(moved, float(first.load_fraction))
-        self._note(float(first.time), moved, system.base.array(first.velocity), start.energy, 0.0, 0.0)
+        self._note(float(first.time), moved, system.padded(first.velocity), start.energy, 0.0, 0.0)
 
     def look(self, outcome: NewtonOutcome, rates: Rates, fraction: float) -> Evaluation:
         """Forces and energy at the end of a step that converged, which may still have inverted an element."""
@@ -31,22 +31,16 @@ class Accountant:
 
     def accept(self, outcome: NewtonOutcome, rates: Rates, time: float, fraction: float) -> Motion:
         """The motion after a step, entered in the account."""
-        system, old = self.system, self.system.old
-        change = outcome.displacement - old.displacement
+        system = self.system
+        change = outcome.displacement - system.displacement
         lag = system.integrator.inertia_lag
-        inertia = system.mass.product((1.0 - lag) * rates.acceleration + lag * old.acceleration)
+        inertia = system.mass.product((1.0 - lag) * rates.acceleration + lag * system.acceleration)
         loads = outcome.evaluation.external + inertia + rates.drag
         holding = outcome.evaluation.residual * (1.0 - system.free)
-        work = dot(loads, change) + dot(holding, change)
+        work = dot((loads + holding)[: system.nodes], change[: system.nodes])
         external, damped = self.energy.external[-1] + work, self.energy.damped[-1] + dot(rates.drag, change)
         self._note(time, outcome.displacement, rates.velocity, self.after.energy, external, damped)
-        return Motion(
-            fraction,
-            _kept(outcome.displacement),
-            time,
-            _kept(rates.velocity),
-            _kept(rates.acceleration),
-        )
+        return system.motion(time, outcome.displacement, rates.velocity, rates.acceleration)
 
     def _note(
         self, time: float, moved: NodalField, velocity: NodalField, strain: float, external: float, damped: float
@@ -60,9 +54,3 @@ class Accountant:
         energy.damped.append(damped)
         energy.momentum.append(flow.sum(axis=0))
         energy.angular_momentum.append(np.cross(np.asarray(self.system.points) + np.asarray(moved), flow).sum(axis=0))
-
-
-def _kept(field: NodalField) -> NodalField:
-    import jax.numpy as jnp
-
-    return jnp.asarray(field)

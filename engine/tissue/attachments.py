@@ -18,8 +18,10 @@ MEMBRANE_OF = {3: "M3", 6: "M6", 4: "M4"}
 """Nodes of a facet → membrane."""
 
 
-def with_sheet(model: Model, facets: str, sheet: Sheet, *, density: float = 1060.0, name: str = "") -> Model:
-    """The model with a membrane on a facet set, on the nodes of the solid: a capsule, a pleura, a patch.
+def with_sheet(
+    model: Model, facets: str, sheet: Sheet, *, density: float = 1060.0, name: str = "", bending: bool = False
+) -> Model:
+    """The model with a sheet on a facet set, on the nodes of the solid: a capsule, a pleura, a patch.
 
     Args:
         model: a body.
@@ -27,6 +29,7 @@ def with_sheet(model: Model, facets: str, sheet: Sheet, *, density: float = 1060
         sheet: material and thickness.
         density: kg/m³ of the sheet.
         name: of its region; "" takes "sheet on FACETS".
+        bending: a shell, which wants facets of six nodes (T10); else a membrane.
 
     Raises:
         SolverError: no such set; the region's name is taken; a bad parameter.
@@ -37,7 +40,14 @@ def with_sheet(model: Model, facets: str, sheet: Sheet, *, density: float = 1060
     if len(groups) > 1 and np.ndim(sheet.thickness):
         raise SolverError("thickness by facet wants one kind of facets", where=f"facet set {facets!r}")
     for kind, nodes in groups:
-        parts.append(Part(MEMBRANE_OF[kind.nodes], nodes, sheet, density, region))  # pyright: ignore[reportArgumentType]
+        if bending and kind.nodes != 6:
+            raise SolverError(
+                f"a sheet that bends wants facets of six nodes, not {kind.nodes}",
+                where=f"facet set {facets!r}",
+                advice="Take element='T10', or a membrane: the bending of a thin capsule on an organ is negligible",
+            )
+        element = "K6" if bending else MEMBRANE_OF[kind.nodes]
+        parts.append(Part(element, nodes, sheet, density, region))  # pyright: ignore[reportArgumentType]
     return _joined(model, parts, region)
 
 

@@ -19,7 +19,6 @@ from .motion import Motion
 from .problem import Problem
 from .terms import Constraint, Term
 
-
 LANCZOS_STEPS = 32
 
 
@@ -114,7 +113,7 @@ def forces(body: Body, displacement: Array, time: Array) -> Forces:
     internal, external = jnp.zeros_like(displacement), jnp.zeros_like(displacement)
     strain, jacobians, fraction = jnp.zeros(()), [], time / body.duration
     for block, gathered in zip(body.blocks, body.block_sums, strict=True):
-        part = block.element.evaluate(body.points[block.nodes], displacement[block.nodes], block.material)
+        part = block.element.evaluate(body.points[block.nodes], displacement[block.nodes], block.material.at(fraction))
         internal, strain = internal + gathered.sum(part.force), strain + part.energy.sum()
         jacobians.append(jnp.where(jnp.isnan(part.min_jacobian), -jnp.inf, part.min_jacobian))
     for term, gathered in zip(body.terms, body.term_sums, strict=True):
@@ -182,7 +181,11 @@ def _observe(body: Body, flight: Flight) -> Observation:
     carried = body.mass * velocity
     push = (now.external - now.internal) / body.mass - body.damping * velocity
     motion = Motion(
-        flight.time / body.duration, flight.displacement, flight.time, velocity, jnp.where(body.held, 0.0, push)
+        flight.time / body.duration,  # pyright: ignore[reportArgumentType]
+        flight.displacement,
+        time=flight.time,
+        velocity=velocity,
+        acceleration=jnp.where(body.held, 0.0, push),
     )
     return Observation(
         motion,
@@ -228,7 +231,7 @@ class Stepper:
 
     def __init__(self, problem: Problem, mass: np.ndarray, damping: float, duration: float) -> None:
         model, count = problem.model, len(problem.model.points)
-        terms = problem.terms()
+        terms = problem.begun().fixed_terms()
         self.duration = duration
         self.sources = np.concatenate([np.asarray(block.source) for block in model.blocks])
         self.body = Body(

@@ -17,7 +17,8 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .central_differences import Flight, Observation, Stepper
-from .mass import moving_rows, refuse_massless
+from .history import remembers
+from .mass import refuse_massless
 from .motion import Motion, prescribed_rates
 from .places import element_place
 from .problem import Problem
@@ -141,7 +142,7 @@ class March:
 
     def run(self, times: list[float]) -> tuple[ResultCode, str]:
         """All steps up to each time [s]."""
-        begin = float(self.flight.time)
+        begin, seen = float(self.flight.time), self.stepper.observe(self.flight)
         for time in times:
             while float(self.flight.time) < time * (1.0 - 1e-12):
                 longest = self.stable() if self.fixed is None else self.fixed
@@ -195,7 +196,13 @@ class March:
 
 
 def _timed(motion: Motion, time: float, duration: float) -> Motion:
-    return Motion(time / duration, motion.displacement, time, motion.velocity, motion.acceleration)
+    return Motion(
+        time / duration,
+        motion.displacement,
+        time=time,
+        velocity=motion.velocity,
+        acceleration=motion.acceleration,
+    )
 
 
 def _first(problem: Problem, start: State | None, velocity: Any, duration: float) -> Motion:
@@ -209,7 +216,13 @@ def _first(problem: Problem, start: State | None, velocity: Any, duration: float
     given, rate, _ = prescribed_rates(problem.prescribed_displacement, 0.0, duration, 1.0)
     held = jnp.asarray(problem.held())
     speed = jnp.asarray(start_velocity(problem.model, velocity))
-    return Motion(0.0, jnp.where(held, given, moved), 0.0, jnp.where(held, rate, speed), jnp.zeros_like(points))
+    return Motion(
+        0.0,
+        jnp.where(held, given, moved),
+        time=0.0,
+        velocity=jnp.where(held, rate, speed),
+        acceleration=jnp.zeros_like(points),
+    )
 
 
 def _scaled(
@@ -222,7 +235,19 @@ def _scaled(
     duration: float,
 ) -> tuple[list[np.ndarray], MassScaling]:
     refuse_massless(problem.model, nodal_masses(problem.model, masses))
-    if moving_rows(problem.model) < len(problem.model.points):
+    if problem.moving():
+        raise SolverError(
+            "contact between tissues is searched for by the implicit solvers only",
+            where="explicit.solve",
+            advice="Use dynamic.solve, or rigid bodies",
+        )
+    if remembers(problem.model):
+        raise SolverError(
+            "materials with a history are stepped by the implicit solvers only",
+            where="explicit.solve",
+            advice="Use dynamic.solve",
+        )
+    if len(problem.model.pressure_corners):
         raise SolverError("pressure unknowns have no mass", where="explicit.solve", advice="Use displacement elements")
     if step is None:
         if mass_scaling:

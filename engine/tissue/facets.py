@@ -77,7 +77,7 @@ def solid_faces(model: Model, corners: int, near: NDArray) -> NDArray[np.int64]:
     for block in model.blocks:
         local = block.element.faces
         if block.element.dimension == 3 and local.shape[1] == corners:
-            nodes = np.asarray(block.nodes)
+            nodes = np.asarray(block.vertices)
             found += [nodes[inside[nodes[:, face]].all(axis=1)][:, face] for face in local]
     return np.concatenate(found).astype(np.int64)
 

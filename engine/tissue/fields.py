@@ -91,7 +91,7 @@ def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
     total, share = np.zeros((model.nodes, flat.shape[1])), np.zeros(model.nodes)
     for block in model.blocks:
         nodes, source = np.asarray(block.nodes), np.asarray(block.source)
-        for corner in range(block.element.nodes):
+        for corner in range(block.element.own_nodes):
             np.add.at(total, nodes[:, corner], weight[source, None] * flat[source])
             np.add.at(share, nodes[:, corner], weight[source])
     average = total / np.maximum(share, 1e-300)[:, None]

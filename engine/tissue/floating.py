@@ -32,8 +32,14 @@ def check_held(problem: Problem) -> None:
     """
     points = np.asarray(problem.model.points)
     held, springs = problem.held(), spring_stiffness(problem)
+    rigid = np.zeros(len(points), bool)
+    for block in problem.model.blocks:
+        if block.element.dimension == 3:
+            rigid[np.asarray(block.vertices).ravel()] = True
     for parts in touching(assemblies(problem.model), springs, len(points)):
-        free = free_motion(points, parts, held, springs)
+        # A cable or a sail may hang from two points and swing: its weight and tension hold it.
+        hangs = not any(rigid[nodes].any() for nodes in parts)
+        free = free_motion(points, parts, held, springs, may_turn=hangs)
         if free:
             raise SolverError(
                 f"{ResultCode.floating_body.value}: {free}", where="supports", advice=ResultCode.floating_body.advice
@@ -102,11 +108,11 @@ def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np
     touched = np.zeros(len(model.points), bool)
     for block in model.blocks:
         if block.element.dimension < 3:
-            touched[np.asarray(block.nodes).ravel()] = True
+            touched[np.asarray(block.vertices).ravel()] = True
     elements, nodes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     if touched.any():
         for start, block in zip(starts, model.blocks, strict=False):
-            mine = np.asarray(block.nodes)
+            mine = np.asarray(block.vertices)
             row, column = np.nonzero(touched[mine])
             elements.append(start + row)
             nodes.append(mine[row, column].astype(np.int64))
@@ -142,7 +148,9 @@ def spring_stiffness(problem: Problem) -> Springs:
     return found
 
 
-def free_motion(points: NDArray, parts: list[NDArray], held: NDArray, springs: Springs) -> str:
+def free_motion(
+    points: NDArray, parts: list[NDArray], held: NDArray, springs: Springs, *, may_turn: bool = False
+) -> str:
     """Which motion of jointed rigid parts nothing resists, in words; empty where all are resisted."""
     everything = np.unique(np.concatenate(parts))
     modes = np.zeros((len(points), 3, 6))
@@ -152,6 +160,8 @@ def free_motion(points: NDArray, parts: list[NDArray], held: NDArray, springs: S
         resistance[6 * k : 6 * k + 6, 6 * k : 6 * k + 6] = _support(modes, nodes, held, springs) + _idle(modes[nodes])
     _joints(resistance, modes, parts)
     _between(resistance, modes, parts, springs)
+    if may_turn:
+        resistance += np.diag(np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], len(parts)))
     values, vectors = np.linalg.eigh(resistance)
     if values[0] > FREE_MOTION * max(values[-1], 1e-300):
         return ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -98,22 +99,25 @@ def nodal_forces(
     """
     from .host_system import HostSystem
 
-    if isinstance(displacement, State):
-        load_fraction = float(displacement.load_fraction) if load_fraction is None else load_fraction
-        displacement = np.asarray(displacement.displacement)
-    fraction = 1.0 if load_fraction is None else float(load_fraction)
-    moved = checked_field(problem.model, displacement, "displacement")
+    if not isinstance(displacement, State):
+        given = jnp.asarray(checked_field(problem.model, displacement, "displacement"))
+        displacement = State(1.0 if load_fraction is None else load_fraction, given)
+    fraction = float(displacement.load_fraction if load_fraction is None else load_fraction)
     if not np.isfinite(fraction):
         raise SolverError(f"a load fraction of {fraction} is not possible", where="forces")
-    system = HostSystem(problem, Timer())
-    now = system.evaluate(moved, fraction)
+    system, nodes = HostSystem(problem, Timer()), problem.model.nodes
+    if displacement.rows.shape != system.points.shape:
+        raise SolverError("mixed elements need pressures too", where="displacement", advice="Give a State with them")
+    moved = checked_field(problem.model, displacement.displacement, "displacement")
+    now = system.evaluate(system.field_of(displacement), fraction)
     if not now.min_jacobian > 0:
         raise SolverError(
             f"{element_place(problem.model, now.worst_element)} is turned inside out (det F = {now.min_jacobian:.3g})",
             where="displacement",
             advice="Give displacements in m, not mm, and of this mesh",
         )
-    return NodalForces(problem.model, moved, now.internal, now.external, 1.0 - system.free, now.energy)
+    held = 1.0 - system.free[:nodes]
+    return NodalForces(problem.model, moved, now.internal[:nodes], now.external[:nodes], held, now.energy)
 
 
 def checked_field(model: Model, field: object, what: str) -> Float[np.ndarray, "rows 3"]:

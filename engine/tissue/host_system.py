@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ..linear.host import HostLinearSolver
+from ..linear.indefinite import IndefiniteSolver
 from ..linear.saddle import SaddleSolver
+from ..linear.shares import in_order
 from .kernels import BlockKernel, TermKernel
 from .mass import MassMatrix
 from .moving import MovingForces, without_held
@@ -18,6 +20,16 @@ from .problem import Problem
 from .row_scale import row_scale
 from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
+
+
+THIN_UNKNOWNS = 150_000
+"""Of shells, membranes and strands alone, whose factors stay thin while multigrid needs hundreds of iterations."""
+
+
+def _method(problem: Problem) -> str:
+    blocks = problem.model.blocks
+    thin = all(block.element.dimension < 3 for block in blocks) and 3 * problem.model.nodes <= THIN_UNKNOWNS
+    return "direct" if thin else "auto"
 
 
 class HostSystem:
@@ -40,15 +52,20 @@ class HostSystem:
         self.nodes = problem.model.nodes
         self.definite = self.nodes == count
         self.solver: HostLinearSolver | SaddleSolver = (
-            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, self.nodes)
+            HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem))
+            if self.definite
+            else SaddleSolver(timer, self.nodes)
         )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
 
     def use(self, problem: Problem) -> None:
-        """Go on with another history (multipliers, slip) of the same problem."""
+        """Go on with another history (multipliers, slip, materials) of the same problem."""
         if problem is self.problem:
             return
+        for kernel, old, new in zip(self.blocks, self.problem.model.blocks, problem.model.blocks, strict=True):
+            if new.material is not old.material:
+                kernel.use(new.material)
         self.problem, self._dead = problem, None
         self.terms = [TermKernel(term, self.points) for term in problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
@@ -152,23 +169,32 @@ class Assembly:
             for start in range(0, len(block.gather), per):
                 chunks = range(start, min(start + per, len(block.gather)))
                 nodes = block.nodes[chunks.start * block.chunks.size : chunks.stop * block.chunks.size]
-                batches.append((chunks, BlockScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).ravel())))
+                slots = self.pattern.slots(nodes[:, first], nodes[:, second]).ravel()
+                batches.append((chunks, BlockScatter(slots, len(self.pattern.indices))))
             self.batches.append(batches)
         self._held: tuple[NDArray, NDArray] | None = None
         self._mass: tuple[MassMatrix, NDArray] | None = None
-        self.term_scatter = [BlockScatter(self._term_slots(term.nodes)) for term in terms]
+        self.term_scatter = [BlockScatter(self._term_slots(term.nodes), len(self.pattern.indices)) for term in terms]
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
-        return self.pattern.slots(nodes[:, :, None], nodes[:, None, :]).ravel()
+        first, second = np.broadcast_arrays(nodes[:, :, None], nodes[:, None, :])
+        return self.pattern.slots(first, second).ravel()
 
     def data(self, displacement: NDArray, fraction: float) -> NDArray:
         """Blocks (nnz, 3, 3) of the tangent."""
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
-            for chunks, scatter in batches:
+
+
+            def summed(batch: tuple[range, BlockScatter], block: BlockKernel = block) -> NDArray:
+                chunks, scatter = batch
                 calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
                 values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
-                scatter.add(half, values[: scatter.matrix.shape[1]])
+                return scatter.sums(values[: scatter.entries])
+
+            # Added by this thread in the order of the batches, so that the sum does not depend on who was faster.
+            for (_, scatter), values in zip(batches, in_order(summed, batches), strict=True):
+                half[scatter.rows] += values
         skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None
         for term, scatter in zip(self.terms, self.term_scatter, strict=True):
             blocks = 0.5 * term.tangents(displacement, fraction).reshape(-1, 9)
@@ -219,12 +245,19 @@ class HostTangent:
 
     def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
+        free = self.system.free
+        return self.system.solver.solve(self.held(), rhs, tolerance, free, self.positions)
+
+    def held(self) -> sparse.bsr_matrix:
+        """The matrix with unit rows and columns for held components."""
         with self.system.timer.part("assembly"):
-            free = self.system.free
-            matrix = self.assembly.constrained(self.matrix, free)
-            if self.extra is not None:
-                matrix = matrix + without_held(self.extra, free)
-        return self.system.solver.solve(matrix, rhs, tolerance, free, self.positions)
+            matrix = self.assembly.constrained(self.matrix, self.system.free)
+            return matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
+
+    def indefinite_solver(self) -> IndefiniteSolver:
+        """For a tangent beyond a limit point, where conjugate gradients stop."""
+        cycle = getattr(self.system.solver, "cycle", None)
+        return IndefiniteSolver(self.held(), cycle, symmetric=self.system.symmetric)
 
     def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> HostTangent:
         """stiffness K + inertia M, in place of this one."""
@@ -233,4 +266,5 @@ class HostTangent:
         slots = self.assembly.mass_slots(mass)
         for axis in range(3):
             data[slots, axis, axis] += inertia * mass.values
-        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off)
+        extra = None if self.extra is None else stiffness * self.extra
+        return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off, extra=extra)

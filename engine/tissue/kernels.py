@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
+from ..linear.shares import cores, share
+from .materials import Material
 from .model import ElementBlock
 from .terms import Term
 
@@ -49,25 +51,36 @@ class BlockKernel:
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
         self.gather = [self.nodes[rows] for rows in self.chunks.rows]
         self.reference = [jnp.asarray(points[nodes]) for nodes in self.gather]
+        self.use(block.material)
+
+    def use(self, material: Material) -> None:
+        """Go on with another history of the same material."""
         self.material = [
-            jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), block.material)
-            for rows in self.chunks.rows
+            jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), material) for rows in self.chunks.rows
         ]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
         """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
-        calls = [
-            self.element.evaluate(reference, jnp.asarray(displacement[nodes]), material.at(fraction))
-            for material, reference, nodes in zip(self.material, self.reference, self.gather, strict=True)
-        ]
-        force = np.empty((*self.nodes.shape, 3))
-        jacobian, energy = np.empty(len(self.nodes)), 0.0
-        for rows, call in zip(self.chunks.slices(), calls, strict=True):
-            true = rows.stop - rows.start
-            force[rows] = np.asarray(call.force)[:true]
-            jacobian[rows] = np.asarray(call.min_jacobian)[:true]
-            energy += float(np.asarray(call.energy)[:true].sum())
-        return force, energy, jacobian
+        force, jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
+        energy = np.zeros(len(self.gather))
+        slices = self.chunks.slices()
+
+        def fill(chunks: range) -> None:
+            calls = [
+                self.element.evaluate(
+                    self.reference[k], jnp.asarray(displacement[self.gather[k]]), self.material[k].at(fraction)
+                )
+                for k in chunks
+            ]
+            for k, call in zip(chunks, calls, strict=True):
+                true = slices[k].stop - slices[k].start
+                force[slices[k]] = np.asarray(call.force)[:true]
+                jacobian[slices[k]] = np.asarray(call.min_jacobian)[:true]
+                energy[k] = np.asarray(call.energy)[:true].sum()
+
+        count, parts = len(self.gather), cores()
+        share(fill, [range(count * p // parts, count * (p + 1) // parts) for p in range(parts)])
+        return force, float(energy.sum()), jacobian
 
     def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""

@@ -54,10 +54,10 @@ def mass_matrix(model: Model, kind: str = "consistent") -> MassMatrix:
     """
     if kind not in KINDS:
         raise SolverError(f"no mass is named {kind!r}", where="mass", advice=f"Choose from {KINDS}")
-    count = len(model.points)
+    count = len(model.row_points)
     matrix = sparse.csr_matrix((count, count))
     for block in model.blocks:
-        nodes = np.asarray(block.nodes)
+        nodes = np.asarray(block.nodes)[:, : block.element.nodes]
         local = element_masses(model, block)
         if kind == "lumped":
             local = np.asarray(lumped(jnp.asarray(local)))[:, :, None] * np.eye(nodes.shape[1])
@@ -78,7 +78,7 @@ def refuse_massless(model: Model, diagonal: NDArray[np.float64]) -> None:
     Raises:
         SolverError: one has none; names the region.
     """
-    bare = np.flatnonzero(~(diagonal[: moving_rows(model)] > 0))
+    bare = np.flatnonzero(~(diagonal[: model.nodes] > 0))
     if bare.size:
         at = np.round(1e3 * np.asarray(model.points)[bare[0]], 2)
         raise SolverError(
@@ -88,11 +88,6 @@ def refuse_massless(model: Model, diagonal: NDArray[np.float64]) -> None:
         )
 
 
-def moving_rows(model: Model) -> int:
-    """How many rows are displacements; auxiliary rows (pressures) after them have no mass."""
-    return int(getattr(model, "nodes", len(model.points)))
-
-
 def element_masses(model: Model, block: ElementBlock) -> Float[np.ndarray, "elements nodes nodes"]:
     """Consistent masses [kg] of the elements of a block, in pieces of the one shape that is compiled."""
     size, count = block.element.chunk, len(block.nodes)
@@ -100,7 +95,7 @@ def element_masses(model: Model, block: ElementBlock) -> Float[np.ndarray, "elem
     for start in range(0, count, size):
         rows = np.minimum(np.arange(start, start + size), count - 1)
         material = jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), block.material)
-        reference = model.points[np.asarray(block.nodes)[rows]]
+        reference = model.points[np.asarray(block.nodes)[rows][:, : block.element.nodes]]
         pieces.append(np.asarray(_compiled(block.element, reference, block.density[rows], material))[: count - start])
     return np.concatenate(pieces)
 
@@ -124,9 +119,10 @@ def mass_product(model: Model, field: Float[Array, "rows 3"], kind: str = "consi
     """M f, differentiable in the field, the densities and the node positions."""
     total = jnp.zeros_like(field)
     for block in model.blocks:
-        local = block.element.mass(model.points[block.nodes], block.density, block.material)
-        moved = field[block.nodes]
+        nodes = block.nodes[:, : block.element.nodes]
+        local = block.element.mass(model.points[nodes], block.density, block.material)
+        moved = field[nodes]
         product = lumped(local)[:, :, None] * moved if kind == "lumped" else jnp.einsum("eab,ebi->eai", local, moved)
         for corner in range(block.element.nodes):
-            total = total.at[block.nodes[:, corner]].add(product[:, corner])
+            total = total.at[nodes[:, corner]].add(product[:, corner])
     return total

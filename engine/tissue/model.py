@@ -37,7 +37,7 @@ class ElementBlock(eqx.Module):
     """Elements of one type and one material class.
 
     Attributes:
-        nodes: connectivity.
+        nodes: rows of each element's unknowns: its nodes, then its pressures if it is mixed.
         material: every parameter an array over the elements of the block.
         density: kg/m³.
         region: label id.
@@ -50,6 +50,11 @@ class ElementBlock(eqx.Module):
     density: Float[Array, " elements"]
     region: Int[Array, " elements"]
     source: Int[Array, " elements"]
+
+    @property
+    def vertices(self) -> Int[Array, "elements nodes_per_element"]:
+        """The nodes of each element, without the rows of its pressures."""
+        return self.nodes[:, : self.element.nodes]
 
 
 class Model(eqx.Module):
@@ -168,11 +173,13 @@ class Model(eqx.Module):
             pressure_corners=np.zeros(0, np.int64),
         )
 
-    def with_sheet(self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "") -> Model:
-        """This body with a membrane on a facet set, sharing its nodes; see `attachments.with_sheet`."""
+    def with_sheet(
+        self, facets: str, sheet: Sheet, *, density: float = DEFAULT_DENSITY, name: str = "", bending: bool = False
+    ) -> Model:
+        """This body with a membrane or shell on a facet set, sharing its nodes; see `attachments.with_sheet`."""
         from .attachments import with_sheet
 
-        return with_sheet(self, facets, sheet, density=density, name=name)
+        return with_sheet(self, facets, sheet, density=density, name=name, bending=bending)
 
     def with_strands(
         self,

@@ -1,7 +1,7 @@
 """`Motion`: a body at one instant; the balance of one time step as a pure function; momentum and kinetic energy.
 
-`step_residual(moved, old, problem, clock, ...)` and `step_rates` are differentiable in the displacement sought, in the state before
-and in every float array of the problem: a discrete adjoint through time is written from these two.
+`step_residual(moved, old, problem, clock, ...)` and `step_rates` are differentiable in the displacement sought, in the
+state before and in every float array of the problem: a discrete adjoint through time is written from these two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .integrators import Integrator
-from .mass import mass_product, moving_rows
+from .mass import mass_product
 from .problem import Problem
 from .residual import external_force, internal_force
 from .solution import State
@@ -28,14 +28,15 @@ class Motion(State):
     Attributes:
         load_fraction: time over duration.
         displacement: m; rows as `Model.points`.
+        pressure: Pa, of mixed elements.
         time: s.
         velocity: m/s.
         acceleration: m/s².
     """
 
-    time: Array | float
-    velocity: Float[Array, "nodes 3"]
-    acceleration: Float[Array, "nodes 3"]
+    time: Array | float = eqx.field(kw_only=True)
+    velocity: Float[Array, "nodes 3"] = eqx.field(kw_only=True)
+    acceleration: Float[Array, "nodes 3"] = eqx.field(kw_only=True)
 
 
 class Damping(eqx.Module):
@@ -66,9 +67,11 @@ def step_rates(
 ) -> tuple[Array, Array]:
     """Velocity [m/s] and acceleration [m/s²] at the end of a step that ends at the displacement `moved` [m].
 
-    Newmark's formulas where free, the derivatives of the prescribed motion where held.
+    Newmark's formulas where free, the derivatives of the prescribed motion where held; zero for pressures.
     """
-    velocity, acceleration = integrator.rates(moved, old.displacement, old.velocity, old.acceleration, clock.step)
+    nodes = problem.model.nodes
+    found = integrator.rates(moved[:nodes], old.displacement, old.velocity, old.acceleration, clock.step)
+    velocity, acceleration = (padded(part, len(moved)) for part in found)
     _, rate, curvature = prescribed_rates(problem.prescribed_displacement, clock.start + clock.step, clock.duration)
     held = jnp.asarray(problem.held())
     return jnp.where(held, rate, velocity), jnp.where(held, curvature, acceleration)
@@ -83,39 +86,41 @@ def step_residual(
     damping: Damping | None = None,
     mass: str = "consistent",
 ) -> Float[Array, "rows 3"]:
-    """Inertia plus damping plus internal minus external force [N] where free; u − ū [m] where held. Zero at a step's end."""
+    """Inertia plus damping plus internal minus external force [N] where free; u − ū [m] where held.
+
+    Zero at a step's end; `moved` is a field of rows, with pressures [Pa] after the displacements [m] of mixed elements.
+    """
     velocity, acceleration = step_rates(moved, old, problem, clock, integrator)
     lag, force_lag = integrator.inertia_lag, integrator.force_lag
     end = clock.start + clock.step
-    middle = blend(problem, moved, old.displacement, force_lag)
+    middle = blend(moved, padded(old.displacement, len(moved)), force_lag, problem.model.nodes)
     fraction = (end - force_lag * clock.step) / clock.duration
     model = problem.model
-    force = internal_force(middle, problem) - external_force(middle, problem, fraction)
-    force = force + mass_product(model, (1.0 - lag) * acceleration + lag * old.acceleration, mass)
+    force = internal_force(middle, problem, fraction) - external_force(middle, problem, fraction)
+    before = padded(old.acceleration, len(moved))
+    force = force + mass_product(model, (1.0 - lag) * acceleration + lag * before, mass)
     if damping is not None:
-        rate = (1.0 - force_lag) * velocity + force_lag * old.velocity
+        rate = (1.0 - force_lag) * velocity + force_lag * padded(old.velocity, len(moved))
         force = force + damping.mass * mass_product(model, rate, mass)
 
         def forces(u: Array) -> Array:
-            return internal_force(u, problem) - external_force(u, problem, clock.start / clock.duration)
+            now = clock.start / clock.duration
+            return internal_force(u, problem, now) - external_force(u, problem, now)
 
-        force = force + damping.stiffness * jax.jvp(forces, (old.displacement,), (rate,))[1]
+        force = force + damping.stiffness * jax.jvp(forces, (old.rows,), (rate,))[1]
     gap = moved - problem.prescribed_displacement(end / clock.duration)
     return jnp.where(jnp.asarray(problem.held()), gap, force)
 
 
-def blend(problem: Problem, moved: Array, displacement: Array, lag: float) -> Array:
+def blend(moved: Array, displacement: Array, lag: float, nodes: int) -> Array:
     """(1 − lag) u⁺ + lag u for displacements; pressures have no rate and are those that go with the blend."""
-    rows = moving_rows(problem.model)
-    middle = (1.0 - lag) * moved + lag * displacement
-    if rows == len(moved):
-        return middle
-    keep = (
-        jnp.arange(len(moved))[:, None] < rows
-        if isinstance(moved, jax.Array)
-        else np.arange(len(moved))[:, None] < rows
-    )
-    return middle * keep + moved * ~keep
+    share = np.where(np.arange(len(moved)) < nodes, lag, 0.0)[:, None]
+    return moved + share * (displacement - moved)
+
+
+def padded(field: Array, rows: int) -> Array:
+    """A nodal field (nodes, 3) with zeros for the rows of pressures."""
+    return field if len(field) == rows else jnp.pad(field, ((0, rows - len(field)), (0, 0)))
 
 
 def prescribed_rates(

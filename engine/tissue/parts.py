@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from .elements import element_named
 from .elements.base import Element
+from .elements.shell import Shell6
 from .materials import Material
+from .materials.shell import ShellSection
+from .shell_edges import shell_patches
 
 if TYPE_CHECKING:
     from .model import ElementBlock
@@ -26,10 +29,12 @@ class Part:
 
     Attributes:
         element: name of the element, such as `"H8"`.
-        nodes: (E, n) nodes of each element.
+        nodes: (E, n) nodes of each element; of a shell its six.
         material: a solid's material, a `Sheet` or a `Strand`; a parameter may be an array over the part's elements.
         density: kg/m³.
         region: name of the region the elements belong to.
+        clamped: of a shell, nodes: edges of its rim between two of them keep their slope (built in, or in a plane of
+            symmetry that the shell meets at a right angle).
     """
 
     element: str
@@ -37,6 +42,7 @@ class Part:
     material: Material
     density: float = 1060.0
     region: str = "body"
+    clamped: NDArray | Sequence[int] | None = None
 
 
 def blocks_of(
@@ -62,6 +68,9 @@ def blocks_of(
         nodes = _checked_nodes(part.nodes, kind, len(points), where)
         material = per_element(part.material, len(nodes), where)
         check_fit(kind, material, where)
+        if isinstance(kind, Shell6):
+            nodes, edges = shell_patches(nodes, None if part.clamped is None else np.asarray(part.clamped), points)
+            material = ShellSection.of(material, edges)  # pyright: ignore[reportArgumentType]
         check_rest(points, nodes, kind, first)
         blocks.append(
             ElementBlock(
@@ -79,8 +88,8 @@ def blocks_of(
 
 def _checked_nodes(nodes: NDArray, kind: Element, count: int, where: str) -> NDArray[np.int32]:
     nodes = np.asarray(nodes)
-    if nodes.ndim != 2 or nodes.shape[1] != kind.nodes or len(nodes) == 0:
-        raise SolverError(f"elements {kind.name} have {kind.nodes} nodes each, not {nodes.shape}", where=where)
+    if nodes.ndim != 2 or nodes.shape[1] != kind.own_nodes or len(nodes) == 0:
+        raise SolverError(f"elements {kind.name} have {kind.own_nodes} nodes each, not {nodes.shape}", where=where)
     if nodes.min() < 0 or nodes.max() >= count:
         raise SolverError(f"node {int(nodes.max())} is not among {count} nodes", where=where)
     return nodes.astype(np.int32)
@@ -149,11 +158,11 @@ def check_rest(points: NDArray[np.float64], nodes: NDArray, kind: Element, first
     for start in range(0, len(nodes), 65536):
         rows = slice(start, start + 65536)
         weight = np.asarray(kind.geometry(jnp.asarray(points[nodes[rows]]), kind.quadrature)[1])
-        size = np.abs(np.ptp(points[nodes[rows]], axis=1)).max(axis=1) ** kind.dimension
+        size = np.abs(np.ptp(points[nodes[rows, : kind.own_nodes]], axis=1)).max(axis=1) ** kind.dimension
         smallest[rows] = np.nan_to_num(weight, nan=-1.0).min(axis=0) / np.maximum(size, 1e-300)
     bad = np.flatnonzero(~(smallest > 1e-12))
     if bad.size:
-        at = np.round(1e3 * points[nodes[bad[0]]].mean(axis=0), 3)
+        at = np.round(1e3 * points[nodes[bad[0], : kind.own_nodes]].mean(axis=0), 3)
         manner = "is turned inside out" if smallest[bad[0]] < -1e-12 else "has no size"
         raise SolverError(
             f"element {first + bad[0]} ({kind.name}) at {at} mm {manner}; {bad.size} elements are like it",

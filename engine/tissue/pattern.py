@@ -8,15 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..linear.shares import RowShares
+
 BATCH = 32768
-"""Elements per scatter, block pairs per pass: bounds the memory of what is in between."""
+"""Tetrahedra of four nodes per scatter: bounds the memory of what is in between."""
 
 
 class VectorScatter:
     """Adds (groups, m, 3) to nodes."""
 
     def __init__(self, nodes: NDArray, count: int) -> None:
-        self.matrix = _summation(nodes.ravel(), count)
+        self.matrix = RowShares(_summation(nodes.ravel(), count))
 
     def __call__(self, values: NDArray) -> NDArray:
         """(count, 3)."""
@@ -26,22 +28,37 @@ class VectorScatter:
 class BlockScatter:
     """Adds 3×3 blocks (entries, 9) to the slots they belong to."""
 
-    def __init__(self, slots: NDArray) -> None:
-        self.rows, inverse = np.unique(slots, return_inverse=True)
-        self.matrix = _summation(inverse.ravel(), len(self.rows))
+    def __init__(self, slots: NDArray, count: int) -> None:
+        touched = np.zeros(count, bool)
+        touched[slots] = True
+        self.rows = np.flatnonzero(touched)
+        place = np.cumsum(touched, dtype=np.int32) - 1
+        self.matrix = _summation(place[slots], len(self.rows))
+
+    @property
+    def entries(self) -> int:
+        """How many blocks it sums."""
+        return self.matrix.shape[1]
+
+    def sums(self, blocks: NDArray) -> NDArray:
+        """What is added to `rows` (rows, 9)."""
+        return self.matrix @ blocks
 
     def add(self, data: NDArray, blocks: NDArray) -> None:
         """data[slot] += block, for all blocks."""
-        data[self.rows] += self.matrix @ blocks
+        data[self.rows] += self.sums(blocks)
 
 
 def _summation(targets: NDArray, count: int) -> sparse.csr_matrix:
     """The 0/1 matrix (count, len(targets)) that sums entries by target."""
-    size = len(targets)
-    each = sparse.csr_matrix(
-        (np.ones(size), targets.astype(np.int32), np.arange(size + 1, dtype=np.int32)), (size, count)
-    )
-    return each.T.tocsr()
+    return _incidence(targets.reshape(-1, 1), count).T.tocsr()
+
+
+def _incidence(nodes: NDArray, count: int) -> sparse.csr_matrix:
+    """(groups, count): 1 where a node belongs to a group."""
+    groups, size = nodes.shape
+    starts = np.arange(0, groups * size + 1, size, dtype=np.int32)
+    return sparse.csr_matrix((np.ones(groups * size), nodes.ravel().astype(np.int32), starts), (groups, count))
 
 
 class Pattern:
@@ -53,39 +70,30 @@ class Pattern:
     """
 
     def __init__(self, groups: Sequence[NDArray], count: int) -> None:
-        keys = [self._keys(nodes, count) for nodes in groups] + [np.arange(count, dtype=np.int64) * (count + 1)]
-        unique = np.unique(np.concatenate([np.unique(k) for k in keys]))
-        low, high = unique // count, unique % count
-        off = low != high
-        rows, cols = np.concatenate([low, high[off]]), np.concatenate([high, low[off]])
-        order = np.lexsort((cols, rows))
-        self.count, self.unique = count, unique
-        slot = np.empty(len(order), np.int64)
-        slot[order] = np.arange(len(order))
-        self._upper, self._lower = slot[: len(unique)], slot[: len(unique)].copy()
-        self._lower[off] = slot[len(unique) :]
-        self.indices = cols[order].astype(np.int32)
-        self.indptr = np.searchsorted(rows[order], np.arange(count + 1)).astype(np.int32)
-        self.diagonal = self._upper[~off]
+        total = sparse.eye_array(count, format="csr")
+        for nodes in groups:
+            if len(nodes):
+                each = _incidence(nodes, count)
+                total = total + each.T.tocsr() @ each
+        total = sparse.csr_array(total)
+        total.sort_indices()
+        self.count = count
+        self.indices, self.indptr = total.indices.astype(np.int32), total.indptr.astype(np.int32)
+        numbers = np.arange(len(self.indices), dtype=np.int32)
+        self._slot = sparse.csr_array((numbers, self.indices, self.indptr), shape=(count, count))
+        self.diagonal = self.slots(np.arange(count), np.arange(count))
 
-    @staticmethod
-    def _keys(nodes: NDArray, count: int) -> NDArray[np.int64]:
-        first, second = np.triu_indices(nodes.shape[1])
-        a, b = nodes[:, first].astype(np.int64), nodes[:, second].astype(np.int64)
-        return (np.minimum(a, b) * count + np.maximum(a, b)).ravel()
-
-    def slots(self, a: NDArray, b: NDArray) -> NDArray[np.int64]:
-        """Slots of the blocks (a, b)."""
-        a, b = a.astype(np.int64), b.astype(np.int64)
-        index = np.searchsorted(self.unique, np.minimum(a, b) * self.count + np.maximum(a, b))
-        return np.where(a <= b, self._upper[index], self._lower[index])
+    def slots(self, a: NDArray, b: NDArray) -> NDArray[np.int32]:
+        """Slots of the blocks (a, b), which must be in the pattern."""
+        return np.asarray(self._slot[a.ravel(), b.ravel()]).reshape(a.shape)
 
     def add_transposed(self, data: NDArray, sign: float = 1.0) -> None:
-        """A + sign Aᵀ in place of the blocks (nnz, 3, 3) of A, a pass of block pairs at a time."""
-        for start in range(0, len(self._upper), BATCH):
-            upper, lower = self._upper[start : start + BATCH], self._lower[start : start + BATCH]
-            total = data[upper] + sign * data[lower].transpose(0, 2, 1)
-            data[upper], data[lower] = total, sign * total.transpose(0, 2, 1)
+        """A + sign Aᵀ in place of the blocks (nnz, 3, 3) of A."""
+        transposed = self.matrix(data).transpose().data
+        if sign == 1.0:
+            data += transposed
+        else:
+            data += sign * transposed
 
     def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:
         """Slots of blocks that touch a held component, and what to multiply them with (…, 3, 3)."""

@@ -12,7 +12,7 @@ def element_place(model: Model, source: int) -> str:
     for block in model.blocks:
         rows = np.flatnonzero(np.asarray(block.source) == source)
         if rows.size:
-            points = np.asarray(model.points)[np.asarray(block.nodes)[rows[0]]]
+            points = np.asarray(model.points)[np.asarray(block.vertices)[rows[0]]]
             at, region = points.mean(axis=0) / MM, model.region_name(int(block.region[rows[0]]))
             return f"element {source} of {region!r} at {np.round(at, 2)} mm"
     return f"element {source}"

@@ -8,6 +8,8 @@ Daleckii and Krein (1965); Higham, *Functions of Matrices* (2008), theorem 3.11.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -27,26 +29,41 @@ def trace_power(tensor: Tensor, exponent: Array | float) -> Array:
     return _trace_power(tensor.array, jax.lax.stop_gradient(jnp.asarray(exponent, float)))
 
 
+def trace_powers(tensor: Tensor, exponents: Sequence[Array | float]) -> list[Array]:
+    """tr Cʳ for each exponent, as one batch: compiled once for all."""
+    entries = jnp.broadcast_arrays(*tensor.entries)
+    shape = jnp.broadcast_shapes(entries[0].shape, *(jnp.shape(exponent) for exponent in exponents))
+    batch = [jnp.broadcast_to(entry, (len(exponents), *shape)) for entry in entries]
+    stacked = jnp.stack([jnp.broadcast_to(jnp.asarray(exponent, float), shape) for exponent in exponents])
+    return list(trace_power(Tensor(batch), stacked))
+
+
 def principal(matrix: Symmetric) -> tuple[Float[Array, "3 ..."], Symmetric]:
     """Eigenvalues and eigenvectors (columns) of symmetric C, by Jacobi's rotations: accurate however close they lie."""
-    a = {(i, j): matrix[i, j] for i in range(3) for j in range(i, 3)}
     one, zero = jnp.ones_like(matrix[0, 0]), jnp.zeros_like(matrix[0, 0])
-    vectors = [[one if i == j else zero for j in range(3)] for i in range(3)]
-    for _ in range(SWEEPS):
-        for p, q in ((0, 1), (0, 2), (1, 2)):
-            off, gap = a[p, q], a[q, q] - a[p, p]
-            size = jnp.abs(gap) + jnp.sqrt(gap * gap + 4.0 * off * off)
-            slope = jnp.where(size > 0.0, jnp.where(gap < 0.0, -2.0, 2.0) * off / jnp.where(size > 0.0, size, 1.0), 0.0)
-            cosine = 1.0 / jnp.sqrt(1.0 + slope * slope)
-            sine, r = slope * cosine, 3 - p - q
-            a[p, p], a[q, q], a[p, q] = a[p, p] - slope * off, a[q, q] + slope * off, zero
-            first, second = (min(p, r), max(p, r)), (min(q, r), max(q, r))
-            a[first], a[second] = cosine * a[first] - sine * a[second], sine * a[first] + cosine * a[second]
-            for row in vectors:
-                row[p], row[q] = cosine * row[p] - sine * row[q], sine * row[p] + cosine * row[q]
-    values = jnp.stack([a[0, 0], a[1, 1], a[2, 2]])
-    # Without the barrier XLA repeats the rotations in everything that uses them.
-    return jax.lax.optimization_barrier((values, jnp.stack([jnp.stack(row) for row in vectors])))
+    start = [matrix[i, j] for i in range(3) for j in range(i, 3)]
+    start += [one if i == j else zero for i in range(3) for j in range(3)]
+    # A loop, not five copies: the tangent differentiates column by column, and each copy is compiled nine times.
+    done = jax.lax.fori_loop(0, SWEEPS, _sweep, start)
+    return jnp.stack([done[0], done[3], done[5]]), jnp.stack(done[6:]).reshape(3, *matrix.shape[1:])
+
+
+def _sweep(_: Array, entries: list[Array]) -> list[Array]:
+    """One turn in each of the three planes: the six entries of the matrix, then the nine of the vectors."""
+    a = dict(zip([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)], entries[:6], strict=True))
+    vectors = [entries[6 + 3 * i : 9 + 3 * i] for i in range(3)]
+    for p, q in ((0, 1), (0, 2), (1, 2)):
+        off, gap, r = a[p, q], a[q, q] - a[p, p], 3 - p - q
+        size = jnp.abs(gap) + jnp.sqrt(gap * gap + 4.0 * off * off)
+        slope = jnp.where(gap < 0.0, -2.0, 2.0) * off / jnp.where(size > 0.0, size, 1.0)
+        cosine = 1.0 / jnp.sqrt(1.0 + slope * slope)
+        sine = slope * cosine
+        a[p, p], a[q, q], a[p, q] = a[p, p] - slope * off, a[q, q] + slope * off, jnp.zeros_like(off)
+        first, second = (min(p, r), max(p, r)), (min(q, r), max(q, r))
+        a[first], a[second] = cosine * a[first] - sine * a[second], sine * a[first] + cosine * a[second]
+        for row in vectors:
+            row[p], row[q] = cosine * row[p] - sine * row[q], sine * row[p] + cosine * row[q]
+    return [*a.values(), *(entry for row in vectors for entry in row)]
 
 
 @jax.custom_jvp

@@ -1,8 +1,8 @@
 """The largest step of the explicit solver, and what mass would allow a larger one.
 
 With M = Σ Mₑ and K = Σ Kₑ no eigenvalue of the body exceeds the largest of an element (Irons 1970; Fried 1972), so
-Δt = 2 / max ωₑ is stable for central differences, and held nodes only help. Springs and contact have no mass of their own: by
-Weyl's inequality ω² ≤ max ωₑ² + max over rows of Σ|K_t| / m.
+Δt = 2 / max ωₑ is stable for central differences, and held nodes only help. Springs and contact have no mass of their
+own: by Weyl's inequality ω² ≤ max ωₑ² + max over rows of Σ|K_t| / m.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def stable_step(problem: Problem, displacement: NDArray, fraction: float, masses
     model, found, worst = problem.model, [], (-1.0, 0)
     points = np.asarray(model.points)
     for block, mass in zip(model.blocks, masses, strict=True):
-        frequency = _frequencies(BlockKernel(block, points), displacement, mass)
+        frequency = _frequencies(BlockKernel(block, points), displacement, fraction, mass)
         at = int(np.argmax(np.where(np.isfinite(frequency), frequency, np.inf)))
         if not np.isfinite(frequency[at]):
             raise SolverError(
@@ -102,20 +102,20 @@ def stable_step(problem: Problem, displacement: NDArray, fraction: float, masses
     return StableStep(tuple(found), _term_frequency(problem, displacement, fraction, masses), worst[1])
 
 
-def _frequencies(kernel: BlockKernel, displacement: NDArray, mass: NDArray) -> NDArray:
+def _frequencies(kernel: BlockKernel, displacement: NDArray, fraction: float, mass: NDArray) -> NDArray:
     size = kernel.nodes.shape[1]
     first, second = np.triu_indices(size)
     result = np.empty(len(kernel.nodes))
     for chunk, rows in enumerate(kernel.chunks.slices()):
         true = rows.stop - rows.start
-        pairs = np.asarray(kernel.tangents(displacement, chunk))[:true].reshape(true, -1, 3, 3)
+        pairs = np.asarray(kernel.tangents(displacement, chunk, fraction))[:true].reshape(true, -1, 3, 3)
         half = np.zeros((true, size, size, 3, 3))
         weight = 1.0 / np.sqrt(np.where(mass[rows] > 0, mass[rows], np.inf))
         half[:, first, second] = pairs * (weight[:, first] * weight[:, second])[:, :, None, None]
         local = half.transpose(0, 1, 3, 2, 4).reshape(true, 3 * size, 3 * size)
         whole = local + local.transpose(0, 2, 1)
-        finite = np.isfinite(whole).all(axis=(1, 2))
-        square = np.linalg.eigvalsh(np.where(finite[:, None, None], whole, 0.0))[:, -1]
+        finite = np.asarray(np.isfinite(whole).all(axis=(1, 2)))
+        square = np.linalg.eigvalsh(np.where(finite.reshape(-1, 1, 1), whole, 0.0))[:, -1]
         result[rows] = np.where(finite & (square > 0), np.sqrt(np.maximum(square, 0.0)), np.nan)
     return result
 
@@ -124,7 +124,7 @@ def _term_frequency(problem: Problem, displacement: NDArray, fraction: float, ma
     points = np.asarray(problem.model.points)
     nodal = nodal_masses(problem.model, masses)
     total = np.zeros_like(points)
-    for term in problem.terms():
+    for term in problem.begun().fixed_terms():
         if not term.dead:
             kernel = TermKernel(term.stiffest, points)
             rows = np.abs(kernel.tangents(displacement, fraction)).sum(axis=(2, 4))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...imaging.errors import SolverError
-from .mass import MassMatrix, moving_rows
+from .mass import MassMatrix
 from .model import Model
 from .motion import Motion
 from .newton import dot
@@ -26,10 +26,10 @@ def first_motion(system: StepSystem, start: State | None, velocity: Any) -> Moti
     Raises:
         SolverError: the wrong shape, NaN, or a velocity given beside a `Motion`.
     """
-    points = system.points
-    if start is not None and np.shape(start.displacement) != points.shape:
+    model, free = system.problem.model, system.free
+    if start is not None and start.rows.shape != system.points.shape:
         raise SolverError(
-            f"the state to start from has {len(start.displacement)} nodes, the model {len(points)}",
+            f"the state to start from has {len(start.rows)} unknowns, the model {len(system.points)}",
             where="start",
             advice="Start from a state of the same mesh and element",
         )
@@ -37,33 +37,29 @@ def first_motion(system: StepSystem, start: State | None, velocity: Any) -> Moti
         if velocity is not None:
             raise SolverError("a motion has a velocity already", where="velocity", advice="Give a motion or a velocity")
         return start
-    moved = system.zeros() if start is None else system.array(start.displacement)
-    free = system.free
+    moved = system.zeros() if start is None else system.base.field_of(start)
     given, rate, curvature = system.given(0.0, 1.0)
     moved = moved * free + given * (1.0 - free)
-    speed = system.array(start_velocity(system.problem.model, velocity)) * free + rate * (1.0 - free)
+    speed = system.padded(start_velocity(model, velocity)) * free + rate * (1.0 - free)
     acceleration = _acceleration(system, moved, speed, curvature * (1.0 - free))
-    return Motion(0.0, jnp.asarray(moved), 0.0, jnp.asarray(speed), jnp.asarray(acceleration))
+    return system.motion(0.0, moved, speed, acceleration)
 
 
 def start_velocity(model: Model, velocity: Any) -> np.ndarray:
-    """(rows, 3) m/s of a vector, a nodal field or a function of the reference positions.
+    """(nodes, 3) m/s of a vector, a nodal field or a function of the reference positions.
 
     Raises:
         SolverError: the wrong shape, or NaN.
     """
     points = np.asarray(model.points)
-    rows = moving_rows(model)
-    values = np.zeros_like(points)
     if velocity is None:
-        return values
-    given = np.asarray(velocity(jnp.asarray(points[:rows])) if callable(velocity) else velocity, float)
-    if given.shape not in ((3,), (rows, 3), points.shape):
+        return np.zeros_like(points)
+    given = np.asarray(velocity(jnp.asarray(points)) if callable(velocity) else velocity, float)
+    if given.shape not in ((3,), points.shape):
         raise SolverError(f"a velocity has shape {given.shape}", where="velocity", advice=f"Use (3,) or {points.shape}")
     if not np.isfinite(given).all():
         raise SolverError("a velocity is not finite", where="velocity")
-    values[:rows] = given[:rows] if given.ndim == 2 else given
-    return values
+    return np.broadcast_to(given, points.shape).copy()
 
 
 def _acceleration(system: StepSystem, moved: NodalField, speed: NodalField, given: NodalField) -> NodalField:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from .integrators import Integrator
 from .mass import MassMatrix
-from .motion import Clock, Damping, Motion, blend, prescribed_rates
+from .motion import Damping, Motion, blend, padded, prescribed_rates
 from .newton import norm
 from .problem import Problem
+from .solution import State
 from .system import Evaluation, LinearOutcome, NodalField, System, Tangent
 
 EPS = np.finfo(float).eps
@@ -43,37 +45,41 @@ class StepSystem:
         damping: Damping,
         duration: float,
     ) -> None:
-        self.base, self.problem, self.mass, self.integrator, self.damping = base, problem, mass, integrator, damping
+        self.base, self.mass, self.integrator, self.damping = base, mass, integrator, damping
         self.duration = duration
-        self.free, self.points, self.symmetric = base.free, base.points, base.symmetric
+        self.free, self.points, self.symmetric, self.definite = base.free, base.points, base.symmetric, base.definite
+        self.nodes = problem.model.nodes
         self.weight = float(np.linalg.norm(mass.diagonal))
         self.stiff = float(damping.stiffness) > 0.0
         self.given = Prescription(problem, base, duration)
         self.damper: Tangent | None = None
 
+    @property
+    def problem(self) -> Problem:
+        """What moves, with its history as it is now."""
+        return self.base.problem
+
     def begin(self, old: Motion, step: float) -> None:
         """Fix the state before and the length [s] of the step."""
-        self.old = Motion(
-            old.load_fraction,
-            self.base.array(old.displacement),
-            old.time,
-            self.base.array(old.velocity),
-            self.base.array(old.acceleration),
-        )
-        self.clock = Clock(float(old.time), step, self.duration)
-        _, self.rate, self.curvature = self.given(self.clock.start + step, -1.0)
+        self.old, base = old, self.base
+        self.displacement = base.field_of(old)
+        self.velocity, self.acceleration = self.padded(old.velocity), self.padded(old.acceleration)
+        self.start, self.step = float(old.time), step
+        _, self.rate, self.curvature = self.given(self.start + step, -1.0)
         if self.stiff:
-            self.damper = self.base.linearize(self.old.displacement, self.clock.start / self.duration)
+            self.damper = base.linearize(self.displacement, self.start / self.duration)
 
     def rates(self, moved: NodalField) -> Rates:
         """What goes with a displacement at the end of the step."""
-        old, lag, free = self.old, self.integrator.force_lag, self.free
+        lag, free = self.integrator.force_lag, self.free
         velocity, acceleration = self.integrator.rates(
-            moved, old.displacement, old.velocity, old.acceleration, self.clock.step
+            moved, self.displacement, self.velocity, self.acceleration, self.step
         )
+        if self.nodes < len(moved):
+            velocity, acceleration = velocity * self.pressureless, acceleration * self.pressureless
         velocity = velocity * free + self.rate * (1.0 - free)
         acceleration = acceleration * free + self.curvature * (1.0 - free)
-        middle = (1.0 - lag) * velocity + lag * old.velocity
+        middle = (1.0 - lag) * velocity + lag * self.velocity
         drag = float(self.damping.mass) * self.mass.product(middle)
         if self.damper is not None:
             drag = drag + float(self.damping.stiffness) * self.damper.product(middle)
@@ -81,11 +87,59 @@ class StepSystem:
 
     def fraction(self, fraction: float) -> float:
         """Where forces are taken in a step that ends at a load fraction."""
-        return fraction - self.integrator.force_lag * self.clock.step / self.duration
+        return fraction - self.integrator.force_lag * self.step / self.duration
 
     def middle(self, moved: NodalField) -> NodalField:
         """Where forces are taken."""
-        return blend(self.problem, moved, self.old.displacement, self.integrator.force_lag)
+        return blend(moved, self.displacement, self.integrator.force_lag, self.nodes)
+
+    @property
+    def pressureless(self) -> NodalField:
+        """(rows, 1): 1 for displacements, 0 for pressures."""
+        return self.base.array((np.arange(len(self.points)) < self.nodes)[:, None] * 1.0)
+
+    def padded(self, field: object) -> NodalField:
+        """A nodal field (nodes, 3) on this system's device, with zeros for pressures."""
+        return self.base.array(padded(jnp.asarray(field), len(self.points)))
+
+    def motion(self, time: float, moved: NodalField, velocity: NodalField, acceleration: NodalField) -> Motion:
+        """What is kept of fields of unknowns."""
+        state = self.base.state_of(time / self.duration, moved)
+        rates = (jnp.asarray(field)[: self.nodes] for field in (velocity, acceleration))
+        speed, change = rates
+        return Motion(
+            state.load_fraction,
+            state.displacement,
+            state.pressure,
+            materials=state.materials,
+            time=time,
+            velocity=speed,
+            acceleration=change,
+        )
+
+    def use(self, problem: Problem) -> None:
+        """Go on with another history of the same problem."""
+        self.base.use(problem)
+
+    def augment(self, displacement: NodalField, fraction: float) -> bool:
+        """Move the multipliers of contacts on, where forces are taken."""
+        return self.base.augment(self.middle(displacement), self.fraction(fraction))
+
+    def advance(self, displacement: NodalField, fraction: float) -> None:
+        """Move the slip history of contacts on to the end of a converged step."""
+        self.base.advance(displacement, fraction)
+
+    def bound(self, displacement: NodalField, fraction: float) -> Problem:
+        """The problem with pairs as they are where forces are taken."""
+        return self.base.bound(self.middle(displacement), self.fraction(fraction))
+
+    def field_of(self, state: State) -> NodalField:
+        """The unknowns of a state."""
+        return self.base.field_of(state)
+
+    def state_of(self, fraction: float, field: NodalField) -> State:
+        """The state of a field of unknowns."""
+        return self.base.state_of(fraction, field)
 
     def zeros(self) -> NodalField:
         """No displacement."""
@@ -103,35 +157,45 @@ class StepSystem:
         """Forces where the integrator takes them; inertia and damping among the external ones."""
         now = self.base.evaluate(self.middle(displacement), self.fraction(fraction))
         rates, lag = self.rates(displacement), self.integrator.inertia_lag
-        inertia = self.mass.product((1.0 - lag) * rates.acceleration + lag * self.old.acceleration)
+        inertia = self.mass.product((1.0 - lag) * rates.acceleration + lag * self.acceleration)
         return now._replace(external=now.external - inertia - rates.drag)
+
+    def between(self) -> NodalField | None:
+        """What a change of pressure counts against one of displacement: it acts in full where that is blended."""
+        lag = self.integrator.force_lag
+        return 1.0 - lag * (1.0 - self.pressureless) if self.nodes < len(self.points) and lag else None
 
     def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
         """(1 − αf) K + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M, with K (1 + b γ/βΔt) where stiffness damps."""
-        rule, step = self.integrator, self.clock.step
+        rule, step = self.integrator, self.step
         inner = (1.0 - rule.force_lag) * rule.velocity_scale(step)
         stiffness = 1.0 - rule.force_lag + inner * float(self.damping.stiffness)
         inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)
         tangent = self.base.linearize(self.middle(displacement), self.fraction(fraction))
+        between = self.between()
         noise = EPS * inertia * self.weight * float(abs(displacement).max())
-        return StepTangent(tangent.shifted(stiffness, inertia, self.mass), self, inertia, noise)
+        return StepTangent(tangent.shifted(stiffness, inertia, self.mass), self, inertia, noise, between)
 
 
 class StepTangent:
     """The derivative of a step's balance."""
 
-    def __init__(self, whole: Tangent, system: StepSystem, inertia: float, noise: float) -> None:
-        self.whole, self.system, self.inertia = whole, system, inertia
+    def __init__(
+        self, whole: Tangent, system: StepSystem, inertia: float, noise: float, between: NodalField | None
+    ) -> None:
+        self.whole, self.system, self.inertia, self.between = whole, system, inertia, between
         self.round_off = whole.round_off + noise
 
     def product(self, direction: NodalField) -> NodalField:
         """K d [N]; held components have a given acceleration, so that their inertia does not change with d."""
-        image, held = self.whole.product(direction), direction * (1.0 - self.system.free)
+        image = self.whole.product(direction if self.between is None else direction / self.between)
+        held = direction * (1.0 - self.system.free)
         return image if norm(held) == 0.0 else image - self.inertia * self.system.mass.product(held)
 
     def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
         """Solve for the free components."""
-        return self.whole.solve(rhs, tolerance)
+        found = self.whole.solve(rhs, tolerance)
+        return found if self.between is None else found._replace(solution=found.solution * self.between)
 
     def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> Tangent:
         """Of the whole."""

@@ -190,6 +190,7 @@ READINGS: dict[str, tuple[Callable, Callable]] = {
 }
 
 
+@pytest.mark.slow
 def test_functionals_of_forces_energies_and_stresses(held: tuple[Problem, State, Any]) -> None:
     """Read as `fields` reads them, and differentiated, by one linearization for all."""
     problem, state, _ = held
@@ -221,6 +222,7 @@ def test_a_region_stress_and_facets_of_two_materials() -> None:
         read.region_displacement(state.displacement, problem, "spleen")
 
 
+@pytest.mark.slow
 def test_the_gradient_of_quadratic_elements() -> None:
     problem = held_body("T10")
     state = solve(problem, tolerance=EXACT).final

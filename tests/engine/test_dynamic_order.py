@@ -82,7 +82,7 @@ def test_second_order_in_the_step(name: str) -> None:
 
 
 def amplification(rule, omega_step: float) -> np.ndarray:
-    """(u, Δt v, Δt² a) → the same a step on, of one undamped oscillator; written from Chung and Hulbert, eqs. 1 to 5."""
+    """(u, Δt v, Δt² a) → the same a step on, of an undamped oscillator: the equations of Chung and Hulbert, solved."""
     square, am, af, beta, gamma = omega_step**2, rule.inertia_lag, rule.force_lag, rule.beta, rule.gamma
     left = np.array([[1.0, 0.0, -beta], [0.0, 1.0, -gamma], [square * (1 - af), 0.0, 1 - am]])
     right = np.array([[1.0, 1.0, 0.5 - beta], [0.0, 1.0, 1 - gamma], [-square * af, 0.0, -am]])
@@ -110,7 +110,7 @@ def test_numerical_damping_of_generalized_alpha(radius: float) -> None:
 
 
 def test_rayleigh_damping_ratio() -> None:
-    """Over one period a mode keeps exp(−2πζ/√(1 − ζ²)), ζ = a/2ω + bω/2, and the account knows where the energy went."""
+    """Over one period a mode keeps exp(−2πζ/√(1 − ζ²)), ζ = a/2ω + bω/2; the account knows where the energy went."""
     omega, shape = modes(4)[0][0], modes(4)[1][0]
     damping = Damping(mass=0.06 * omega, stiffness=0.04 / omega)
     ratio = 0.03 + 0.02
@@ -161,7 +161,8 @@ def test_a_prescribed_motion_has_its_own_velocity() -> None:
 
 def test_slips_are_named() -> None:
     for arguments, words in (
-        ({"steps": 0}, "0 steps"), ({"steps": 2, "mass": "heavy"}, "no mass"), ({"steps": 2, "accuracy": -1.0}, "accuracy"),
+        ({"steps": 0}, "0 steps"), ({"steps": 2, "mass": "heavy"}, "no mass"),
+        ({"steps": 2, "accuracy": -1.0}, "accuracy"),
         ({"steps": 2, "velocity": np.zeros((2, 3))}, "shape"), ({"steps": 2, "velocity": (0, np.nan, 0)}, "not finite"),
         ({"steps": 2, "keep": [3.0]}, "within"), ({"steps": 2, "damping": Damping(-1.0)}, "negative"),
     ):  # fmt: skip

@@ -55,7 +55,7 @@ def test_the_bound_of_the_step_is_safe_and_not_far_off(element: str, bed: float)
     masses = nodal_masses(problem.model, lumped_masses(problem.model))
     stepper = Stepper(problem, masses, 0.0, 1.0)
     still = jnp.zeros_like(problem.model.points)
-    found = stepper.largest_frequency(stepper.begin(Motion(0.0, still, 0.0, still, still)))
+    found = stepper.largest_frequency(stepper.begin(Motion(0.0, still, time=0.0, velocity=still, acceleration=still)))
     assert found == pytest.approx(true, rel=0.03)
     if bed:
         assert true > 2 * true_frequency(block(element))
@@ -126,7 +126,7 @@ def test_bar_on_a_wall() -> None:
 
 
 def test_mass_scaling_is_reported() -> None:
-    """A thin layer asks for a short step: only its elements get mass, as much as the step asks, and the report says so."""
+    """A thin layer asks for a short step: only its elements get mass, as much as that takes, and the report says so."""
     mesh = bodies.box(
         (2, 2, 3), place=lambda u: 40.0 * np.stack([u[:, 0], u[:, 1], np.where(u[:, 2] > 0.9, 0.7, u[:, 2])], axis=1)
     )

@@ -26,9 +26,9 @@ from preop.engine.tissue.supports import Fixed, Springs
 from preop.imaging.errors import SolverError
 from preop.meshing.mesh import TetMesh
 
-SOFT, STIFF = 2000.0, 6000.0
+SOFT, STIFF = 6e4, 1.8e5
 """Pa, of the two halves of the bar."""
-NOISE = 2e-4
+NOISE = 5e-5
 """m"""
 
 
@@ -73,30 +73,30 @@ def seen_by(state: State, seed: int) -> np.ndarray:
 
 
 def test_two_stiffnesses_within_their_own_intervals_over_many_seeds(hanging: tuple[Problem, State]) -> None:
-    """Both guesses wrong by a factor of 2 or more. Of 40 z-scores, the spread must be that of a standard normal."""
-    first = problem(4000.0, 2500.0)
-    truth = np.log([SOFT / 4000.0, STIFF / 2500.0])
+    """Both guesses wrong by a factor of 2 or more. The misses are spread as the covariances told say."""
+    first = problem(1.2e5, 7.5e4)
+    truth = np.log([SOFT / 1.2e5, STIFF / 7.5e4])
     scores = []
     for seed in range(20):
         found = fit(
             first, [RegionStiffness(("near", "far"))], [NodeDisplacements("all", seen_by(hanging[1], seed), NOISE)]
         )
         assert found.solves <= 10
-        scores.append((found.posterior.mean - truth) / found.posterior.spread)
+        off = found.posterior.mean - truth
+        scores.append(off @ np.linalg.solve(found.posterior.covariance, off))
         assert found.statement == "The data determine all 2 unknown numbers."
-    z = np.array(scores)
-    # Chi-square bounds of the mean square of 40 standard normals at 0.1 %: 0.49 and 1.83.
-    assert 0.49 < (z**2).mean() < 1.83
-    assert (np.abs(z) < 1.96).sum() >= 34  # 95 % of 40 is 38; fewer than 34 has a chance of 1 %
-    assert found.estimates[0].value == pytest.approx(SOFT / 4000.0, rel=0.05)
+    # Chi-square with 40 degrees of freedom lies in (17.9, 73.4) in 998 of 1000 cases; with 2, 95 % lie below 5.99.
+    assert 17.9 < np.sum(scores) < 73.4
+    assert (np.array(scores) < 5.99).sum() >= 16
+    assert found.estimates[0].value == pytest.approx(SOFT / 1.2e5, rel=0.05)
     low, high = found.estimates[1].interval_95
-    assert low < STIFF / 2500.0 < high
-    assert np.log(high / low) < 0.2
+    assert low < STIFF / 7.5e4 < high
+    assert np.log(high / low) < 0.4
 
 
 def test_noise_is_found_where_it_is_not_given(hanging: tuple[Problem, State]) -> None:
     found = fit(
-        problem(4000.0, 2500.0), [RegionStiffness(("near", "far"))], [NodeDisplacements("all", seen_by(hanging[1], 3))]
+        problem(1.2e5, 7.5e4), [RegionStiffness(("near", "far"))], [NodeDisplacements("all", seen_by(hanging[1], 3))]
     )
     count = found.residuals[0].size - 3 * len(found.problem.model.nodes_of("x0"))
     held = np.sqrt(1 - 27 / found.residuals[0].size)
@@ -105,7 +105,7 @@ def test_noise_is_found_where_it_is_not_given(hanging: tuple[Problem, State]) ->
 
 def test_displacements_alone_leave_the_scale_open_and_say_so(stretched: tuple[Problem, State]) -> None:
     """Moved by displacement and without weight, only the ratio of the stiffnesses shows in the shape."""
-    first = problem(3000.0, 3000.0, pulled=True)
+    first = problem(9e4, 9e4, pulled=True)
     seen = NodeDisplacements("all", seen_by(stretched[1], 0), NOISE)
     found = fit(first, [RegionStiffness(("near", "far"))], [seen])
     assert found.statement.startswith("1 of 2 unknown numbers is undetermined by the data.")
@@ -126,9 +126,9 @@ def test_a_force_settles_the_scale(stretched: tuple[Problem, State]) -> None:
     force = fields.reaction(truth, state, "x1") * 1.01
     noise = 0.02 * float(np.linalg.norm(force))
     observations = [NodeDisplacements("all", seen_by(state, 0), NOISE), Reaction("x1", force, noise)]
-    found = fit(problem(3000.0, 3000.0, pulled=True), [RegionStiffness(("near", "far"))], observations)
+    found = fit(problem(9e4, 9e4, pulled=True), [RegionStiffness(("near", "far"))], observations)
     assert found.statement == "The data determine all 2 unknown numbers."
-    for estimate, true in zip(found.estimates, (SOFT / 3000.0, STIFF / 3000.0), strict=True):
+    for estimate, true in zip(found.estimates, (SOFT / 9e4, STIFF / 9e4), strict=True):
         assert estimate.interval_95[0] < true < estimate.interval_95[1]
         assert estimate.value == pytest.approx(true, rel=0.06)
 
@@ -143,7 +143,7 @@ def test_surface_points_without_numbers_find_the_stiffness(hanging: tuple[Proble
     place = np.einsum("nk,nki->ni", bary, np.asarray(truth.model.points + state.displacement)[chosen])
     points = place + NOISE * draw.standard_normal(place.shape)
     points[:15] += 0.01 * draw.standard_normal((15, 3))
-    first = problem(4000.0, 2500.0)
+    first = problem(1.2e5, 7.5e4)
     mesh = bar()
     every = TetMesh(
         mesh.points,
@@ -153,14 +153,14 @@ def test_surface_points_without_numbers_find_the_stiffness(hanging: tuple[Proble
         facet_sets={**mesh.facet_sets, "skin": np.concatenate(list(mesh.facet_sets.values()))},
         node_sets=mesh.node_sets,
     )
-    materials = {"near": NeoHookean.from_young(4000.0, 0.45), "far": NeoHookean.from_young(2500.0, 0.45)}
+    materials = {"near": NeoHookean.from_young(1.2e5, 0.45), "far": NeoHookean.from_young(7.5e4, 0.45)}
     first = Model.from_mesh(every, materials, density=1000.0).problem(
         loads=[Gravity((0.0, 0.0, -9.81))], supports=[Fixed("x0")]
     )
     found = fit(first, [RegionStiffness(("near", "far"))], [SurfacePoints("skin", points, NOISE, robust=True)])
-    assert found.estimates[0].value == pytest.approx(SOFT / 4000.0, rel=0.1)
+    assert found.estimates[0].value == pytest.approx(SOFT / 1.2e5, rel=0.1)
     low, high = found.estimates[1].interval_95
-    assert low < STIFF / 2500.0 < high
+    assert low < STIFF / 7.5e4 < high
     assert np.median(found.weights[0][:15]) < 0.1 < np.median(found.weights[0][15:])
 
 
@@ -169,7 +169,7 @@ def test_a_stiff_inclusion_shows_in_a_field() -> None:
     mesh = bodies.box((6, 6, 6), size=(60.0, 60.0, 60.0))
     centre = mesh.points[mesh.tetrahedra].mean(axis=1)
     inside = np.linalg.norm(centre - [30.0, 30.0, 34.0], axis=1) < 16.0
-    young = np.where(inside, 8000.0, 2000.0)
+    young = np.where(inside, 32000.0, 8000.0)
     shear, lame = young / 2.9, young * 0.45 / (1.45 * 0.1)
 
     def body(material: NeoHookean) -> Problem:
@@ -178,16 +178,16 @@ def test_a_stiff_inclusion_shows_in_a_field() -> None:
 
     truth = body(NeoHookean(shear, lame))
     seen = seen_by(solve(truth).final, 1)
-    first = body(NeoHookean.from_young(2500.0, 0.45))
+    first = body(NeoHookean.from_young(10000.0, 0.45))
     field = StiffnessField(first.model, spread=0.7, length=0.04, modes=60)
     found = fit(first, [field], [NodeDisplacements("all", seen, NOISE)])
-    log_young = field.log_factor(found.posterior.mean) + np.log(2500.0)
+    log_young = field.log_factor(found.posterior.mean) + np.log(10000.0)
     contrast = np.exp(log_young[inside].mean() - log_young[~inside].mean())
     assert 2.5 < contrast < 5.0
     assert np.corrcoef(log_young, np.log(young))[0, 1] > 0.8
     spread = field.log_spread(found.posterior.covariance)
     within = np.abs(log_young - np.log(young)) < 1.96 * spread
-    assert within.mean() > 0.85
+    assert within.mean() > 0.8  # 95 % of what the prior calls likely; a jump is not
     assert spread.max() <= 0.7 * 1.01
 
 
@@ -229,7 +229,7 @@ def test_bad_observations_are_named(hanging: tuple[Problem, State]) -> None:
         SurfacePoints("x1", np.zeros((0, 3)), NOISE)
     with pytest.raises(SolverError, match=r"far from the body.*metres, not millimetres"):
         fit(truth, [RegionStiffness(("near",))], [SurfacePoints("x1", 1e3 * points, NOISE)])
-    with pytest.raises(SolverError, match="outside of the body, the first is number 0"):
+    with pytest.raises(SolverError, match="outside of the body, the first is number 2 "):
         fit(truth, [RegionStiffness(("near",))], [PointDisplacements(points + 0.01, moved, NOISE)])
     with pytest.raises(SolverError, match="Give metres"):
         fit(truth, [RegionStiffness(("near",))], [PointDisplacements(points, moved + 30.0, NOISE)])
@@ -250,6 +250,6 @@ def test_points_inside_and_at_nodes_say_the_same(hanging: tuple[Problem, State])
     tets = np.asarray(truth.model.blocks[0].nodes)
     points, moved = np.asarray(truth.model.points), np.asarray(state.displacement)
     seen = PointDisplacements(points[tets].mean(axis=1), moved[tets].mean(axis=1), NOISE)
-    found = fit(problem(4000.0, 4000.0), [RegionStiffness(("near", "far"))], [seen])
-    assert [e.value for e in found.estimates] == pytest.approx([SOFT / 4000.0, STIFF / 4000.0], abs=0.0, rel=2e-2)
+    found = fit(problem(1.2e5, 1.2e5), [RegionStiffness(("near", "far"))], [seen])
+    assert [e.value for e in found.estimates] == pytest.approx([SOFT / 1.2e5, STIFF / 1.2e5], abs=0.0, rel=2e-2)
     assert jax.config.read("jax_enable_x64")

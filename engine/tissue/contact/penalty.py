@@ -73,7 +73,7 @@ def _incidence(cells: NDArray, count: int) -> sparse.csr_matrix:
 
 def _nodal_stiffness(model: Model, block: ElementBlock, owner: NDArray, facets: NDArray) -> NDArray[np.float64]:
     """Sum over the nodes of each facet of a third of the trace of their own stiffness block [N/m]."""
-    points, nodes = np.asarray(model.points), np.asarray(block.nodes)
+    points, nodes = np.asarray(model.row_points), np.asarray(block.nodes)
     width = nodes.shape[1]
     first, second = np.triu_indices(width)
     own = np.flatnonzero(first == second)

@@ -234,7 +234,7 @@ def check_numbers(
     for name, value in named.items():
         if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
             raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
-    if not eqx.is_array(friction) and not (np.isfinite(friction) and 0 <= friction):
+    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
         raise SolverError(
             f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5"
         )

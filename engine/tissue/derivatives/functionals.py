@@ -94,8 +94,8 @@ _Measure = Callable[[Element, Material, Array, Array], Array]
 
 
 def _measured(measure: _Measure, displacement: Array, problem: Problem, block: ElementBlock) -> Array:
-    points = problem.model.points
-    return measure(block.element, block.material, points[block.nodes], displacement[block.nodes])
+    points = problem.model.row_points
+    return measure(block.element, block.material.at(1.0), points[block.nodes], displacement[block.nodes])
 
 
 def _by_element(measure: _Measure, displacement: Array, problem: Problem) -> Array:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from ..elements.base import Element
 from ..kernels import TERM_CHUNK, Chunks
+from ..terms import Term
+from . import solids
 from .parameters import Parameters, split
 
 Place = tuple[Array, Array, Parameters]
@@ -34,21 +36,39 @@ def _force(law: Element | None, place: Place, rest: Any, fraction: Array) -> Arr
     content = eqx.combine(parameters, rest)
     if law is None:
         return -content.forces(reference, displacement, fraction)
-    return law.evaluate(reference, displacement, content).force
+    return law.evaluate(reference, displacement, content.at(fraction)).force
+
+
+def _push(law: Element | None, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
+    if law is not None and solids.plain(law):
+        return solids.push(law, place, rest, fraction, along)
+    return _push_any(law, place, rest, fraction, along)
+
+
+def _pull(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
+    if law is not None and solids.plain(law):
+        return solids.pull(law, place, rest, fraction, weight)
+    return _pull_any(law, place, rest, fraction, weight)
+
+
+def _pull_rate(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
+    if law is not None and solids.plain(law):
+        return solids.pull_rate(law, place, rest, fraction, weight, along)
+    return _pull_rate_any(law, place, rest, fraction, weight, along)
 
 
 @partial(jax.jit, static_argnames="law")
-def _push(law: Element | None, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
+def _push_any(law: Element | None, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
     return jax.jvp(lambda p: _force(law, p, rest, fraction), (place,), (along,))[1]
 
 
 @partial(jax.jit, static_argnames="law")
-def _pull(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
+def _pull_any(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
     return jax.vjp(lambda p: _force(law, p, rest, fraction), place)[1](weight)[0]
 
 
 @partial(jax.jit, static_argnames="law")
-def _pull_rate(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
+def _pull_rate_any(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
     def pull(at: Place) -> Place:
         return jax.vjp(lambda p: _force(law, p, rest, fraction), at)[1](weight)[0]
 
@@ -72,10 +92,13 @@ class Batch:
         count = len(nodes)
         size = min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()) if law is None else law.chunk
         self.chunks = Chunks(count, size)
-        self.parameters, rest = split(content)
-        self.rest = [_rows(rest, rows) for rows in self.chunks.rows]
+        self.own = _own(content)
+        self.parameters = split(content)[0]
+        parts = [split(_rows(content, rows)) for rows in self.chunks.rows]
+        self.rest = [rest for _, rest in parts]
         self.places = [
-            (points[nodes[rows]], displacement[nodes[rows]], _rows(self.parameters, rows)) for rows in self.chunks.rows
+            (points[nodes[rows]], displacement[nodes[rows]], parameters)
+            for rows, (parameters, _) in zip(self.chunks.rows, parts, strict=True)
         ]
 
     def push(self, along_points: NDArray, along: NDArray, along_parameters: Parameters) -> NDArray[np.float64]:
@@ -90,16 +113,15 @@ class Batch:
 
     def pull(self, weight: NDArray) -> Place:
         """∂(λ·f)/∂(X, u, m) for weights λ (rows, 3): by group, to be summed over nodes."""
-        weights = (weight[self.nodes[rows]] for rows in self.chunks.rows)
         calls = [
             _pull(self.law, place, rest, self.fraction, w)
-            for place, rest, w in zip(self.places, self.rest, weights, strict=True)
+            for place, rest, w in zip(self.places, self.rest, self._weights(weight), strict=True)
         ]
         return self._joined(calls)
 
     def pull_rate(self, weight: NDArray, along_points: NDArray, along: NDArray, along_parameters: Parameters) -> Place:
         """The derivative of `pull(weight)` along a direction, weights constant."""
-        weights = (weight[self.nodes[rows]] for rows in self.chunks.rows)
+        weights = self._weights(weight)
         ways = self._along(along_points, along, along_parameters)
         calls = [
             _pull_rate(self.law, place, rest, self.fraction, w, way)
@@ -109,20 +131,40 @@ class Batch:
 
     def _along(self, points: NDArray, displacement: NDArray, parameters: Parameters) -> Iterator[Place]:
         for rows in self.chunks.rows:
-            yield points[self.nodes[rows]], displacement[self.nodes[rows]], _rows(parameters, rows)
+            part = jax.tree.map(lambda own, leaf, r=rows: np.asarray(leaf)[r] if own else leaf, self.own, parameters)
+            yield points[self.nodes[rows]], displacement[self.nodes[rows]], part
+
+    def _weights(self, weight: NDArray) -> Iterator[NDArray]:
+        """Of each chunk; zero for the rows that fill up the last one."""
+        for rows, true in zip(self.chunks.rows, self._true(), strict=True):
+            part = weight[self.nodes[rows]]
+            part[true:] = 0.0
+            yield part
 
     def _true(self) -> list[int]:
         return [rows.stop - rows.start for rows in self.chunks.slices()]
 
     def _joined(self, calls: list[Place]) -> Place:
-        """Chunks side by side, without the rows that fill up the last one."""
+        """Chunks side by side; what all groups share, summed."""
         true = self._true()
-        return jax.tree.map(
-            lambda *leaves: np.concatenate([np.asarray(a)[:n] for a, n in zip(leaves, true, strict=True)]), *calls
-        )
+
+        def join(own: bool, *leaves: Array) -> NDArray:
+            if not own:
+                return np.asarray(sum(leaves[1:], leaves[0]))
+            return np.concatenate([np.asarray(a)[:n] for a, n in zip(leaves, true, strict=True)])
+
+        return jax.tree.map(join, (True, True, self.own), *calls)
+
+
+def _own(content: Any) -> Any:
+    """A tree like the float parameters: whether a leaf has a row per group, or is shared by all groups."""
+    three, five = (split(_rows(content, np.zeros(count, int)))[0] for count in (3, 5))
+    return jax.tree.map(lambda a, b: np.shape(a)[:1] == (3,) and np.shape(b)[:1] == (5,), three, five)
 
 
 def _rows(tree: Any, rows: NDArray) -> Any:
+    if isinstance(tree, Term):
+        return tree.rows(rows)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], tree)
 
 

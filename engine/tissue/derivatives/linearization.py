@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ....imaging.errors import SolverError
 from ..host_system import HostSystem, HostTangent
@@ -27,7 +28,7 @@ class Linearization:
     """R(u, p) = 0 linearised: R_u u̇ + R_p ṗ = 0, forwards and transposed.
 
     Args:
-        problem: solved problem.
+        problem: solved problem; with contact, `Solution.problems` holds the one at its pairs and history.
         state: its equilibrium.
         tolerance: relative residual of linear solves, checked on the true residual.
         equilibrium: largest ‖residual‖ / force scale of a state that counts as an equilibrium.
@@ -42,15 +43,16 @@ class Linearization:
         self.problem, self.state, self.tolerance = problem, state, tolerance
         self.fraction = float(state.load_fraction)
         self.system = HostSystem(problem, Timer())
-        self.displacement = np.asarray(state.displacement, float)
+        self.displacement = np.asarray(state.rows, float)
         if self.displacement.shape != self.system.points.shape:
             raise SolverError(
                 f"the state has {len(self.displacement)} rows, the problem {len(self.system.points)}",
                 where="linearization",
                 advice="Take a state of this problem",
             )
+        self.scale = self.system.row_scale
         self._check(equilibrium)
-        self.tangent: HostTangent = self.system.linearize(self.displacement, self.fraction)
+        self.tangent: HostTangent = self.system.linearize(self.displacement / self.scale, self.fraction)
         self.linear_iterations = 0
 
     @property
@@ -70,22 +72,32 @@ class Linearization:
             return self.tangent
         from dataclasses import replace
 
-        matrix = self.tangent.matrix.transpose().tobsr(blocksize=(3, 3))
-        matrix.sort_indices()
-        return replace(self.tangent, matrix=matrix)
+        extra = self.tangent.extra
+        return replace(
+            self.tangent,
+            matrix=_transpose(self.tangent.matrix),
+            extra=None if extra is None else _transpose(extra),
+        )
 
     def forward(self, rate: NDArray) -> NDArray[np.float64]:
         """u̇ (rows, 3) with R_u u̇ = −rate: `rate` is ∂R/∂p ṗ, in N on free rows and m on held ones."""
         held = -rate * (1.0 - self.free)
-        rhs = -(rate + self.tangent.product(held)) * self.free
+        rhs = -(rate + self._product(self.tangent, held)) * self.free
         return self._solve(self.tangent, rhs) + held
 
     def adjoint(self, right: NDArray) -> NDArray[np.float64]:
         """λ (rows, 3) with R_uᵀ λ = right: λ_f = K_ff⁻ᵀ j_f, λ_c = j_c − (K_fc)ᵀ λ_f."""
         inside = self._solve(self.transposed, right * self.free)
-        return inside + (right - self.transposed.product(inside)) * (1.0 - self.free)
+        return inside + (right - self._product(self.transposed, inside)) * (1.0 - self.free)
+
+    def _product(self, tangent: HostTangent, direction: NDArray) -> NDArray[np.float64]:
+        """K d in N and m³ of d in m and Pa: the system's own tangent is that of scaled rows."""
+        return tangent.product(direction / self.scale) / self.scale
 
     def _solve(self, tangent: HostTangent, rhs: NDArray) -> NDArray[np.float64]:
+        return self.scale * self._scaled_solve(tangent, self.scale * rhs)
+
+    def _scaled_solve(self, tangent: HostTangent, rhs: NDArray) -> NDArray[np.float64]:
         """By refinement until the true residual is small: the recursive one of Krylov methods drifts away from it."""
         size = norm(rhs)
         total = np.zeros_like(rhs)
@@ -119,15 +131,16 @@ class Linearization:
         )
 
     def _check(self, limit: float) -> None:
-        now = self.system.evaluate(self.displacement, self.fraction)
+        field = self.displacement / self.scale
+        now = self.system.evaluate(field, self.fraction)
         if not now.min_jacobian > 0:
             raise SolverError(
                 f"the state turns element {now.worst_element} inside out",
                 where="linearization",
                 advice="Take a state that `solve` returned",
             )
-        gap = (self.system.prescribed(self.fraction) - self.displacement) * (1.0 - self.free)
-        reach = max(float(np.abs(self.displacement).max()), self.system.spacing)
+        gap = (self.system.prescribed(self.fraction) - field) * (1.0 - self.free)
+        reach = max(float(np.abs(field).max()), self.system.spacing)
         if np.abs(gap).max() > limit * reach:
             self._refuse(f"misses a prescribed displacement by {np.abs(gap).max() / MM:.3g} mm", gap)
         off, scale = norm(now.residual * self.free), force_scale(now, self.free)
@@ -143,8 +156,14 @@ class Linearization:
         raise SolverError(
             f"the state is not an equilibrium of this problem: it {what}",
             where=f"node {worst} at {place} mm, {100 * self.fraction:.4g} % of the load",
-            advice="Solve this problem and take that state, to a tolerance of 1e-8 or less",
+            advice="Solve to 1e-8 or less; with contact take `solution.problems[-1]`, which holds its history",
         )
+
+
+def _transpose(matrix: sparse.bsr_matrix) -> sparse.bsr_matrix:
+    turned = matrix.transpose().tobsr(blocksize=(3, 3))
+    turned.sort_indices()
+    return turned
 
 
 def _advice() -> str:

@@ -25,7 +25,7 @@ class Sensitivity:
     def __init__(self, problem: Problem, displacement: NDArray, fraction: float) -> None:
         self.problem, self.fraction = problem, fraction
         self.parameters, self._fixed = split(problem)
-        points = np.asarray(problem.model.points)
+        points = np.asarray(problem.model.row_points)
         self.held = np.asarray(problem.held())
         blocks = problem.model.blocks
         self.blocks = [
@@ -41,12 +41,21 @@ class Sensitivity:
         """∂R/∂p ṗ (rows, 3): N on free rows, m on held ones."""
         along = filled(direction, self.parameters)
         _, (by_terms, given) = jax.jvp(self._bound, (self.parameters,), (along,))
-        move = np.asarray(along.model.points)
-        still, total = np.zeros_like(move), np.zeros_like(move)
-        ways = [*(block.material for block in along.model.blocks), *by_terms]
-        for batch, way, scatter in zip((*self.blocks, *self.terms), ways, self._scatter, strict=True):
-            total += scatter(batch.push(move, still, way))
+        move = self._rows(along.model.points)
+        materials = [block.material for block in along.model.blocks]
+        total = self.push_parts(move, np.zeros_like(move), by_terms, materials)
         return np.where(self.held, -np.asarray(given), total)
+
+    def push_parts(
+        self, move: NDArray, along: NDArray, by_terms: list[Parameters], materials: list[Parameters] | None = None
+    ) -> NDArray[np.float64]:
+        """Rate of internal minus external force (rows, 3) N as reference, displacement (rows, 3) m and arrays change."""
+        still = [jax.tree.map(np.zeros_like, batch.parameters) for batch in self.blocks]
+        ways = [*(still if materials is None else materials), *by_terms]
+        total = np.zeros_like(move)
+        for batch, way, scatter in zip((*self.blocks, *self.terms), ways, self._scatter, strict=True):
+            total += scatter(batch.push(move, along, way))
+        return total
 
     def pull(self, weight: NDArray) -> Parameters:
         """(∂R/∂p)ᵀ λ for λ (rows, 3): a problem-shaped tree."""
@@ -64,7 +73,7 @@ class Sensitivity:
         _, (by_terms, _given) = jax.jvp(self._bound, (self.parameters,), (way,))
         ways = [*(block.material for block in way.model.blocks), *by_terms]
         batches = (*self.blocks, *self.terms)
-        move = np.asarray(way.model.points)
+        move = self._rows(way.model.points)
         rates = [b.pull_rate(free, move, along, w) for b, w in zip(batches, ways, strict=True)]
         parts = [batch.pull(free) for batch in self.terms]
 
@@ -77,6 +86,11 @@ class Sensitivity:
         slope = sum(scatter(part[1]) for scatter, part in zip(self._scatter, rates, strict=True))
         return np.asarray(slope), self._collected(rates, through)
 
+    def _rows(self, points: Any) -> NDArray[np.float64]:
+        """A change of the nodes as a field of all rows: pressures have no place of their own in any force."""
+        rest = len(self.held) - self.problem.model.nodes
+        return np.concatenate([np.asarray(points), np.zeros((rest, 3))])
+
     def _bound(self, parameters: Parameters) -> Any:
         return bound(parameters, self._fixed, self.fraction)
 
@@ -86,7 +100,8 @@ class Sensitivity:
 
     def _collected(self, parts: list[Place], through: Parameters) -> Parameters:
         """Adds what nodes and materials contribute themselves to what came through the terms."""
-        points = through.model.points + sum(s(p[0]) for s, p in zip(self._scatter, parts, strict=True))
+        nodes = self.problem.model.nodes
+        points = through.model.points + sum(s(p[0])[:nodes] for s, p in zip(self._scatter, parts, strict=True))
         tree = eqx.tree_at(lambda t: t.model.points, through, points)
         for index, part in enumerate(parts[: len(self.blocks)]):
             before = tree.model.blocks[index].material

@@ -7,6 +7,7 @@ from .base import Element, FacetElement
 from .hex8 import Hex8
 from .membrane import MEMBRANES
 from .quad import QUAD4
+from .shell import Shell6
 from .strand import Strand2
 from .tet4 import Tet4
 from .tet4p1 import Tet4P1
@@ -16,7 +17,7 @@ from .tri import TRI3, TRI6
 
 ELEMENTS: dict[str, Element] = {element.name: element for element in (Tet4(), Tet4P1(), Tet10(), Tet10P1(), Hex8())}
 """Solids."""
-STRUCTURES: dict[str, Element] = {element.name: element for element in (*MEMBRANES, Strand2())}
+STRUCTURES: dict[str, Element] = {element.name: element for element in (*MEMBRANES, Shell6(), Strand2())}
 """Sheets and strands: their material is a `Sheet` or a `Strand`."""
 FACETS: dict[int, FacetElement] = {facet.nodes: facet for facet in (TRI3, TRI6, QUAD4)}
 """By the number of nodes of a facet."""

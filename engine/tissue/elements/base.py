@@ -95,6 +95,11 @@ class Element(abc.ABC):
     corners: int = 4
     faces: NDArray[np.int64] = OUTWARD
 
+    @property
+    def own_nodes(self) -> int:
+        """How many of the nodes lie on the element; a shell looks at its neighbours' too."""
+        return self.nodes
+
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
         """Shape functions (Q, n) at points (Q, d) of the reference element."""
@@ -142,16 +147,16 @@ class Element(abc.ABC):
         return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
 
     def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
-        """∫ ρ N_a N_b dV [kg] of each element; zero rows for nodes that carry no displacement.
+        """∫ ρ N_a N_b dV [kg] of each element, over its displacement nodes.
 
         Args:
             reference: (E, n, 3) m.
             density: (E,) kg/m³.
-            material: unused by solids; sheets and strands find their thickness or area in it.
+            material: of sheets and strands, for their thickness or area.
         """
         _, weight = self.geometry(reference, self.load_quadrature)
         shape = jnp.asarray(self.shape(self.load_quadrature.points))
-        return jnp.einsum("qe,qa,qb->eab", weight * density, shape, shape)
+        return jnp.einsum("qe,qa,qb->eab", weight * density * self.section(material), shape, shape)
 
     def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""

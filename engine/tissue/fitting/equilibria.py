@@ -6,9 +6,12 @@ solves per unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +20,9 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
 from ....imaging.errors import SolverError
+from ..elements.base import Element
 from ..host_system import HostSystem
+from ..problem import Problem
 from ..residual import residual
 from ..solution import State
 from ..static import solve
@@ -44,6 +49,7 @@ class Equilibria:
         self.scales = np.ones(len(self.unknowns))
         self.solves = 0
         self.slopes = 0
+        self._rest: Callable[..., Array] | None = None
         self.setting(np.zeros(self.size))
 
     def setting(self, coordinates: NDArray | Array) -> Setting:
@@ -96,7 +102,7 @@ class Equilibria:
                 found[free, column] = np.asarray(outcome.solution).ravel()[free]
         return found.reshape(*displacement.shape, self.size)
 
-    def _residual_slope(self, coordinates: NDArray, displacement: NDArray, problem) -> NDArray:
+    def _residual_slope(self, coordinates: NDArray, displacement: NDArray, problem: Problem) -> NDArray:
         """∂R/∂ξ, rows where components are held: ∂(u − ū)/∂ξ."""
         free = ~problem.held()
         result = np.zeros((*displacement.shape, self.size))
@@ -107,14 +113,72 @@ class Equilibria:
                 numeric += list(range(span.start, span.stop))
             else:
                 result[:, :, span] = -scale * known * free[:, :, None]
-        moved, at = jnp.asarray(displacement), jnp.asarray(coordinates)
-
-        def balance(xi: Array) -> Array:
-            return residual(moved, self.setting(xi).problem, 1.0)
-
         for first in range(0, len(numeric), COLUMNS):
             chosen = numeric[first : first + COLUMNS]
-            directions = jnp.zeros((len(chosen), self.size)).at[jnp.arange(len(chosen)), jnp.asarray(chosen)].set(1.0)
-            rates = jax.vmap(lambda d: jax.jvp(balance, (at,), (d,))[1])(directions)
-            result[:, :, chosen] = np.moveaxis(np.asarray(rates), 0, -1)
+            result[:, :, chosen] = self._differentiated(jnp.asarray(coordinates), displacement, problem, chosen)
         return result
+
+    def _differentiated(self, at: Array, displacement: NDArray, problem: Problem, chosen: list[int]) -> NDArray:
+        """Columns of ∂R/∂ξ by forward derivatives: of the materials block by block, of all else where it changes."""
+        directions = jnp.zeros((len(chosen), self.size)).at[jnp.arange(len(chosen)), jnp.asarray(chosen)].set(1.0)
+
+        def floats(xi: Array) -> Any:
+            return _varied(self.setting(xi).problem)
+
+        rates = jax.vmap(lambda d: jax.jvp(floats, (at,), (d,))[1])(directions)
+        total, moved = np.zeros((len(chosen), *displacement.shape)), jnp.asarray(displacement)
+        for block, rate in zip(problem.model.blocks, rates.model.blocks, strict=True):
+            if _any(rate.material):
+                nodes = np.asarray(block.nodes)
+                forces = _material_rate(
+                    block.element, problem.model.points[nodes], moved[nodes], block.material, rate.material
+                )
+                for local in range(nodes.shape[1]):
+                    np.add.at(total, (slice(None), nodes[:, local]), np.asarray(forces[:, :, local]))
+        total *= ~problem.held()
+        blocks = [None] * len(problem.model.blocks)
+        if _any(eqx.tree_at(lambda p: [b.material for b in p.model.blocks], rates, blocks)):
+            quiet = eqx.tree_at(
+                lambda p: [b.material for b in p.model.blocks],
+                rates,
+                jax.tree.map(jnp.zeros_like, [b.material for b in rates.model.blocks]),
+            )
+            if self._rest is None:
+                self._rest = _rest_rates(self.base.problem)
+            total += np.asarray(self._rest(_varied(problem), quiet, moved))
+        return np.moveaxis(total, 0, -1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _material_rate(element: Element, reference: Array, displacement: Array, material: Any, rates: Any) -> Array:
+    """Derivative (k, E, n, 3) of the element forces by the material's parameters, along k directions."""
+    parameters, fixed = eqx.partition(material, eqx.is_inexact_array)
+
+    def force(values: Any) -> Array:
+        return element.evaluate(reference, displacement, eqx.combine(values, fixed)).force
+
+    return jax.vmap(lambda rate: jax.jvp(force, (parameters,), (rate,))[1])(rates)
+
+
+def _varied(problem: Problem) -> Any:
+    """Float arrays that unknowns may change: all but the positions of the nodes."""
+    floats = eqx.filter(problem, eqx.is_inexact_array)
+    return eqx.tree_at(lambda p: p.model.points, floats, None)
+
+
+def _rest_rates(problem: Problem) -> Callable[..., Array]:
+    """A compiled function of (parameters, rates along k directions, displacement): derivatives (k, rows, 3) of R."""
+    fixed = eqx.filter(problem, eqx.is_inexact_array, inverse=True)
+    fixed = eqx.tree_at(lambda p: p.model.points, fixed, problem.model.points, is_leaf=lambda leaf: leaf is None)
+
+    def rates(parameters: Any, directions: Any, displacement: Array) -> Array:
+        def balance(values: Any) -> Array:
+            return residual(displacement, eqx.combine(values, fixed), 1.0)
+
+        return jax.vmap(lambda rate: jax.jvp(balance, (parameters,), (rate,))[1])(directions)
+
+    return jax.jit(rates)
+
+
+def _any(rates: Any) -> bool:
+    return any(bool(np.any(np.asarray(leaf))) for leaf in jax.tree.leaves(rates))

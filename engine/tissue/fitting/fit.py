@@ -150,7 +150,7 @@ def fit(
         point, linear, converged = squares.minimise(
             point, iterations=iterations, progress=progress, tell=f"round {number + 1}, " if rounds > 1 else ""
         )
-        posterior = Posterior.of(point.coordinates, linear.normal(point)[0], flat)
+        posterior = Posterior.of(point.coordinates, linear.normal(point, squares.widths())[0], flat)
         if rounds == 1:
             break
         point, change = _update(squares, point, linear, posterior, [u in estimate_amplitude for u in unknowns])
@@ -160,17 +160,18 @@ def fit(
         raise SolverError(
             f"the fit did not settle in {iterations} steps", where="fit", advice="Give priors, or a better first guess"
         )
-    return _result(squares, point, unknowns, flat)
+    if estimate_amplitude:
+        linear = squares.linearize(point)
+    return _result(squares, point, linear, unknowns, flat)
 
 
-def _result(squares: LeastSquares, point: Point, unknowns: Sequence[Unknown], flat: NDArray) -> Fit:
+def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Sequence[Unknown], flat: NDArray) -> Fit:
     equilibria = squares.equilibria
     setting = equilibria.setting(point.coordinates)
     checked = solve(setting.problem, start=point.state, tolerance=equilibria.tolerance)
     state = checked.final
-    linear = squares.linearize(point)
-    posterior = Posterior.of(point.coordinates, linear.normal(point)[0], flat)
     widths = squares.widths()
+    posterior = Posterior.of(point.coordinates, linear.normal(point, widths)[0], flat)
     return Fit(
         estimates=tuple(_estimates(posterior, unknowns, equilibria)),
         statement=statement(posterior, unknowns, equilibria.spans),
@@ -225,7 +226,7 @@ def _update(
     for k, observation in enumerate(squares.observations):
         if observation.noise is not None:
             continue
-        used = posterior.freedom(linear.jacobians[k], point.weights[k])
+        used = posterior.freedom(linear.jacobians(squares.widths())[k], point.weights[k])
         raw = point.residuals[k] * squares.widths()[k]
         count = len(raw) / squares.effects[k]
         share = max(count - used, 1.0) / count

@@ -41,16 +41,20 @@ class Point:
 
 @dataclass
 class Linear:
-    """Jacobians (m, n) of the residuals of each observation in units of noise, and ∂u/∂ξ (rows, 3, n)."""
+    """Jacobians (m, n) of the residuals of each observation in their unit, and ∂u/∂ξ (rows, 3, n)."""
 
-    jacobians: list[NDArray]
+    raw: list[NDArray]
     slope: Float[np.ndarray, "rows 3 n"]
 
-    def normal(self, point: Point) -> tuple[NDArray, NDArray]:
+    def jacobians(self, widths: list[float]) -> list[NDArray]:
+        """(m, n) in units of noise."""
+        return [jacobian / width for jacobian, width in zip(self.raw, widths, strict=True)]
+
+    def normal(self, point: Point, widths: list[float]) -> tuple[NDArray, NDArray]:
         """JᵀWJ and JᵀWr."""
         size = self.slope.shape[2]
         matrix, right = np.zeros((size, size)), np.zeros(size)
-        for jacobian, residual, weight in zip(self.jacobians, point.residuals, point.weights, strict=True):
+        for jacobian, residual, weight in zip(self.jacobians(widths), point.residuals, point.weights, strict=True):
             matrix += jacobian.T @ (weight[:, None] * jacobian)
             right += jacobian.T @ (weight * residual)
         return matrix, right
@@ -98,10 +102,10 @@ class LeastSquares:
         return Linear(self.jacobians(point, slope), slope)
 
     def jacobians(self, point: Point, slope: NDArray) -> list[NDArray]:
-        """(m, n) for each observation."""
+        """(m, n) for each observation, in its unit."""
         at, moved = jnp.asarray(point.coordinates), jnp.asarray(point.state.displacement)
         found = []
-        for bound, width in zip(point.bound, self.widths(), strict=True):
+        for bound in point.bound:
 
             def value(xi: Array, u: Array, bound: Bound = bound) -> Array:
                 return bound.residuals(u, self.equilibria.setting(xi))
@@ -114,7 +118,7 @@ class LeastSquares:
                 chosen = slice(first, min(first + 32, len(at)))
                 columns = jnp.asarray(np.moveaxis(slope[:, :, chosen], -1, 0))
                 parts.append(np.asarray(rate(jnp.eye(len(at))[chosen], columns)))
-            found.append(np.concatenate(parts).T / width)
+            found.append(np.concatenate(parts).T)
         return found
 
     def minimise(
@@ -124,7 +128,7 @@ class LeastSquares:
         point, damping = start, DAMPING_START
         linear = self.linearize(point)
         for iteration in range(iterations):
-            matrix, right = linear.normal(point)
+            matrix, right = linear.normal(point, self.widths())
             gradient = right + self.prior * point.coordinates
             hessian = matrix + np.diag(self.prior)
             progress(iteration / iterations, f"{tell}step {iteration + 1}, misfit {point.cost:.4g}")

@@ -30,7 +30,7 @@ def locate(
     best = np.full(len(points), np.inf)
     nodes, weights = np.zeros((len(points), most), np.int64), np.zeros((len(points), most))
     for block in model.blocks:
-        cells = np.asarray(block.nodes)
+        cells = np.asarray(block.vertices)
         tree = cKDTree(reference[cells].mean(axis=1))
         _, near = tree.query(points, k=min(NEIGHBOURS, len(cells)))
         near = np.reshape(near, (len(points), -1))

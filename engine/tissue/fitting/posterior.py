@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 OPEN_SHARE = 0.1
 """A direction of whose variance the data explain less than this is undetermined."""
-WIDE = 1e3
+WIDE = 1e2
 """Standard deviation, in natural units, told for a direction that neither data nor a prior hold."""
 
 

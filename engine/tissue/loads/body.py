@@ -38,7 +38,7 @@ class Gravity(eqx.Module):
         """One term per element block."""
         return [
             BodyTerm(
-                block.nodes,
+                block.vertices,
                 self.acceleration * (block.density * block.element.section(block.material))[:, None],
                 block.element,
                 self.when,
@@ -59,7 +59,7 @@ class BodyForce(eqx.Module):
 
     def bind(self, model: Model) -> list[Term]:
         """One term per element block."""
-        return [BodyTerm(block.nodes, _ones(block), block.element, self.when, self.density) for block in model.blocks]
+        return [BodyTerm(block.vertices, _ones(block), block.element, self.when, self.density) for block in model.blocks]
 
 
 def _ones(block: ElementBlock) -> Array:

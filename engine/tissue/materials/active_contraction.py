@@ -11,7 +11,7 @@ import numpy as np
 from ..tensors import EnergyDensity, Scalar, Tensor, along, right_cauchy_green
 from ..terms import schedule
 from .guccione import Guccione
-from .parameters import STIFFEST, number_problems
+from .parameters import STIFFEST, as_array, number_problems
 from .wrapper import Wrapper
 
 
@@ -23,6 +23,7 @@ class ActiveContraction(Wrapper):
     | T `tension` | active tension at full load (second Piola–Kirchhoff) | Pa |
     | f `fiber` | unit vector (E, 3), LPS | – |
     | β `length_dependence` | how much h grows with the stretch of the fibre; 0: constant T | – |
+    | `share` | of T that acts; set by `at` | – |
     | `during` | load fractions between which T grows from zero | – |
 
     With β = 0 the active part is T/2 (f · C f − 1), as in Land et al., Proc R Soc A 471:20150641 (2015), problem 3; the
@@ -31,8 +32,9 @@ class ActiveContraction(Wrapper):
     """
 
     tension: Scalar
-    fiber: Any
+    fiber: Any = eqx.field(converter=as_array)
     length_dependence: Scalar = 0.0
+    share: Scalar = 1.0
     during: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
     name: ClassVar[str] = "active-contraction"
     isotropic: ClassVar[bool] = False
@@ -53,12 +55,13 @@ class ActiveContraction(Wrapper):
         stretch = jnp.maximum(jnp.sqrt(square), lowest)
         floor = jnp.where(stretch > lowest, square, lowest * lowest)
         cubic = slope * (stretch * floor - 1.0) / 3.0
-        return shape_energy(deformation_gradient) + self.tension * (0.5 * (1.0 - slope) * (floor - 1.0) + cubic)
+        active = self.share * self.tension * (0.5 * (1.0 - slope) * (floor - 1.0) + cubic)
+        return shape_energy(deformation_gradient) + active
 
     def at(self, fraction: Scalar) -> Self:
         """With the tension reached at a load fraction."""
-        tension = self.tension * schedule(self.during)(fraction)
-        return eqx.tree_at(lambda m: m.tension, super().at(fraction), tension)
+        share = jnp.broadcast_to(schedule(self.during)(fraction), jnp.shape(self.share))
+        return eqx.tree_at(lambda m: m.share, super().at(fraction), share)
 
     def problems(self) -> list[str]:
         """What is wrong with the passive material, a tension that is not plausible, β negative."""

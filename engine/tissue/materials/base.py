@@ -77,7 +77,10 @@ class Material(eqx.Module):
         return pressure * measure - 0.5 * pressure * (pressure / self.volume_modulus)
 
     def at(self, fraction: Scalar) -> Self:
-        """This material at a load fraction in [0, 1]; parameters element first. Itself unless the load moves it."""
+        """This material at a load fraction in [0, 1]; parameters element first. Itself unless the load moves it.
+
+        Called again and again with other fractions, also on what it returned: the parameters of full load must stay.
+        """
         return self
 
     def prepared(self, points: int) -> Self:

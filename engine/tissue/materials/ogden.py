@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..spectral import trace_power
+from ..spectral import trace_powers
 from ..tensors import Scalar, Tensor
 from .decoupled import Decoupled
 from .parameters import number_problems, stiffness_problems
@@ -38,10 +38,9 @@ class Ogden(Decoupled):
 
     def isochoric_energy_density(self, stretch: Tensor) -> Scalar:
         """Σ 2 μₚ/αₚ² (tr C̄^(αₚ/2) − 3) [J/m³]."""
-        total = 0.0
-        for modulus, exponent in zip(self.moduli, self.exponents, strict=True):
-            total = total + 2.0 * modulus / exponent**2 * (trace_power(stretch, 0.5 * exponent) - 3.0)
-        return total
+        powers = trace_powers(stretch, [0.5 * exponent for exponent in self.exponents])
+        terms = zip(self.moduli, self.exponents, powers, strict=True)
+        return sum(2.0 * modulus / exponent**2 * (power - 3.0) for modulus, exponent, power in terms)
 
     def problems(self) -> list[str]:
         """No terms, not as many exponents as moduli, an exponent of zero, moduli that are not plausible."""

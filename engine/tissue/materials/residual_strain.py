@@ -12,6 +12,7 @@ from ..tensors import EnergyDensity, Scalar, Tensor, determinant, product
 from ..terms import schedule
 from .base import Material
 from .neo_hookean import NeoHookean
+from .parameters import as_array
 from .wrapper import Wrapper
 
 
@@ -22,6 +23,7 @@ class ResidualStrain(Wrapper):
     |---|---|---|
     | G | what takes a stress-free piece to its place in the reference shape's stead: growth, opening | – |
     | A `elastic` | G⁻¹, the strain that a piece has at F = I; (3, 3), (E, 3, 3) or (E, Q, 3, 3), entry [i, j] | – |
+    | `share` | of A − I that is there; set by `at` | – |
     | `during` | load fractions between which A grows from I; (0, 0): at once | – |
 
     W is per volume of the reference shape, so that σ = σ_base(F A). A need be no gradient of a motion: what does not
@@ -30,7 +32,8 @@ class ResidualStrain(Wrapper):
     Holzapfel, Int J Numer Meth Biomed Eng 30:1069 (2014), for prestress by a stored deformation gradient.
     """
 
-    elastic: Any
+    elastic: Any = eqx.field(converter=as_array)
+    share: Scalar = 1.0
     during: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
     name: ClassVar[str] = "residual-strain"
     isotropic: ClassVar[bool] = False
@@ -40,7 +43,7 @@ class ResidualStrain(Wrapper):
     @classmethod
     def from_growth(cls, base: Material, growth: Any, during: tuple[float, float] = (0.0, 1.0)) -> ResidualStrain:
         """From G (..., 3, 3) that would free each piece of stress; diag(1.1, 1, 1) lets it grow by a tenth along x."""
-        return cls(base, np.linalg.inv(np.asarray(growth, float)), during)
+        return cls(base, np.linalg.inv(np.asarray(growth, float)), during=during)
 
     @classmethod
     def example(cls) -> ResidualStrain:
@@ -76,9 +79,8 @@ class ResidualStrain(Wrapper):
 
     def at(self, fraction: Scalar) -> Self:
         """With the share of A reached at a load fraction: I + s (A − I)."""
-        share = schedule(self.during)(fraction)
-        elastic = jnp.eye(3) + share * (jnp.asarray(self.elastic) - jnp.eye(3))
-        return eqx.tree_at(lambda m: m.elastic, super().at(fraction), elastic)
+        share = jnp.broadcast_to(schedule(self.during)(fraction), jnp.shape(self.share))
+        return eqx.tree_at(lambda m: m.share, super().at(fraction), share)
 
     def advanced(self, deformation_gradient: Tensor) -> Self:
         """With the base's history moved on to F A."""
@@ -95,5 +97,6 @@ class ResidualStrain(Wrapper):
         return found
 
     def _elastic(self) -> Tensor:
-        """A; its indices are reversed in what energies see."""
-        return Tensor([self.elastic[j, i] for i in range(3) for j in range(3)])
+        """I + s (A − I); the indices of A are reversed in what energies see."""
+        unit = np.eye(3)
+        return Tensor([unit[i, j] + self.share * (self.elastic[j, i] - unit[i, j]) for i in range(3) for j in range(3)])

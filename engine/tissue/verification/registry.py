@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from . import cook, elastica, elements, homogeneous, inflation, lame, laws, torsion
+from . import (
+    arterial,
+    cook,
+    elastica,
+    elements,
+    heart,
+    hertz,
+    homogeneous,
+    inflation,
+    lame,
+    laws,
+    motion,
+    silicone,
+    torsion,
+)
 from .case import Case
 
 CASES: tuple[Case, ...] = (
     *laws.CASES,
     *elements.CASES,
     *homogeneous.CASES,
+    *arterial.CASES,
     *torsion.CASES,
     *inflation.CASES,
     *lame.CASES,
     *cook.CASES,
     *elastica.CASES,
+    *heart.CASES,
+    *hertz.CASES,
+    *motion.CASES,
+    *silicone.CASES,
 )

@@ -1,0 +1,140 @@
+"""Paths through limit points against a closed form and against displacement control."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import bodies
+import numpy as np
+import pytest
+from scipy.interpolate import CubicSpline
+
+from preop.engine.tissue import fields
+from preop.engine.tissue.arc_length import trace
+from preop.engine.tissue.loads import Traction
+from preop.engine.tissue.materials import NeoHookean, SaintVenantKirchhoff
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.prescribed import Grip, Prescribed
+from preop.engine.tissue.static import solve
+from preop.engine.tissue.supports import Fixed
+from preop.imaging.errors import SolverError
+
+YOUNG = 1e4
+
+
+def test_compressed_bar_of_saint_venant_kirchhoff() -> None:
+    """P = E (s³ − s)/2 at the stretch s, on both sides of its limit at s = 1/√3, where the load is E/3√3."""
+    model = Model.from_mesh(bodies.box((1, 1, 1)), {"body": SaintVenantKirchhoff.from_young(YOUNG, 0.0)})
+    problem = model.problem(
+        loads=[Traction("z1", (0.0, 0.0, -0.25 * YOUNG))], supports=[Fixed("z0"), Fixed("all", "xy")]
+    )
+    top = model.nodes_of("z1")
+
+    def stretch(state) -> float:
+        return 1.0 + float(np.asarray(state.displacement)[top, 2].mean())
+
+    path = trace(problem, first=0.2, longest=1.0, stop=lambda state: stretch(state) < 0.3).require_converged()
+    found = np.array([stretch(state) for state in path.states])
+    assert path.load_fractions * 0.25 == pytest.approx((found - found**3) / 2, abs=1e-8)
+    assert path.load_fractions.max() == pytest.approx(1 / (3 * np.sqrt(3)) / 0.25, rel=5e-3)
+    assert len(path.limit_points) == 1
+    assert found[-1] < 0.3 < 1 / np.sqrt(3) < found[0]
+    told = {state.stability for state, s in zip(path.states, found, strict=True) if s < 1 / np.sqrt(3) - 1e-3}
+    assert told == {"unstable"}
+    assert all(state.stable for state, s in zip(path.states, found, strict=True) if s > 1 / np.sqrt(3) + 1e-3)
+
+
+SPAN, RISE, THICK, DEEP = 100.0, 6.0, 3.0, 6.0
+
+
+@cache
+def arch() -> Model:
+    """Half of a clamped shallow arch, mm: x0 is clamped, x1 the crown on the plane of symmetry."""
+
+    def place(unit: np.ndarray) -> np.ndarray:
+        x = SPAN * unit[:, 0]
+        height = RISE * np.sin(0.5 * np.pi * unit[:, 0]) ** 2
+        return np.stack([x, height + THICK * unit[:, 1], DEEP * unit[:, 2]], axis=1)
+
+    return Model.from_mesh(bodies.box((8, 1, 1), place=place), {"body": NeoHookean.from_young(1e6, 0.0)}, element="T10")
+
+
+SUPPORTS = [Fixed("x0"), Fixed("x1", "x"), Fixed("z0", "z"), Fixed("z1", "z")]
+PRESS = 1.5e-2
+"""Displacement of the crown, m: to beyond the mirror image."""
+
+
+@cache
+def pressed() -> tuple[np.ndarray, np.ndarray]:
+    """Depth [m] and force [N] of the crown under displacement control."""
+    problem = arch().problem(supports=SUPPORTS, prescribed=[Prescribed("x1", (0.0, -PRESS, 0.0), components="y")])
+    solution = solve(problem, load_steps=20, check_stability=False).require_converged()
+    force = [-fields.reaction(problem, state, "x1")[1] for state in solution.states]
+    return np.array([0.0, *(PRESS * state.load_fraction for state in solution.states)]), np.array([0.0, *force])
+
+
+def crown(state) -> float:
+    return -float(np.asarray(state.displacement)[arch().nodes_of("x1"), 1].mean())
+
+
+def test_shallow_arch_snaps_through() -> None:
+    """Loaded by a force, the path runs over both limit points along what displacement control finds."""
+    depth, force = pressed()
+    peak = int(np.argmax(force[: len(force) // 2]))
+    assert peak > 0
+    assert force[peak:].min() < 0.8 * force[peak]
+    load = 1.2 * force[peak]
+    area = THICK * DEEP * 1e-6
+    problem = arch().problem(loads=[Traction("x1", (0.0, -load / area, 0.0))], supports=SUPPORTS)
+    path = trace(problem, first=0.25, longest=1.0, stop=lambda state: crown(state) > 0.95 * PRESS).require_converged()
+    found = np.array([crown(state) for state in path.states])
+    assert CubicSpline(depth, force)(found) == pytest.approx(path.load_fractions * load, abs=2e-3 * force[peak])
+    assert len(path.limit_points) == 2
+    top, bottom = path.limit_points
+    told = [state.stability for state in path.states]
+    assert set(told[:top] + told[bottom + 1 :]) == {"stable"}
+    assert set(told[top + 1 : bottom]) == {"unstable"}
+
+
+def test_a_soft_grip_makes_the_arch_snap_back() -> None:
+    """Through a layer softer than the arch is unstable, the jaws' own path turns round: d = w + F(w)/k."""
+    depth, force = pressed()
+    slope = np.diff(force) / np.diff(depth)
+    soft = 0.5 * abs(slope.min())
+    area = THICK * DEEP * 1e-6
+    jaws = depth + force / soft
+    assert np.diff(jaws).min() < 0
+    way = 1.02 * jaws.max()
+    grip = Grip("x1", soft / area, path=(0.0, -way, 0.0))
+    path = trace(
+        arch().problem(supports=SUPPORTS, prescribed=[grip]),
+        first=0.1,
+        longest=2.0,
+        stop=lambda s: crown(s) > 0.9 * PRESS,
+    ).require_converged()
+    found = np.array([crown(state) for state in path.states])
+    expected = found + CubicSpline(depth, force)(found) / soft
+    assert path.load_fractions * way == pytest.approx(expected, abs=5e-3 * jaws.max())
+    assert len(path.limit_points) >= 2
+
+
+def test_slips_and_breaks_are_named() -> None:
+    model = Model.from_mesh(bodies.box((1, 1, 1)), {"body": NeoHookean.from_young(YOUNG, 0.0)})
+    held = model.problem(supports=[Fixed("z0")])
+    with pytest.raises(SolverError, match="no load"):
+        trace(held)
+    with pytest.raises(SolverError, match="out of range"):
+        trace(held, first=2.0)
+    with pytest.raises(SolverError, match="held"):
+        trace(model.problem(floating=True))
+
+
+def test_a_path_that_only_rises_ends_at_full_load() -> None:
+    """There the arc-length method gives the state that load control gives."""
+    model = Model.from_mesh(bodies.box((2, 2, 2)), {"body": NeoHookean.from_young(YOUNG, 0.3)})
+    problem = model.problem(loads=[Traction("z1", (300.0, 0.0, 2000.0))], supports=[Fixed("z0")])
+    path = trace(problem, first=0.3).require_converged()
+    assert path.load_fractions[-1] == 1.0
+    other = solve(problem).final
+    assert np.abs(np.asarray(path.states[-1].displacement - other.displacement)).max() < 1e-6
+    assert all(state.stable for state in path.states)

@@ -1,0 +1,105 @@
+"""Mixed elements: exact at full incompressibility where the answer is homogeneous, no locking, pressures that jump."""
+
+from __future__ import annotations
+
+import bodies
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_tissue_reference import bore_displacement, lame
+
+from preop.engine.tissue import fields
+from preop.engine.tissue.elements import ELEMENTS
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.prescribed import Prescribed
+from preop.engine.tissue.solution import ResultCode, State
+from preop.engine.tissue.static import solve
+from preop.engine.tissue.supports import Fixed
+from preop.imaging.errors import SolverError
+from preop.meshing.mesh import TetMesh
+
+MIXED = [name for name, element in ELEMENTS.items() if element.mixed]
+YOUNG = 9e3
+SHEAR = YOUNG / 3
+"""μ = E/3 where ν = ½."""
+
+
+def pulled(mesh: TetMesh, materials: dict, element: str, stretch: float) -> tuple[Model, State]:
+    """A unit cube stretched along x between planes of symmetry, its other sides free."""
+    model = Model.from_mesh(mesh, materials, element=element)
+    problem = model.problem(
+        supports=[Fixed("x0", "x"), Fixed("y0", "y"), Fixed("z0", "z")],
+        prescribed=[Prescribed("x1", (stretch - 1.0, 0.0, 0.0), components="x")],
+    )
+    return model, solve(problem, tolerance=1e-11).final
+
+
+@pytest.mark.parametrize("element", MIXED)
+@pytest.mark.parametrize("stretch", [0.7, 1.3, 2.0])
+def test_incompressible_uniaxial_stress(element: str, stretch: float) -> None:
+    """σ/μ = λ² − 1/λ exactly, on a distorted mesh, with the volume kept to round-off."""
+    law = NeoHookean.from_young(YOUNG, 0.5)
+    model, state = pulled(bodies.box((2, 2, 2), jitter=0.2), {"body": law}, element, stretch)
+    stress = fields.cauchy_stress(model, state)
+    assert stress[:, 0, 0] == pytest.approx(SHEAR * (stretch**2 - 1 / stretch), rel=1e-8)
+    assert np.abs(stress[:, 1:, 1:]).max() < 1e-7 * SHEAR
+    assert fields.volume_ratio(model, state) == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("element", MIXED)
+def test_pressure_jumps_between_regions(element: str) -> None:
+    """Two incompressible halves side by side stretch as one; each has its own p = −μ/λ, and no side is loaded."""
+    whole, stretch = bodies.box((2, 2, 2)), 1.5
+    centre = whole.points[whole.tetrahedra].mean(axis=1)[:, 1]
+    halves = TetMesh(whole.points, whole.tetrahedra, np.where(centre < 500.0, 1, 2), {1: "soft", 2: "stiff"},
+                     facet_sets=whole.facet_sets, node_sets=whole.node_sets)  # fmt: skip
+    laws = {"soft": NeoHookean.from_young(YOUNG, 0.5), "stiff": NeoHookean.from_young(10 * YOUNG, 0.5)}
+    model, state = pulled(halves, laws, element, stretch)
+    stress = fields.cauchy_stress(model, state)
+    for name, law in laws.items():
+        inside = fields.region_elements(model, name)
+        expected = float(law.shear_modulus) * (stretch**2 - 1 / stretch)
+        assert stress[inside, 0, 0] == pytest.approx(expected, rel=1e-7)
+        assert np.abs(stress[inside, 1:, 1:]).max() < 1e-6 * float(law.shear_modulus)
+    assert len(model.pressure_corners) > model.mesh_nodes
+
+
+@pytest.mark.parametrize("element", MIXED)
+def test_lame_cylinder_up_to_full_incompressibility(element: str) -> None:
+    """The error at ν = 0.4999 and at ½ is that at ν = 0.3 (geometry of straight facets), not 40 % and more."""
+    easy = abs(bore_displacement(0.3, element, 4, 6) / lame(0.3) - 1)
+    for poisson in (0.4999, 0.5):
+        error = abs(bore_displacement(poisson, element, 4, 6) / lame(poisson) - 1)
+        assert error < 1.3 * easy
+    assert abs(bore_displacement(0.4999, "T4", 4, 6) / lame(0.4999) - 1) > 0.3
+
+
+def test_displacement_elements_refuse_incompressible_materials() -> None:
+    with pytest.raises(SolverError, match="incompressible") as told:
+        Model.from_mesh(bodies.box(), {"body": NeoHookean.from_young(YOUNG, 0.5)}, element="T10")
+    assert "mixed" in told.value.line()
+
+
+def test_large_shear_of_a_nearly_incompressible_block_keeps_its_volume() -> None:
+    """30 % shear and 20 % stretch between glued ends at ν = 0.4999: full steps, volume kept to 0.2 %."""
+    law = NeoHookean.from_young(YOUNG, 0.4999)
+    model = Model.from_mesh(bodies.box((4, 4, 4)), {"body": law}, element="T4P1")
+    problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0.3, 0.0, 0.2))])
+    solution = solve(problem)
+    assert solution.result is ResultCode.converged
+    assert abs(fields.volume_change(model, solution.final)) < 2e-3
+    assert solution.statistics.stability == "stable"
+
+
+@pytest.mark.parametrize("element", MIXED)
+def test_a_state_is_a_state_of_displacements_and_pressures(element: str) -> None:
+    """Displacements come apart from pressures [Pa], and a solve started from its own answer has nothing left to do."""
+    law = NeoHookean.from_young(YOUNG, 0.499)
+    model, state = pulled(bodies.box((1, 1, 1)), {"body": law}, element, 1.2)
+    assert state.displacement.shape == model.points.shape
+    assert state.pressure is not None
+    lateral = np.ptp((np.asarray(model.points) + np.asarray(state.displacement))[:, 1])
+    # The side is free: μ (λ² − 1) + p = 0 with W_shape = μ/2 (I₁ − 3) − μ ln J.
+    assert np.asarray(state.pressure) == pytest.approx(float(law.shear_modulus) * (1 - lateral**2), rel=1e-6)
+    assert jnp.asarray(state.rows).shape == (len(model.points) + len(model.pressure_corners), 3)
