@@ -72,13 +72,14 @@ def test_pressure_across_meshes_that_do_not_match(element: str, refine: int, lim
     solved = solution.problems[-1]
     depth = -min(float(part.gap.min()) for part in contact_state(solved, solution.final, solved.contacts[0]))
     stretch = 1 - (0.002 - depth) / 0.04
-    exact = 1e4 / 2 * (stretch**2 - 1)  # σ = μ (λ² − 1)/J, J = λ: μ (λ − 1/λ)
-    exact = 1e4 / 2 * (stretch - 1 / stretch)
+    exact = 1e4 / 2 * (stretch - 1 / stretch)  # μ (λ² − 1)/J with J = λ
     assert np.abs(stress - exact).max() < limit * abs(exact)
     assert max(balance(solved, np.asarray(solution.final.displacement))) < 1e-14
 
 
-@pytest.mark.parametrize(("element", "friction"), [("T4", 0.0), ("T4", 0.4), ("T10", 0.4)])
+@pytest.mark.parametrize(
+    ("element", "friction"), [("T4", 0.0), ("T4", 0.4), pytest.param("T10", 0.4, marks=pytest.mark.slow)]
+)
 def test_forces_and_moments_cancel_away_from_balance(element: str, friction: float) -> None:
     """At a random displacement, with friction and a history of slip: linear and angular momentum to round-off."""
     model = two_blocks((1, 1, 1), (2, 2, 1), element)
@@ -122,7 +123,7 @@ def test_blocks_stick_then_slide() -> None:
         ],
         contacts=[contact],
     )
-    solution = solve(problem, load_steps=[0.25, 0.5, 0.6, 1.0])
+    solution = solve(problem, load_steps=[0.25, 0.5, 0.53, 1.0])
     shares = []
     for state, solved in zip(solution.require_converged().states, solution.problems, strict=True):
         force = fields.reaction(solved, state, "low_z0")
@@ -164,7 +165,7 @@ def test_a_ring_closes_on_itself() -> None:
         assert found.gap.min(initial=0.0) > -5e-4
         touching = found.position[found.pressure > 0]
         assert (touching[:, 0] > 0.015).all()
-        assert np.abs(touching[:, 1]).max(initial=0.0) < 5e-4
+        assert np.abs(touching[:, 1]).max(initial=0.0) < 1.2e-3  # the ends are 1.7 to 2.3 mm from y = 0 at rest
     assert forces[0] == 0.0
     assert forces[-1] > 1e-3
     assert max(balance_of(solution.problems[-1], solution.final)) < 1e-12
