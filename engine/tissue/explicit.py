@@ -241,6 +241,12 @@ def _scaled(
             where="explicit.solve",
             advice="Use dynamic.solve, or rigid bodies",
         )
+    if any(contact.frictional for contact in problem.contacts):
+        raise SolverError(
+            "friction has a history, which the implicit solvers step only",
+            where="explicit.solve",
+            advice="Use dynamic.solve, or no friction",
+        )
     if remembers(problem.model):
         raise SolverError(
             "materials with a history are stepped by the implicit solvers only",
