@@ -19,8 +19,8 @@ class PairTerm(Term):
     """Points that meet facets. The first half of a group's nodes carry the point, the others are the facet's.
 
     Pressure acts along the line from the nearest place to the point, so it turns nothing; friction is the slope of
-    −t_α ξ^α in the nodes, ξ the nearest place, which no rigid motion of all nodes changes. Both together leave linear and
-    angular momentum to round-off.
+    −t_α ξ^α in the nodes, ξ the nearest place, which no rigid motion of all nodes changes. Both together leave linear
+    and angular momentum to round-off.
 
     Attributes:
         shape, slope: shape functions (m,) of the point and their derivatives (m, 2), constants.

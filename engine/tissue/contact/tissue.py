@@ -48,7 +48,7 @@ class TissueContact(eqx.Module):
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
     | w `onset` | width over which the law is rounded where contact opens; None takes 1e-5 of a facet | m |
     | `refine` | each facet's rule is laid out refine² times over it: pressure is passed on more evenly | – |
-    | `reach` | how far, and how deep, a point looks; None takes the mean facet size; below a third of a wall's thickness | m |
+    | `reach` | how far, and how deep, a point looks; None takes the mean facet size | m |
 
     Pressures are per reference area of the surface that looks.
     """

@@ -1,7 +1,7 @@
 """Hertz's contact: a ball on a rigid plane, and two balls of different meshes pressed together.
 
-A quarter of a cap, eight contact radii wide and high, moves as Hertz's pressure on an elastic half-space moves it at its
-outer faces, and as a whole by the approach; what is computed is the contact itself. The load is scaled down (radius by
+A quarter of a cap, eight contact radii wide and high, moves as Hertz's pressure on an elastic half-space moves it at
+its outer faces, and as a whole by the approach; what is computed is the contact itself. The load is scaled down (radius by
 s, approach by s², force by s³) until strains are those of the linear theory.
 """
 
@@ -59,7 +59,7 @@ def cap(simple: NDArray) -> NDArray[np.float64]:
 
 
 def far_field(points: NDArray) -> NDArray[np.float64]:
-    """Displacement [m] of an elastic half-space z > 0 under Hertz's pressure over its face (Boussinesq's solution summed).
+    """Displacement [m] of an elastic half-space z > 0 under Hertz's pressure on its face (Boussinesq's, summed).
 
     Source: Johnson, *Contact Mechanics*, section 3.2: u_z = F (2(1 − ν) + z²/ρ²)/4πGρ,
     u_r = F r (z/ρ² − (1 − 2ν)/(ρ + z))/4πGρ.
