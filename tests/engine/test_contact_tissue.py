@@ -115,7 +115,7 @@ def test_the_assembled_tangent_is_the_slope_of_the_residual() -> None:
 
 
 def test_blocks_stick_then_slide() -> None:
-    """Drawn along: the shear force grows to μ times the normal one and stays."""
+    """Drawn along: shear grows until it is μ times the pressure at every point, and the base bears it."""
     model, friction = two_blocks((2, 2, 1), (2, 2, 1), "T4"), 0.2
     contact = TissueContact("up_z0", "low_z1", friction=friction)
     problem = model.problem(
@@ -129,11 +129,15 @@ def test_blocks_stick_then_slide() -> None:
     solution = solve(problem, load_steps=[0.25, 0.5, 0.53, 1.0])
     shares = []
     for state, solved in zip(solution.require_converged().states, solution.problems, strict=True):
-        force = fields.reaction(solved, state, "low_z0")
-        shares.append(-force[0] / force[2])
-    assert abs(shares[1]) < 1e-3
-    assert 0.02 < shares[2] < 0.9 * friction
-    assert shares[3] == pytest.approx(friction, rel=2e-3)
+        (found,) = contact_state(solved, state, solved.contacts[0])
+        pressed_on = found.pressure > 0
+        along = np.sqrt(np.maximum((found.traction**2).sum(axis=1) - found.pressure**2, 0.0))
+        shares.append(along[pressed_on] / found.pressure[pressed_on])
+        force = (found.area[:, None] * found.traction).sum(axis=0)  # on the upper block, so from the lower one's base
+        assert force == pytest.approx(fields.reaction(solved, state, "low_z0"), rel=1e-5, abs=1e-7)
+    assert shares[1].max() < 1e-3
+    assert 0.02 < shares[2].mean() < 0.9 * friction
+    assert shares[3] == pytest.approx(np.full(len(shares[3]), friction), rel=1e-6)
 
 
 def letter_c() -> Model:
@@ -245,8 +249,9 @@ def test_gradients_pass_through_contact() -> None:
 
 def test_what_cannot_be_searched_is_told() -> None:
     model = two_blocks((1, 1, 1), (1, 1, 1), "T4")
+    supports = [Fixed("low_z0"), Fixed("up_z1")]
+    problem = model.problem(supports=supports, contacts=[TissueContact("up_z0", "low_z1")])
     with pytest.raises(SolverError, match="bound_at"):
-        problem = model.problem(supports=[Fixed("low_z0"), Fixed("up_z1")], contacts=[TissueContact("up_z0", "low_z1")])
         residual(jnp.zeros_like(model.points), problem)
     with pytest.raises(SolverError, match="not held"):
         model.problem(supports=[Fixed("low_z0")])

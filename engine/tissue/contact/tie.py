@@ -34,8 +34,8 @@ class Tie(eqx.Module):
 
     The overlap of the two meshes is cut exactly in the reference configuration. On it acts a traction
     t = λ + ε (u − u'), λ = Σ N_a λ_a with nodal multipliers that are moved on (Uzawa) by ε times the mean jump around
-    each node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen the
-    surface (the multiplier would not satisfy the inf-sup condition), while a constant traction is carried exactly.
+    each node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen
+    the surface (the multiplier would not satisfy the inf-sup condition), while a constant traction is carried exactly.
 
     | symbol | meaning | unit |
     |---|---|---|

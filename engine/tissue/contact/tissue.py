@@ -114,7 +114,7 @@ class TissueContact(eqx.Module):
         )
         return replace_fields(found, refused=_neighbours(found, model)) if self.other is None else found
 
-    def bind(self, model: Model) -> list[MovingTerm]:
+    def bind(self, model: Model) -> list[Look]:
         """One moving term for each side that looks."""
         own = self if self.surfaces else self.resolved(model)
         return [own._look(model, k) for k in range(2 if own.both and own.other is not None else 1)]
