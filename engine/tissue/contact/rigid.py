@@ -84,7 +84,7 @@ class RigidContact(eqx.Module):
         onset = jnp.asarray(ONSET_SHARE * facet_sizes(model, facets)) if self.onset is None else self.onset
         return replace_fields(self, penalty=penalty, stick=penalty if self.stick is None else self.stick, onset=onset)
 
-    def bind(self, model: Model) -> list[Term]:
+    def bind(self, model: Model) -> list[RigidTerm]:
         """One term."""
         facets = model.facets_of(self.facets)
         count, rule = len(facets), facet_of(facets.shape[1]).quadrature
