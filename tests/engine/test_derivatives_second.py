@@ -144,7 +144,7 @@ def against_differences(problem: Problem, pick: Callable, value: Callable, load_
 def pressed() -> Problem:
     """A ball pressed into a block."""
     tool = RigidBody(Sphere((0.05, 0.05, 0.13), 0.03), path=(0.004, 0.0, -0.012))
-    contact = RigidContact("z1", tool, stiffness=2e6, onset=2e-3)
+    contact = RigidContact("z1", tool, penalty=2e6, onset=2e-3)
     return box(3).problem(supports=[Fixed("z0")], contacts=[contact])
 
 
