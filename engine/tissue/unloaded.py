@@ -95,13 +95,14 @@ def unloaded_shape(
     if len(problem.model.pressure_corners) or problem.moving():
         method = "fixed point"  # unknown pressures and contact searches have no inverse tangent here
     search = part(progress, 0.0, 0.7)
-    try:
-        if method == "fixed point":
-            raise SolverError("", where="unloaded_shape")
-        found = _newton(problem, load_steps, tolerance, search)
-    except SolverError:
-        if method == "newton":
-            raise
+    found: Unloaded | None = None
+    if method != "fixed point":
+        try:
+            found = _newton(problem, load_steps, tolerance, search)
+        except SolverError:
+            if method == "newton":
+                raise
+    if found is None:
         found = _fixed_point(problem, load_steps, tolerance, 0.01 * accuracy, search)
     return _verified(found, problem, load_steps, accuracy, part(progress, 0.7, 1.0)) if verify else found
 

@@ -76,6 +76,7 @@ def test_newton_and_the_fixed_point_agree() -> None:
     assert newton.iterations < fixed.iterations
 
 
+@pytest.mark.slow
 def test_where_the_plain_fixed_point_diverges() -> None:
     """A soft beam: X ← X − (x(X) − x) runs away, Newton's method does not."""
     problem = bar(30000.0)
