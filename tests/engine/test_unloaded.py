@@ -107,6 +107,21 @@ def test_held_nodes_give_back_their_prescribed_motion() -> None:
     assert found.miss < 1e-9
 
 
+def test_beds_that_rest_in_the_scan() -> None:
+    """They exert nothing there: the held side carries the weight, and the load-free shape is that without them."""
+    problem = bar(60000.0)
+    bedded = problem.model.problem(loads=problem.loads, supports=[*problem.supports, Springs("y0", 1e6)])
+    found = unloaded_shape(bedded, beds_at_rest="scan", load_steps=2)
+    plain = unloaded_shape(problem, load_steps=2, verify=False)
+    assert found.offset == pytest.approx(plain.offset, abs=1e-9)
+    assert found.miss < WITHIN
+    assert fields.force_of(found.problem, found.state, found.problem.supports[1]) == pytest.approx(
+        np.zeros(3), abs=1e-9
+    )
+    with pytest.raises(SolverError, match="not held"):
+        unloaded_shape(liver(4000.0, cells=2), beds_at_rest="scan")
+
+
 def loaded_radii(law: NeoHookean, inner: float, outer: float, pressure: float) -> tuple[float, float]:
     """Radii of a long thick tube under a follower pressure, plane strain: d(R P_R)/dR = P_T by shooting."""
     mu, lam = float(law.shear_modulus), float(law.lame)
