@@ -25,7 +25,6 @@ SHEAR, STRETCH = 0.3, 0.2
 TOLERANCE = 1e-8
 
 
-
 class Cube:
     """Residual and tangent forms, boundary conditions, vectors."""
 
