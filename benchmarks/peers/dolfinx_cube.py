@@ -113,7 +113,7 @@ def solve(cube: Cube, solver: str, forcing: str) -> dict:
     linear, seconds, before, last = 0, {"assembly": 0.0, "linear": 0.0}, None, 0.1
     step = cube.matrix.createVecRight()
     moving = True
-    for newton in range(50):
+    for newton in range(50):  # noqa: B007
         start = time.perf_counter()
         forces = cube.forces()
         sums = [np.sum(forces[~cube.held] ** 2), np.sum(forces[cube.held] ** 2)]

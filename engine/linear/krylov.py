@@ -1,4 +1,4 @@
-"""Krylov methods on the host: conjugate gradients that notice negative curvature, and GMRES where nothing is symmetric."""
+"""Krylov methods on the host: conjugate gradients that notice negative curvature; GMRES for unsymmetric matrices."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+def beside(call: Callable[[], Any]) -> None:
+    """Run a call in another thread, whatever becomes of it: for work that the caller would do again."""
+    _pool().submit(call)
+
+
 def share(call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """[call(item) for item in items], all at once; the first one in this thread."""
     if len(items) < 2 or cores() == 1:
@@ -62,7 +68,7 @@ def row_ranges(starts: NDArray, entries: int) -> list[tuple[int, int]]:
     parts = cores() if entries >= SHARED_ENTRIES else 1
     goals = starts[-1] * np.arange(1, parts) / parts
     cuts = [0, *np.searchsorted(starts, goals).tolist(), len(starts) - 1]
-    return [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(cuts) if b > a]
 
 
 class RowShares:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ...imaging.errors import SolverError
+from .elements.base import Element
 from .floating import check_held
 from .loads.facet import Pressure
 from .model import MM, Model
+from .places import element_place
 from .problem import Problem
+
+FLAT = 1e-9
+"""Volume over the cube of the extent below which an element is flat: a sliver of a millionth of its length."""
 
 
 def check_problem(problem: Problem) -> None:
@@ -25,6 +32,7 @@ def check_problem(problem: Problem) -> None:
         _not_empty(problem.model, source)
         if isinstance(source, Pressure):
             source.check(problem.model)
+    _solid_at_rest(problem.model)
     _no_loose_nodes(problem.model)
     _consistent(problem)
     if not problem.floating:
@@ -57,7 +65,7 @@ def _not_empty(model: Model, source: object) -> None:
 
 def _consistent(problem: Problem) -> None:
     points = problem.model.points
-    length = float(jnp.max(jnp.ptp(points, axis=0)))
+    length = float(np.ptp(np.asarray(points), axis=0).max())
     for fraction in (0.25, 0.5, 0.75, 1.0):
         values = np.full(points.shape, np.nan)
         owner = np.full(points.shape, -1)
@@ -78,6 +86,33 @@ def _consistent(problem: Problem) -> None:
                     )
                 values[constraint.nodes, axis] = moved[:, axis]
                 owner[constraint.nodes, axis] = index
+
+
+def _solid_at_rest(model: Model) -> None:
+    """Every solid has a volume, also where its mid-edge nodes were moved."""
+    points = np.asarray(model.points)
+    for block in model.blocks:
+        if block.element.dimension < 3:
+            continue
+        nodes, size = np.asarray(block.nodes)[:, : block.element.nodes], block.element.chunk
+        for start in range(0, len(nodes), size):
+            places = points[nodes[np.minimum(np.arange(start, start + size), len(nodes) - 1)]]
+            smallest = np.asarray(_smallest_weight(block.element, places))
+            extent = np.ptp(places[:, : block.element.corners], axis=1).max(axis=1)
+            flat = np.flatnonzero(~(smallest > FLAT * extent**3))
+            if flat.size:
+                manner = "is turned inside out" if smallest[flat[0]] < -FLAT * extent[flat[0]] ** 3 else "is flat"
+                raise SolverError(
+                    f"{element_place(model, int(block.source[start + flat[0]]))} {manner} at rest",
+                    where="model",
+                    advice="Mend the mesh there: give it another order of nodes, move one, or mesh anew",
+                )
+
+
+@partial(jax.jit, static_argnums=0)
+def _smallest_weight(element: Element, reference: jax.Array) -> jax.Array:
+    """(E,) smallest volume [m³] of the integration points."""
+    return jnp.min(element.geometry(reference, element.quadrature)[1], axis=0)
 
 
 def _no_loose_nodes(model: Model) -> None:

@@ -17,6 +17,7 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .central_differences import Flight, Observation, Stepper
+from .history import remembers
 from .mass import refuse_massless
 from .motion import Motion, prescribed_rates
 from .places import element_place
@@ -141,7 +142,7 @@ class March:
 
     def run(self, times: list[float]) -> tuple[ResultCode, str]:
         """All steps up to each time [s]."""
-        begin = float(self.flight.time)
+        begin, seen = float(self.flight.time), self.stepper.observe(self.flight)
         for time in times:
             while float(self.flight.time) < time * (1.0 - 1e-12):
                 longest = self.stable() if self.fixed is None else self.fixed
@@ -239,6 +240,12 @@ def _scaled(
             "contact between tissues is searched for by the implicit solvers only",
             where="explicit.solve",
             advice="Use dynamic.solve, or rigid bodies",
+        )
+    if remembers(problem.model):
+        raise SolverError(
+            "materials with a history are stepped by the implicit solvers only",
+            where="explicit.solve",
+            advice="Use dynamic.solve",
         )
     if len(problem.model.pressure_corners):
         raise SolverError("pressure unknowns have no mass", where="explicit.solve", advice="Use displacement elements")

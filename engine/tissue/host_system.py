@@ -22,16 +22,28 @@ from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
 
+THIN_UNKNOWNS = 150_000
+"""Of shells, membranes and strands alone, whose factors stay thin while multigrid needs hundreds of iterations."""
+
+
+def _method(problem: Problem) -> str:
+    blocks = problem.model.blocks
+    thin = all(block.element.dimension < 3 for block in blocks) and 3 * problem.model.nodes <= THIN_UNKNOWNS
+    return "direct" if thin else "auto"
+
+
 class HostSystem:
     """A problem ready for Newton's method on the CPU."""
 
-    def __init__(self, problem: Problem, timer: Timer) -> None:
+    def __init__(self, problem: Problem, timer: Timer, *, method: str = "auto") -> None:
         self.problem, self.timer = problem.begun(), timer
         self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
         self.blocks = [BlockKernel(block, self.points) for block in problem.model.blocks]
+        for block in self.blocks:
+            block.prepare()
         self.terms = [TermKernel(term, self.points) for term in self.problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
         self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
@@ -42,15 +54,20 @@ class HostSystem:
         self.nodes = problem.model.nodes
         self.definite = self.nodes == count
         self.solver: HostLinearSolver | SaddleSolver = (
-            HostLinearSolver(timer, symmetric=self.symmetric) if self.definite else SaddleSolver(timer, self.nodes)
+            HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem) if method == "auto" else method)
+            if self.definite
+            else SaddleSolver(timer, self.nodes)
         )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None
 
     def use(self, problem: Problem) -> None:
-        """Go on with another history (multipliers, slip) of the same problem."""
+        """Go on with another history (multipliers, slip, materials) of the same problem."""
         if problem is self.problem:
             return
+        for kernel, old, new in zip(self.blocks, self.problem.model.blocks, problem.model.blocks, strict=True):
+            if new.material is not old.material:
+                kernel.use(new.material)
         self.problem, self._dead = problem, None
         self.terms = [TermKernel(term, self.points) for term in problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
@@ -91,7 +108,12 @@ class HostSystem:
 
     def prescribed(self, fraction: float) -> NDArray:
         """Prescribed displacement (nodes, 3) m, zero where free."""
-        return np.asarray(self.problem.prescribed_displacement(fraction))
+        values = np.zeros_like(self.points)
+        for constraint in self.problem.constraints():
+            moved = np.asarray(constraint.values(self.problem.model.points, fraction))
+            for axis in np.flatnonzero(constraint.components):
+                values[constraint.nodes, axis] = moved[:, axis]
+        return values
 
     def external(self, displacement: NDArray, fraction: float) -> NDArray:
         """External forces (nodes, 3) N."""
@@ -118,7 +140,9 @@ class HostSystem:
                 energy += part
                 square += float(np.vdot(force, force))
                 at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
-                worst = min(worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(source.source[at])))
+                worst = min(
+                    worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(np.asarray(source.source)[at]))
+                )
             external = self.external(displacement, fraction)
         return Evaluation(internal * self.row_scale, external, energy, worst[0], worst[1], np.sqrt(square))
 
@@ -169,7 +193,6 @@ class Assembly:
         """Blocks (nnz, 3, 3) of the tangent."""
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
-
 
             def summed(batch: tuple[range, BlockScatter], block: BlockKernel = block) -> NDArray:
                 chunks, scatter = batch

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .solution import ResultCode
-from .system import Evaluation, NodalField, System
+from .system import Evaluation, NodalField, System, Tangent
 
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
@@ -24,6 +24,12 @@ JACOBIAN_SHARE = 0.2
 """A trial step may not take det F below this share of what it was."""
 MAX_TRIALS = 12
 SLOPE = 0.9
+CHORD_CONTRACTION = 0.1
+CHORD_MARGIN = 4.0
+"""A step with the tangent of the step before shrinks the residual about twice as much as that step did; where twice
+that much is enough to converge, no new tangent is assembled."""
+SETTLED = 1e-3
+"""A tangent stands for that of the state found where the strains have changed by less than this since."""
 
 
 @dataclass
@@ -34,6 +40,7 @@ class NewtonRecord:
     newton_iterations: int = 0
     linear_iterations: int = 0
     line_search_steps: int = 0
+    linear_residuals: list[tuple[float, ...]] = field(default_factory=list)
 
     def add(self, before: NewtonRecord) -> None:
         """Count an earlier call of the same load step too."""
@@ -41,15 +48,48 @@ class NewtonRecord:
         self.newton_iterations += before.newton_iterations
         self.linear_iterations += before.linear_iterations
         self.line_search_steps += before.line_search_steps
+        self.linear_residuals = [*before.linear_residuals, *self.linear_residuals]
 
 
 class NewtonOutcome(NamedTuple):
-    """How one load step ended, and where."""
+    """How one load step ended, and where; the last tangent, where it is that of this state for all purposes."""
 
     result: ResultCode
     displacement: NodalField
     evaluation: Evaluation
     record: NewtonRecord
+    tangent: Tangent | None = None
+
+
+class Chord:
+    """The last tangent, and how far the state has moved away from it."""
+
+    def __init__(self) -> None:
+        self.tangent: Tangent | None = None
+        self.drift, self.before, self.spent = 0.0, 0.0, True
+
+    def renew(self, tangent: Tangent) -> Tangent:
+        """Take a new tangent."""
+        self.tangent, self.drift, self.spent = tangent, 0.0, False
+        return tangent
+
+    def moved(self, rhs: NodalField, step: NodalField, trial: Trial, *, exact: bool) -> None:
+        """A step was taken: d·K d is the square of its strains; a shortened or doubtful one spoils the tangent."""
+        self.before = norm(rhs)
+        self.drift += trial.length * abs(dot(rhs, step)) ** 0.5
+        self.spent = self.spent or trial.length < 1.0 or not exact
+
+    def enough(self, size: float, goal: float) -> bool:
+        """Whether one more step with this tangent will do; it is tried once."""
+        if self.spent or self.before == 0.0:
+            return False
+        self.spent = True
+        ratio = size / self.before
+        return ratio < CHORD_CONTRACTION and CHORD_MARGIN * ratio * size < 0.5 * goal
+
+    def settled(self, energy: float) -> Tangent | None:
+        """The tangent, where it still stands for the state's."""
+        return self.tangent if self.drift < SETTLED * (2.0 * max(energy, 0.0)) ** 0.5 else None
 
 
 class Trial(NamedTuple):
@@ -90,7 +130,7 @@ def newton(
     now = system.evaluate(displacement, fraction)
     if not now.min_jacobian > 0:
         return NewtonOutcome(ResultCode.inverted_element, displacement, now, record)
-    forcing = Forcing()
+    forcing, chord = Forcing(), Chord()
     for _ in range(max_iterations + 1):
         gap = (target - displacement) * (1.0 - free)
         moving = norm(gap) > 0.0
@@ -100,10 +140,11 @@ def newton(
         if not np.isfinite(size):
             return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
         if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm, noise):
-            return NewtonOutcome(ResultCode.converged, displacement, now, record)
+            return NewtonOutcome(ResultCode.converged, displacement, now, record, chord.settled(now.energy))
         if record.newton_iterations == max_iterations:
             break
-        tangent = system.linearize(displacement, fraction)
+        tangent = None if moving or not chord.enough(size, tolerance * scale) else chord.tangent
+        tangent = tangent or chord.renew(system.linearize(displacement, fraction))
         noise = tangent.round_off
         drag = tangent.product(gap) * free if moving else 0.0 * gap
         rhs = -(now.residual * free + drag)
@@ -111,11 +152,14 @@ def newton(
         linear = tangent.solve(rhs, share)
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
-        trial = search(system, displacement, fraction, linear.solution * free + gap, now, drag, record)
+        record.linear_residuals.append(linear.residuals)
+        step = linear.solution * free + gap
+        trial = search(system, displacement, fraction, step, now, drag, record)
         if trial.failure is not None:
             stalled = not linear.converged and not linear.indefinite
             failure = ResultCode.linear_solver_stalled if stalled else trial.failure
             return NewtonOutcome(failure, displacement, now, record)
+        chord.moved(rhs, step, trial, exact=linear.converged and not moving)
         displacement, now = trial.displacement, trial.evaluation
         if trial.length == 1.0:
             displacement = displacement * free + target * (1.0 - free)

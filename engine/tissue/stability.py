@@ -11,7 +11,7 @@ from .newton import dot, norm
 from .solution import State
 from .system import NodalField, System, Tangent
 
-PROBE_TOLERANCE = 1e-4
+PROBE_TOLERANCE = 1e-3
 INVERSE_STEPS = 8
 """Lanczos steps of inverse iteration: the modes nearest to zero appear in the first few."""
 
@@ -24,17 +24,17 @@ class Stability(enum.Enum):
     unknown = "not known"
 
 
-def stability(system: System, state: State) -> Stability:
+def stability(system: System, state: State, tangent: Tangent | None = None) -> Stability:
     """Looks for negative curvature in the tangent at a state with conjugate gradients.
 
     Started from slow and rough patterns at once, they are a Lanczos process that finds a negative eigenvalue before
     they settle (Golub and Van Loan, *Matrix Computations*, section 10.3). Where the tangent is not symmetric, or they
-    do not settle, nothing is known. With unknown pressures the tangent has negative eigenvalues anyway:
-    see `saddle_stability`.
+    do not settle, nothing is known. With unknown pressures the tangent has negative eigenvalues anyway: see
+    `saddle_stability`. A tangent of nearly the same state, if given, spares its assembly.
     """
     if not system.symmetric:
         return Stability.unknown
-    tangent = system.linearize(system.field_of(state), state.load_fraction)
+    tangent = tangent or system.linearize(system.field_of(state), state.load_fraction)
     if not system.definite:
         return saddle_stability(tangent, probe(system) * displacements(system))
     outcome = tangent.solve(probe(system) * system.free, PROBE_TOLERANCE)

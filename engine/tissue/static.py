@@ -12,8 +12,10 @@ displacement = solution.final.displacement  # (nodes, 3) m; raises where the sol
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +23,13 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .contact.overconstrained import check_contacts
+from .history import Past
 from .newton import NewtonOutcome, newton
 from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .stability import Stability, stability
-from .system import NodalField, System, Timer
+from .system import NodalField, System, Tangent, Timer
 from .systems import make_system
 
 MAX_CUTBACKS = 8
@@ -43,6 +46,8 @@ def solve(
     tolerance: float = 1e-8,
     max_iterations: int = 25,
     start: State | None = None,
+    resume: State | None = None,
+    duration: float | None = None,
     linear_solver: str = "auto",
     check_stability: bool = True,
     progress: Progress = silent,
@@ -56,8 +61,13 @@ def solve(
         tolerance: on ‖residual‖ relative to the larger of external forces and reactions.
         max_iterations: Newton iterations per load step.
         start: a state to begin from (warm start): its displacement is the first guess of the first step.
-        linear_solver: `"host"` (assembled matrix, multigrid on the CPU), `"device"` (everything stays on the
-            device), or `"auto"`: the host for arrays on a CPU, else the device.
+        resume: a state to go on from, with the history of its materials: `load_steps` lie above its load fraction.
+        duration: seconds in which the load fraction goes from 0 to 1, slowly enough that inertia does not count: what
+            viscous materials need to know. Without it they answer as they would at once, or to the seconds that
+            `history.stepped` gave them.
+        linear_solver: `"host"`: assembled matrix, a factorisation for small systems and multigrid for others;
+            `"direct"` or `"multigrid"`: one of them whatever the size; `"device"`: everything stays on the device;
+            `"auto"`: the host for arrays on a CPU, else the device.
         check_stability: False leaves the balance unchecked: for the many solves of a fit, whose last one is checked.
         progress: called at every Newton iteration; raising in it, or Ctrl-C, stops the solve.
 
@@ -70,7 +80,10 @@ def solve(
         SolverError: 64-bit floats are off, or an argument is out of range.
     """
     require_float64()
-    fractions = _fractions(load_steps)
+    done = 0.0 if resume is None else float(resume.load_fraction)
+    fractions = _fractions(load_steps, done)
+    if duration is not None and not (np.isfinite(duration) and duration > 0):
+        raise SolverError(f"a duration of {duration} s is not possible", where="solve")
     if problem.floating:
         raise SolverError(
             "a body that may float has no equilibrium", where="solve", advice="Hold it, or use dynamic.solve"
@@ -82,7 +95,8 @@ def solve(
         with timer.part("setup"):
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
-        result, where = march.run(start)
+        march.past = Past(problem.model, duration)
+        result, where = march.run(start, resume)
         if check_stability:
             with timer.part("stability"):
                 result, where = march.verify(result, where)
@@ -95,6 +109,7 @@ def solve(
         elements=sum(len(block.nodes) for block in model.blocks),
         linear_solver=type(system).__name__,
         preconditioners=timer.counts["preconditioner"],
+        **hierarchy_of(system),
         tolerance=tolerance,
         stability=march.stability.value,
     )
@@ -116,26 +131,35 @@ class March:
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
         self.solved = system.problem
+        self.past = Past(system.problem.model, None)
+        self.settled: Tangent | None = None
 
-    def run(self, start: State | None) -> tuple[ResultCode, str]:
+    def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
-        if start is not None and start.rows.shape != self.system.points.shape:
-            raise SolverError(
-                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
-                where="start",
-                advice="Start from a state of the same mesh and element",
-            )
+        self._fits(start if resume is None else resume)
         guess = None if start is None else self.system.field_of(start)
         self.history = [(0.0, self.system.zeros())]
+        if resume is not None:
+            self.history = [(float(resume.load_fraction), self.system.field_of(resume))]
+            self.system.use(self.past.resumed(self.system.problem, resume))
         check_contacts(self.system.problem, self.fractions)
         for wanted in self.fractions:
             outcome, goal = self._reach(wanted, guess)
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
-            self.states.append(self.system.state_of(wanted, outcome.displacement))
+            self.states.append(self.past.kept(self.system, wanted, outcome.displacement))
+            self.settled = None if self.system.problem.contacts else outcome.tangent
             self.problems.append(self.solved)
         return ResultCode.converged, ""
+
+    def _fits(self, start: State | None) -> None:
+        if start is not None and start.rows.shape != self.system.points.shape:
+            raise SolverError(
+                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
+                where="start",
+                advice="Start from a state of the same mesh and element",
+            )
 
     def verify(self, result: ResultCode, where: str) -> tuple[ResultCode, str]:
         """Takes back states that are unstable, from the last to the first that is not."""
@@ -143,7 +167,8 @@ class March:
             state = self.states[-1]
             self.system.use(self.problems[-1])
             self.progress(0.95, "checking that the balance is stable")
-            self.stability = stability(self.system, state)
+            self.stability = stability(self.system, state, self.settled)
+            self.settled = None
             if self.stability is not Stability.unstable:
                 break
             self.states.pop()
@@ -180,6 +205,7 @@ class March:
             self.progress(float(before + (goal - before) * 0.9 * done), text)
 
         first, before = self._extrapolate(goal) if guess is None else guess, self.system.problem
+        self.system.use(self.past.stepped(before, goal - self.history[-1][0]))
         outcome = self._newton(first, goal, tell)
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(self.history[-1][1], goal, tell)
@@ -189,6 +215,7 @@ class March:
             self.history = [*self.history[-1:], (goal, outcome.displacement)]
             self.solved = self.system.bound(outcome.displacement, goal)
             self.system.advance(outcome.displacement, goal)
+            self.past.advance(self.system, outcome.displacement, goal)
         else:
             self.system.use(before)
         return outcome
@@ -242,17 +269,36 @@ def step_statistics(goal: float, outcome: NewtonOutcome) -> StepStatistics:
         record.line_search_steps,
         outcome.evaluation.energy,
         outcome.evaluation.min_jacobian,
+        tuple(record.linear_residuals),
     )
 
 
-def _fractions(load_steps: int | Sequence[float]) -> list[float]:
+def hierarchy_of(system: System) -> dict[str, Any]:
+    """Levels and complexity of the multigrid hierarchy in use, and the memory held at most."""
+    solver = getattr(system, "solver", None)
+    hierarchy = getattr(getattr(solver, "inner", solver), "hierarchy", None)
+    found: dict[str, Any] = {"peak_memory_mib": peak_memory()}
+    return found if hierarchy is None else {**found, "levels": tuple(hierarchy.sizes), "complexity": hierarchy.complexity}
+
+
+def peak_memory() -> float:
+    """MiB this process has held at most."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _fractions(load_steps: int | Sequence[float], done: float = 0.0) -> list[float]:
     if isinstance(load_steps, (int, np.integer)):
         if load_steps < 1:
             raise SolverError(f"{load_steps} load steps are not possible", where="load_steps", advice="Use 1 or more")
-        return [(k + 1) / load_steps for k in range(load_steps)]
+        return [*(done + (1.0 - done) * (k + 1) / load_steps for k in range(load_steps - 1)), 1.0]
     fractions = [float(f) for f in load_steps]
-    if not fractions or min(np.diff([0.0, *fractions])) <= 0 or abs(fractions[-1] - 1.0) > 1e-12:
-        raise SolverError(f"load fractions {fractions} must rise from above 0 to 1", where="load_steps")
+    if not fractions or min(np.diff([done, *fractions])) <= 0 or abs(fractions[-1] - 1.0) > 1e-12:
+        raise SolverError(f"load fractions {fractions} must rise from above {done:g} to 1", where="load_steps")
     return [*fractions[:-1], 1.0]
 
 

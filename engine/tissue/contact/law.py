@@ -23,10 +23,13 @@ def pressure(gap: Array, multiplier: Array, penalty: Array, width: Array) -> Arr
     return penalty * ramp(multiplier / penalty - gap, width)
 
 
-def sliding_share(gap: Array, opening: Array) -> Array:
-    """Share of a step's motion made in contact, where a gap `opening` at its start became `gap` [m]; 1 if it was none."""
-    opened = jnp.maximum(opening, 0.0)
-    travel = opened - jnp.minimum(gap, 0.0)
+def sliding_share(gap: Array, opening: Array, width: Array) -> Array:
+    """Share of a step's motion made in contact, where a gap `opening` at its start became `gap` [m]; 1 if it was none.
+
+    Contact begins at half the width of the rounding.
+    """
+    opened = jnp.maximum(opening - 0.5 * width, 0.0)
+    travel = opened - jnp.minimum(gap - 0.5 * width, 0.0)
     return 1.0 - jnp.where(travel > 0.0, opened / jnp.where(travel > 0.0, travel, 1.0), 0.0)
 
 

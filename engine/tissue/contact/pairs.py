@@ -162,7 +162,7 @@ class PairTerm(Term):
     def _drag(self, ends: Array, at: Array, push: Array, gap: Array) -> Float[Array, "2"]:
         """Friction t·e_α [N/m] against the slip over the facet."""
         along, moved = self._along(ends, at), at - self.anchor
-        slip = law.sliding_share(gap, self.opening) * (moved[0] * along[0] + moved[1] * along[1])
+        slip = law.sliding_share(gap, self.opening, self.onset) * (moved[0] * along[0] + moved[1] * along[1])
         drag = law.coulomb(slip, self.stick, self.friction * push)
         return jnp.stack([_dot(along[0], drag), _dot(along[1], drag)])
 

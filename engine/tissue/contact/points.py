@@ -28,6 +28,11 @@ class ContactPoints(NamedTuple):
     anchor: Float[Array, "... d"]
     """Where friction would pull it, to be kept as history: moved on by what slipped."""
 
+    @property
+    def opening(self) -> NDArray[np.float64]:
+        """The gap [m] that has to close before friction acts, zero where there is contact: the history of friction."""
+        return np.where(np.asarray(self.pressure) > 0, 0.0, np.asarray(self.gap))
+
 
 @jax.jit
 def _points(term: Any, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:

@@ -35,7 +35,7 @@ class RigidContact(eqx.Module):
     | `penetration` | None: penalty method. A length: λ is moved on (Uzawa) until no point is deeper | m |
     | μ `friction` | Coulomb's coefficient; 0 slides freely and keeps the tangent symmetric | – |
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
-    | w `onset` | width over which the law is rounded where contact opens; None takes 0.001 facet size | m |
+    | w `onset` | width over which the law is rounded where contact opens; None takes 1e-5 of a facet | m |
 
     Pressures are per reference area. λ and the anchors of friction are history: `augmented` and `advanced` return the
     contact with them moved on.
@@ -137,7 +137,7 @@ class RigidContact(eqx.Module):
         if not self.frictional:
             return self
         found = self.points(model, displacement, fraction)
-        return replace_fields(self, anchor=jnp.asarray(found.anchor), opening=jnp.asarray(found.gap))
+        return replace_fields(self, anchor=jnp.asarray(found.anchor), opening=jnp.asarray(found.opening))
 
 
 class RigidTerm(Term):
@@ -210,7 +210,7 @@ class RigidTerm(Term):
         travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)
         unit = slope / jnp.maximum(law.safe_norm(slope), 1e-300)[:, None]
         slip = travel - jnp.sum(travel * unit, axis=1)[:, None] * unit
-        slip = law.sliding_share(gap, self.opening)[:, None] * slip
+        slip = law.sliding_share(gap, self.opening, self.onset)[:, None] * slip
         drag = jax.vmap(law.coulomb, (0, None, 0))(slip, self.stick, self.friction * push)
         back = drag / self.stick
         share = self._turned_back(back, fraction)
