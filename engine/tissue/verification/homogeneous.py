@@ -61,7 +61,7 @@ def stretched(law: Material, element: str, mode: str, stretch: float, progress: 
     elif mode == "pure shear":
         held.append(Fixed("y1", "y"))
     posed = body.problem(supports=held, prescribed=moved)
-    steps = int(np.ceil(abs(stretch - 1) / 0.25))
+    steps = int(np.ceil(abs(stretch - 1) / 0.125))
     return posed, solve(posed, load_steps=steps, tolerance=1e-10, progress=progress).final
 
 
