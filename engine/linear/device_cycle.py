@@ -1,7 +1,7 @@
 """The V-cycle of `hierarchy.Hierarchy` on a device: transfers and coarse matrices as rows padded to one length.
 
-The hierarchy is made on the host. The finest level stays what it is on the device, a product given by the caller; what is
-transferred is a few entries per node.
+The hierarchy is made on the host. The finest level stays what it is on the device, a product given by the caller; what
+is transferred is a few entries per node.
 """
 
 from __future__ import annotations

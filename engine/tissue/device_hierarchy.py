@@ -1,4 +1,4 @@
-"""A multigrid hierarchy for element blocks that live on a device: assembled on the host, once per solve or when aged."""
+"""A multigrid hierarchy for element blocks that live on a device: assembled on the host, anew only when it has aged."""
 
 from __future__ import annotations
 
