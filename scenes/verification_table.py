@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ..engine.tissue.verification.case import Case, Quantity
+    from ..engine.tissue.verification.case import Case
     from ..engine.tissue.verification.run import Outcome, Row
 
 WIDE = 120
@@ -68,19 +68,18 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
     one = row.quantity
     unit = f" {one.unit}" if one.unit else ""
     wanted = f"{_SIGNS.get(one.measure, '')}{_value(one.reference)}{unit}"
-    return wanted, _value(row.computed), _error(row.error, one), _error(one.limit.value, one)
+    error, limit = (_error(size, one.measure, one.unit) for size in (row.error, one.limit.value))
+    return wanted, _value(row.computed), error, limit
 
 
-def _value(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else "–"
+def _value(value: float | None) -> str:
+    return f"{value:.6g}" if value is not None and math.isfinite(value) else "–"
 
 
-def _error(value: float, quantity: Quantity) -> str:
-    if not math.isfinite(value):
+def _error(value: float | None, measure: str, unit: str) -> str:
+    if value is None or not math.isfinite(value):
         return "–"
-    if quantity.measure == "relative":
-        return f"{100 * value:.2g} %"
-    return f"{value:.2g}{' ' + quantity.unit if quantity.unit else ''}"
+    return f"{100 * value:.2g} %" if measure == "relative" else f"{value:.2g}{' ' + unit if unit else ''}"
 
 
 def _sources(outcomes: Sequence[Outcome]) -> list[str]:
@@ -120,41 +119,46 @@ def print_cases(cases: Sequence[Case], *, console: Console | None = None) -> Non
     console.print(table)
 
 
-def markdown(outcomes: Sequence[Outcome], device: str) -> str:
-    """The page `docs/verification.md`."""
+def markdown(document: Mapping[str, Any]) -> str:
+    """The page `docs/verification.md` from what `--json` prints."""
+    cases = document["cases"]
+    ran = [one for one in cases if not one["skipped"]]
+    passed = sum(one["passed"] for one in ran)
     head = [
         "# Verification of tissue mechanics",
         "",
         "Made by `preop verify tissue --markdown`; a test checks that its cases are those of the registry.",
-        f"Computed on: {device}. {summary(outcomes)} Times include compilation, on a shared machine.",
+        f"Computed on: {document['device']}. {passed} of {len(ran)} cases pass, {len(cases) - len(ran)} left out.",
+        "Times are those of a shared machine and include compilation.",
         "",
         "A limit follows from the order of the method at its mesh, from the gap between what the source idealises and",
         "what is computed, and from the digits of the source; the parts add up, and no constant is fitted. Errors and",
-        "limits in % are relative to the reference, others in its unit.",
+        "limits in % are relative to the reference, others in its unit. Quick cases (q) are in every run of the tests.",
         "",
         "| case | quantity | reference | computed | error | limit | pass | time s |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    body = [line for outcome in outcomes for line in _table_lines(outcome)]
+    body = [line for one in cases for line in _table_lines(one)]
     notes = ["", "## Sources, meshes and reasons of the limits", ""]
-    notes += [line for outcome in outcomes for line in _notes(outcome)]
-    return "\n".join([*head, *body, *notes])
+    return "\n".join([*head, *body, *notes, *map(_note, cases)])
 
 
-def _table_lines(outcome: Outcome) -> list[str]:
-    name, seconds = f"`{outcome.case.name}`", f"{outcome.seconds:.1f}"
-    if outcome.skipped:
-        return [f"| {name} | left out: {outcome.skipped} | | | | | – | |"]
+def _table_lines(case: Mapping[str, Any]) -> list[str]:
+    name, seconds = f"`{case['name']}`{' q' if case['quick'] else ''}", f"{case['seconds']:.1f}"
+    if case["skipped"]:
+        return [f"| {name} | left out: {case['skipped']} | | | | | – | |"]
     lines = []
-    for row in outcome.rows:
-        cells = (row.quantity.name, *_cells(row), "yes" if row.passed else "**no**")
+    for row in case["quantities"]:
+        unit = f" {row['unit']}" if row["unit"] else ""
+        wanted = f"{_SIGNS.get(row['measure'], '')}{_value(row['reference'])}{unit}"
+        sizes = (_error(row[key], row["measure"], row["unit"]) for key in ("error", "limit"))
+        cells = (row["name"], wanted, _value(row["computed"]), *sizes, "yes" if row["passed"] else "**no**")
         lines.append(f"| {name} | {' | '.join(cells)} | {seconds} |")
         name = seconds = ""
     return lines
 
 
-def _notes(outcome: Outcome) -> list[str]:
-    reasons = dict.fromkeys(quantity.limit.reason for quantity in outcome.case.quantities)
-    mesh = f" Mesh: {outcome.mesh}." if outcome.mesh else ""
-    failure = f" Not computed: {outcome.failure}." if outcome.failure else ""
-    return [f"* `{outcome.case.name}`: {outcome.case.source}.{mesh}{failure} Limit: {' · '.join(reasons)}."]
+def _note(case: Mapping[str, Any]) -> str:
+    reasons = " · ".join(dict.fromkeys(row["limit_reason"] for row in case["quantities"]))
+    told = {" Mesh: ": case["mesh"], " Not computed: ": case["failure"], " Limit: ": reasons}
+    return f"* `{case['name']}`: {case['source']}." + "".join(f"{what}{text}." for what, text in told.items() if text)

@@ -25,22 +25,26 @@ def verify_command(arguments: argparse.Namespace) -> int:
         from ..engine.tissue.verification.run import select
 
         cases = select(CASES, pattern=arguments.case, quick=arguments.quick)
-        if not arguments.list:
-            started, outcomes = time.perf_counter(), _run(cases, quiet=quiet)
-            seconds = time.perf_counter() - started
+        started, outcomes = time.perf_counter(), [] if arguments.list else _run(cases, quiet=quiet)
     if arguments.list:
         return _list(cases, as_json=arguments.json)
-    if arguments.json:
-        from .json_output import print_json
-
-        print_json(_document(outcomes, device, seconds))
-    else:
-        from .verification_table import markdown, print_outcomes
-
-        print(markdown(outcomes, device)) if arguments.markdown else print_outcomes(outcomes)
-        print()
-        print(NOT_A_MEDICAL_DEVICE)
+    _print(outcomes, _document(outcomes, device, time.perf_counter() - started), arguments)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def _print(outcomes: list[Outcome], document: dict[str, Any], arguments: argparse.Namespace) -> None:
+    from .json_output import print_json
+    from .verification_table import markdown, print_outcomes
+
+    if arguments.json:
+        print_json(document)
+        return
+    if arguments.markdown:
+        print(markdown(document))
+    else:
+        print_outcomes(outcomes)
+    print()
+    print(NOT_A_MEDICAL_DEVICE)
 
 
 def _run(cases: list[Case], *, quiet: bool) -> list[Outcome]:

@@ -181,7 +181,7 @@ def _observe(body: Body, flight: Flight) -> Observation:
     carried = body.mass * velocity
     push = (now.external - now.internal) / body.mass - body.damping * velocity
     motion = Motion(
-        flight.time / body.duration,
+        flight.time / body.duration,  # pyright: ignore[reportArgumentType]
         flight.displacement,
         time=flight.time,
         velocity=velocity,

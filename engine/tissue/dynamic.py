@@ -136,7 +136,7 @@ class March:
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.states, self.steps, self.cutbacks = [first], [], 0
         self.past = Past(system.problem.model, system.duration)
-        system.base.use(self.past.resumed(system.base.problem, first))
+        system.use(self.past.resumed(system.problem, first))
         self.account = Accountant(system, first)
 
     def run(self, goals: Sequence[float], keep_all: bool) -> tuple[ResultCode, str]:
@@ -169,8 +169,8 @@ class March:
         system, old = self.system, self.now
         time = goal if last else float(old.time) + step
         fraction = time / system.duration
-        before, lag = system.base.problem, system.integrator.force_lag
-        system.base.use(self.past.stepped(before, (1.0 - lag) * (time - float(old.time)) / system.duration))
+        before, lag = system.problem, system.integrator.force_lag
+        system.use(self.past.stepped(before, (1.0 - lag) * (time - float(old.time)) / system.duration))
         system.begin(old, time - float(old.time))
 
         def tell(iteration: int, residual: float) -> None:
@@ -184,22 +184,22 @@ class March:
         result, error = outcome.result, 0.0
         if result is ResultCode.converged:
             rates = system.rates(outcome.displacement)
-            system.base.use(self.past.stepped(system.base.problem, (time - float(old.time)) / system.duration))
+            system.use(self.past.stepped(system.problem, (time - float(old.time)) / system.duration))
             moved = self.account.look(outcome, rates, fraction)
             if not moved.min_jacobian > 0:
                 result, outcome = ResultCode.inverted_element, outcome._replace(evaluation=moved)
             else:
-                change = system.integrator.error(system.acceleration, rates.acceleration, system.clock.step)
+                change = system.integrator.error(system.acceleration, rates.acceleration, system.step)
                 error = float(abs(change * system.free).max())
                 if self.pace.refuses(error) and step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1):
                     result = ResultCode.newton_diverged
                 else:
                     self.now = self.account.accept(outcome, rates, time, fraction)
-                    system.base.advance(outcome.displacement, fraction)
+                    system.advance(outcome.displacement, fraction)
                     self.past.advance(system.base, outcome.displacement, fraction)
-                    self.now = replace(self.now, materials=self.past.materials(system.base.problem))
+                    self.now = replace(self.now, materials=self.past.materials(system.problem))
         if result is not ResultCode.converged:
-            system.base.use(before)
+            system.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
         return result, self._where(outcome, time), error
 
@@ -209,7 +209,7 @@ class March:
         for _ in range(MAX_AUGMENTATIONS):
             if outcome.result is not ResultCode.converged:
                 return outcome
-            if not system.base.augment(system.middle(outcome.displacement), system.fraction(fraction)):
+            if not system.augment(outcome.displacement, fraction):
                 return outcome
             record = outcome.record
             outcome = self._newton(outcome.displacement, fraction, tell)
@@ -223,7 +223,7 @@ class March:
 
     def _guess(self) -> Any:
         """Where the body flies at constant acceleration."""
-        now, step = self.system, self.system.clock.step
+        now, step = self.system, self.system.step
         flight = now.displacement + step * now.velocity + 0.5 * step * step * now.acceleration
         return flight * now.free + now.displacement * (1.0 - now.free)
 

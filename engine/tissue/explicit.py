@@ -142,7 +142,7 @@ class March:
 
     def run(self, times: list[float]) -> tuple[ResultCode, str]:
         """All steps up to each time [s]."""
-        begin = float(self.flight.time)
+        begin, seen = float(self.flight.time), self.stepper.observe(self.flight)
         for time in times:
             while float(self.flight.time) < time * (1.0 - 1e-12):
                 longest = self.stable() if self.fixed is None else self.fixed

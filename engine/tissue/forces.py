@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -99,8 +100,8 @@ def nodal_forces(
     from .host_system import HostSystem
 
     if not isinstance(displacement, State):
-        moved = checked_field(problem.model, displacement, "displacement")
-        displacement = State(1.0 if load_fraction is None else load_fraction, moved)
+        given = jnp.asarray(checked_field(problem.model, displacement, "displacement"))
+        displacement = State(1.0 if load_fraction is None else load_fraction, given)
     fraction = float(displacement.load_fraction if load_fraction is None else load_fraction)
     if not np.isfinite(fraction):
         raise SolverError(f"a load fraction of {fraction} is not possible", where="forces")

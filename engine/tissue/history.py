@@ -1,11 +1,11 @@
-"""Materials that remember: their time step before a step, their history after it (decision 010).
-
-`solve` and `dynamic.solve` do this on their way. By hand:
+"""Materials that remember: a step of known length, and their history moved on once it has converged.
 
 for seconds in (0.0, 0.1, 0.1, 0.2):
     problem = stepped(problem, seconds)
     state = solve(problem, start=state).final
     problem = advanced(problem, state)
+
+`static.solve(duration=...)` and `dynamic.solve` do this themselves (`Past`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,19 @@ from .tensors import from_array
 
 
 class Past:
-    """History on a march through load fractions or time: nothing where no material has one."""
+    """History on a march through load fractions or time: nothing where no material has one.
 
-    def __init__(self, model: Model, duration: float) -> None:
+    Without a duration, the step is as long as the problem says (`stepped`); it passes in the first load step.
+    """
+
+    def __init__(self, model: Model, duration: float | None) -> None:
         self.active, self.duration = remembers(model), duration
 
     def stepped(self, problem: Problem, share: float) -> Problem:
         """The problem with the seconds of a step known, from the load fraction that it covers."""
-        return stepped(problem, share * self.duration) if self.active else problem
+        if not self.active or self.duration is None:
+            return problem
+        return stepped(problem, share * self.duration)
 
     def advance(self, system: System, field: Any, fraction: float) -> None:
         """Move the history of a system on to a converged field of unknowns."""
@@ -83,16 +88,16 @@ def _remembers(material: Material) -> bool:
     return any(old is not new for old, new in zip(jax.tree.leaves(one), jax.tree.leaves(after), strict=True))
 
 
-def stepped(problem: Problem, seconds: float) -> Problem:
+def stepped(problem: Problem, seconds: Any) -> Problem:
     """The problem with the length of the step that comes known to its materials."""
     return with_materials(problem, tuple(block.material.stepped(seconds) for block in problem.model.blocks))
 
 
 def advanced(problem: Problem, state: State) -> Problem:
     """The problem with the history of its materials moved on to a converged state; no time is left in the step."""
-    model, fraction = problem.model, float(state.load_fraction)
+    model, field = problem.model, jnp.asarray(state.rows)
     moved = tuple(
-        _advanced(model, block, state.rows, fraction) if _remembers(block.material) else block.material
+        _advanced(model, block, field, state.load_fraction) if _remembers(block.material) else block.material
         for block in model.blocks
     )
     return with_materials(problem, moved)
@@ -119,7 +124,7 @@ def with_materials(problem: Problem, materials: tuple[Material, ...]) -> Problem
     )
 
 
-def _advanced(model: Model, block: ElementBlock, rows: Any, fraction: float) -> Material:
+def _advanced(model: Model, block: ElementBlock, rows: Any, fraction: Any) -> Material:
     size, count, points = block.element.chunk, len(block.nodes), model.row_points
     nodes, pieces = np.asarray(block.nodes), []
     for start in range(0, count, size):
@@ -133,8 +138,9 @@ def _advanced(model: Model, block: ElementBlock, rows: Any, fraction: float) -> 
 @partial(jax.jit, static_argnums=0)
 def move_on(element: Element, reference: Any, displacement: Any, material: Material, fraction: Any) -> Material:
     """`Material.advanced` at the points of the strain energy; parameters that are no history stay as stored."""
-    gradient = element.point_fields(reference, displacement, material).deformation_gradient
-    seen = batch_last(material.at(fraction))
+    now = material.at(fraction)
+    gradient = element.point_fields(reference, displacement, now).deformation_gradient
+    seen = batch_last(now)
     after = seen.advanced(from_array(gradient))
     stored, before, new = (jax.tree.leaves(tree) for tree in (material, seen, after))
     kept = [old if same is now else jnp.transpose(now) for old, same, now in zip(stored, before, new, strict=True)]

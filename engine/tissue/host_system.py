@@ -22,6 +22,16 @@ from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
 
+THIN_UNKNOWNS = 150_000
+"""Of shells, membranes and strands alone, whose factors stay thin while multigrid needs hundreds of iterations."""
+
+
+def _method(problem: Problem) -> str:
+    blocks = problem.model.blocks
+    thin = all(block.element.dimension < 3 for block in blocks) and 3 * problem.model.nodes <= THIN_UNKNOWNS
+    return "direct" if thin else "auto"
+
+
 class HostSystem:
     """A problem ready for Newton's method on the CPU."""
 
@@ -44,7 +54,7 @@ class HostSystem:
         self.nodes = problem.model.nodes
         self.definite = self.nodes == count
         self.solver: HostLinearSolver | SaddleSolver = (
-            HostLinearSolver(timer, symmetric=self.symmetric, method=method)
+            HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem) if method == "auto" else method)
             if self.definite
             else SaddleSolver(timer, self.nodes)
         )

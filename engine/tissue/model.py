@@ -125,7 +125,7 @@ class Model(eqx.Module):
             points=jax.device_put(promotion.points * MM),
             blocks=blocks,
             node_sets=promotion.node_sets,
-            facet_sets=promotion.facet_sets,
+            facet_sets={**promotion.facet_sets},
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
             pressure_corners=corners,

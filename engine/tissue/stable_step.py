@@ -114,8 +114,8 @@ def _frequencies(kernel: BlockKernel, displacement: NDArray, fraction: float, ma
         half[:, first, second] = pairs * (weight[:, first] * weight[:, second])[:, :, None, None]
         local = half.transpose(0, 1, 3, 2, 4).reshape(true, 3 * size, 3 * size)
         whole = local + local.transpose(0, 2, 1)
-        finite = np.isfinite(whole).all(axis=(1, 2))
-        square = np.linalg.eigvalsh(np.where(finite[:, None, None], whole, 0.0))[:, -1]
+        finite = np.asarray(np.isfinite(whole).all(axis=(1, 2)))
+        square = np.linalg.eigvalsh(np.where(finite.reshape(-1, 1, 1), whole, 0.0))[:, -1]
         result[rows] = np.where(finite & (square > 0), np.sqrt(np.maximum(square, 0.0)), np.nan)
     return result
 

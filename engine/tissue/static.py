@@ -63,7 +63,8 @@ def solve(
         start: a state to begin from (warm start): its displacement is the first guess of the first step.
         resume: a state to go on from, with the history of its materials: `load_steps` lie above its load fraction.
         duration: seconds in which the load fraction goes from 0 to 1, slowly enough that inertia does not count: what
-            viscous materials need to know. Without it they answer as they would at once.
+            viscous materials need to know. Without it they answer as they would at once, or to the seconds that
+            `history.stepped` gave them.
         linear_solver: `"host"`: assembled matrix, a factorisation for small systems and multigrid for others;
             `"direct"` or `"multigrid"`: one of them whatever the size; `"device"`: everything stays on the device;
             `"auto"`: the host for arrays on a CPU, else the device.
@@ -94,7 +95,7 @@ def solve(
         with timer.part("setup"):
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
-        march.past = Past(problem.model, duration or 0.0)
+        march.past = Past(problem.model, duration)
         result, where = march.run(start, resume)
         if check_stability:
             with timer.part("stability"):
@@ -130,7 +131,7 @@ class March:
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
         self.solved = system.problem
-        self.past = Past(system.problem.model, 0.0)
+        self.past = Past(system.problem.model, None)
         self.settled: Tangent | None = None
 
     def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:

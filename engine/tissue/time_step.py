@@ -16,9 +16,10 @@ from jaxtyping import Array
 
 from .integrators import Integrator
 from .mass import MassMatrix
-from .motion import Clock, Damping, Motion, blend, padded, prescribed_rates
+from .motion import Damping, Motion, blend, padded, prescribed_rates
 from .newton import norm
 from .problem import Problem
+from .solution import State
 from .system import Evaluation, LinearOutcome, NodalField, System, Tangent
 
 EPS = np.finfo(float).eps
@@ -44,7 +45,7 @@ class StepSystem:
         damping: Damping,
         duration: float,
     ) -> None:
-        self.base, self.problem, self.mass, self.integrator, self.damping = base, problem, mass, integrator, damping
+        self.base, self.mass, self.integrator, self.damping = base, mass, integrator, damping
         self.duration = duration
         self.free, self.points, self.symmetric, self.definite = base.free, base.points, base.symmetric, base.definite
         self.nodes = problem.model.nodes
@@ -53,21 +54,26 @@ class StepSystem:
         self.given = Prescription(problem, base, duration)
         self.damper: Tangent | None = None
 
+    @property
+    def problem(self) -> Problem:
+        """What moves, with its history as it is now."""
+        return self.base.problem
+
     def begin(self, old: Motion, step: float) -> None:
         """Fix the state before and the length [s] of the step."""
         self.old, base = old, self.base
         self.displacement = base.field_of(old)
         self.velocity, self.acceleration = self.padded(old.velocity), self.padded(old.acceleration)
-        self.clock = Clock(float(old.time), step, self.duration)
-        _, self.rate, self.curvature = self.given(self.clock.start + step, -1.0)
+        self.start, self.step = float(old.time), step
+        _, self.rate, self.curvature = self.given(self.start + step, -1.0)
         if self.stiff:
-            self.damper = base.linearize(self.displacement, self.clock.start / self.duration)
+            self.damper = base.linearize(self.displacement, self.start / self.duration)
 
     def rates(self, moved: NodalField) -> Rates:
         """What goes with a displacement at the end of the step."""
         lag, free = self.integrator.force_lag, self.free
         velocity, acceleration = self.integrator.rates(
-            moved, self.displacement, self.velocity, self.acceleration, self.clock.step
+            moved, self.displacement, self.velocity, self.acceleration, self.step
         )
         if self.nodes < len(moved):
             velocity, acceleration = velocity * self.pressureless, acceleration * self.pressureless
@@ -81,7 +87,7 @@ class StepSystem:
 
     def fraction(self, fraction: float) -> float:
         """Where forces are taken in a step that ends at a load fraction."""
-        return fraction - self.integrator.force_lag * self.clock.step / self.duration
+        return fraction - self.integrator.force_lag * self.step / self.duration
 
     def middle(self, moved: NodalField) -> NodalField:
         """Where forces are taken."""
@@ -111,6 +117,30 @@ class StepSystem:
             acceleration=change,
         )
 
+    def use(self, problem: Problem) -> None:
+        """Go on with another history of the same problem."""
+        self.base.use(problem)
+
+    def augment(self, displacement: NodalField, fraction: float) -> bool:
+        """Move the multipliers of contacts on, where forces are taken."""
+        return self.base.augment(self.middle(displacement), self.fraction(fraction))
+
+    def advance(self, displacement: NodalField, fraction: float) -> None:
+        """Move the slip history of contacts on to the end of a converged step."""
+        self.base.advance(displacement, fraction)
+
+    def bound(self, displacement: NodalField, fraction: float) -> Problem:
+        """The problem with pairs as they are where forces are taken."""
+        return self.base.bound(self.middle(displacement), self.fraction(fraction))
+
+    def field_of(self, state: State) -> NodalField:
+        """The unknowns of a state."""
+        return self.base.field_of(state)
+
+    def state_of(self, fraction: float, field: NodalField) -> State:
+        """The state of a field of unknowns."""
+        return self.base.state_of(fraction, field)
+
     def zeros(self) -> NodalField:
         """No displacement."""
         return self.base.zeros()
@@ -137,7 +167,7 @@ class StepSystem:
 
     def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
         """(1 − αf) K + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M, with K (1 + b γ/βΔt) where stiffness damps."""
-        rule, step = self.integrator, self.clock.step
+        rule, step = self.integrator, self.step
         inner = (1.0 - rule.force_lag) * rule.velocity_scale(step)
         stiffness = 1.0 - rule.force_lag + inner * float(self.damping.stiffness)
         inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)

@@ -7,6 +7,7 @@ from functools import cache
 import bodies
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.arc_length import trace
@@ -43,7 +44,7 @@ def test_compressed_bar_of_saint_venant_kirchhoff() -> None:
     assert all(state.stable for state, s in zip(path.states, found, strict=True) if s > 1 / np.sqrt(3) + 1e-3)
 
 
-SPAN, RISE, THICK, DEEP = 100.0, 9.0, 3.0, 6.0
+SPAN, RISE, THICK, DEEP = 100.0, 6.0, 3.0, 6.0
 
 
 @cache
@@ -55,13 +56,11 @@ def arch() -> Model:
         height = RISE * np.sin(0.5 * np.pi * unit[:, 0]) ** 2
         return np.stack([x, height + THICK * unit[:, 1], DEEP * unit[:, 2]], axis=1)
 
-    return Model.from_mesh(
-        bodies.box((8, 1, 1), place=place), {"body": NeoHookean.from_young(1e6, 0.0)}, element="T10"
-    )
+    return Model.from_mesh(bodies.box((8, 1, 1), place=place), {"body": NeoHookean.from_young(1e6, 0.0)}, element="T10")
 
 
 SUPPORTS = [Fixed("x0"), Fixed("x1", "x"), Fixed("z0", "z"), Fixed("z1", "z")]
-PRESS = 2.2e-2
+PRESS = 1.5e-2
 """Displacement of the crown, m: to beyond the mirror image."""
 
 
@@ -69,7 +68,7 @@ PRESS = 2.2e-2
 def pressed() -> tuple[np.ndarray, np.ndarray]:
     """Depth [m] and force [N] of the crown under displacement control."""
     problem = arch().problem(supports=SUPPORTS, prescribed=[Prescribed("x1", (0.0, -PRESS, 0.0), components="y")])
-    solution = solve(problem, load_steps=16).require_converged()
+    solution = solve(problem, load_steps=20, check_stability=False).require_converged()
     force = [-fields.reaction(problem, state, "x1")[1] for state in solution.states]
     return np.array([0.0, *(PRESS * state.load_fraction for state in solution.states)]), np.array([0.0, *force])
 
@@ -89,10 +88,12 @@ def test_shallow_arch_snaps_through() -> None:
     problem = arch().problem(loads=[Traction("x1", (0.0, -load / area, 0.0))], supports=SUPPORTS)
     path = trace(problem, first=0.25, longest=1.0, stop=lambda state: crown(state) > 0.95 * PRESS).require_converged()
     found = np.array([crown(state) for state in path.states])
-    assert np.interp(found, depth, force) == pytest.approx(path.load_fractions * load, abs=0.02 * force[peak])
+    assert CubicSpline(depth, force)(found) == pytest.approx(path.load_fractions * load, abs=2e-3 * force[peak])
     assert len(path.limit_points) == 2
-    assert "unstable" in {state.stability for state in path.states}
-    assert path.states[0].stable
+    top, bottom = path.limit_points
+    told = [state.stability for state in path.states]
+    assert set(told[:top] + told[bottom + 1 :]) == {"stable"}
+    assert set(told[top + 1 : bottom]) == {"unstable"}
 
 
 def test_a_soft_grip_makes_the_arch_snap_back() -> None:
@@ -112,8 +113,8 @@ def test_a_soft_grip_makes_the_arch_snap_back() -> None:
         stop=lambda s: crown(s) > 0.9 * PRESS,
     ).require_converged()
     found = np.array([crown(state) for state in path.states])
-    expected = found + np.interp(found, depth, force) / soft
-    assert path.load_fractions * way == pytest.approx(expected, abs=0.02 * jaws.max())
+    expected = found + CubicSpline(depth, force)(found) / soft
+    assert path.load_fractions * way == pytest.approx(expected, abs=5e-3 * jaws.max())
     assert len(path.limit_points) >= 2
 
 

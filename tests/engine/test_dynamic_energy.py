@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from preop.engine.tissue.contact import TissueContact
 from preop.engine.tissue.dynamic import solve
 from preop.engine.tissue.integrators import GeneralizedAlpha, Midpoint
+from preop.engine.tissue.mass import mass_matrix
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.motion import momentum
@@ -19,6 +21,7 @@ from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve as solve_static
 from preop.engine.tissue.supports import Fixed, PointSprings, Springs
 from preop.imaging.errors import SolverError
+from preop.meshing.mesh import TetMesh
 
 
 @cache
@@ -168,3 +171,39 @@ def test_failures_and_interruption() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         solve(flyer(), duration=0.1, steps=2, velocity=tumble, progress=interrupt)
+
+
+def test_equal_bars_exchange_their_velocities() -> None:
+    """One flies, one rests; they touch for 2L/c, then the first rests and the second flies. Momentum to round-off."""
+    cells, touch = 10, 2 * LENGTH / WAVE
+    left = bodies.box((1, 1, cells), size=(4.0, 4.0, 1e3 * LENGTH))
+    right = bodies.box((1, 1, cells), size=(4.0, 4.0, 1e3 * LENGTH))
+    count = len(left.points)
+    mesh = TetMesh(
+        np.concatenate([left.points, right.points + np.array([0.0, 0.0, 1e3 * LENGTH + 1e-6])]),
+        np.concatenate([left.tetrahedra, right.tetrahedra + count]),
+        np.repeat([1, 2], len(left.tetrahedra)).astype(np.int32),
+        {1: "left", 2: "right"},
+        facet_sets={"front": left.facet_sets["z1"], "back": right.facet_sets["z0"] + count},
+        node_sets={"all": np.arange(2 * count)},
+    )
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.0)}, density=DENSITY)
+    meet = TissueContact("front", "back", penalty=5 * YOUNG / (LENGTH / cells), onset=1e-7)
+    problem = model.problem(supports=[Fixed("all", "xy")], contacts=[meet], floating=True)
+    first = model.nodes_of("left")
+    flying = np.zeros((len(model.points), 3))
+    flying[first, 2] = SPEED
+    path = solve(
+        problem, duration=1.3 * touch, steps=70, integrator=GeneralizedAlpha(0.5), velocity=flying, mass="lumped"
+    ).require_converged()
+    mass = DENSITY * 4e-3**2 * LENGTH * SPEED
+    inertia = mass_matrix(model, "lumped").diagonal
+    flow = np.array([(inertia[first] * np.asarray(s.velocity)[first, 2]).sum() for s in path.states]) / mass
+    total = np.array(path.energy.momentum)[:, 2] / mass
+    assert total == pytest.approx(np.ones(len(total)), abs=1e-6)
+    assert flow[0] == pytest.approx(1.0)
+    assert flow[-1] == pytest.approx(0.0, abs=0.04)
+    assert path.times[np.flatnonzero(flow < 0.5)[0]] == pytest.approx(touch / 2, rel=0.04)
+    assert path.times[np.flatnonzero(flow < 0.05)[0]] == pytest.approx(touch, rel=0.06)
+    inside = (path.times > 0.1 * touch) & (path.times < 0.9 * touch)
+    assert np.polyfit(path.times[inside], flow[inside], 1)[0] * touch == pytest.approx(-1.0, rel=0.04)

@@ -82,7 +82,7 @@ def test_second_order_in_the_step(name: str) -> None:
 
 
 def amplification(rule, omega_step: float) -> np.ndarray:
-    """(u, Δt v, Δt² a) → the same a step on, of an undamped oscillator: Chung and Hulbert, eqs. 1 to 5, solved."""
+    """(u, Δt v, Δt² a) → the same a step on, of an undamped oscillator: the equations of Chung and Hulbert, solved."""
     square, am, af, beta, gamma = omega_step**2, rule.inertia_lag, rule.force_lag, rule.beta, rule.gamma
     left = np.array([[1.0, 0.0, -beta], [0.0, 1.0, -gamma], [square * (1 - af), 0.0, 1 - am]])
     right = np.array([[1.0, 1.0, 0.5 - beta], [0.0, 1.0, 1 - gamma], [-square * af, 0.0, -am]])

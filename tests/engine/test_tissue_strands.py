@@ -75,7 +75,7 @@ def test_hanging_cable() -> None:
     """A cable that hardly stretches hangs as y = a cosh(x/a), S = 2a sinh(d/a), and pulls sideways with w a."""
     links, half, length, area, density = 32, 0.5, 1.3, 1e-6, 2000.0
     scale = brentq(lambda a: 2 * a * np.sinh(half / a) - length, 0.1, 2.0, xtol=1e-14)
-    sag = brentq(lambda s: _parabola(half, s, 4000)[1] - 1.002 * length, 0.1, 1.0)
+    sag = brentq(lambda s: _parabola(half, s, 2)[1] - 1.002 * length, 0.1, 1.0)
     points, _ = _parabola(half, sag, links)
     sizes = np.linalg.norm(np.diff(points, axis=0), axis=1)
     weight = density * area * 9.81
@@ -96,9 +96,12 @@ def test_hanging_cable() -> None:
 
 
 def _parabola(half: float, sag: float, links: int) -> tuple[np.ndarray, float]:
-    x = half * np.linspace(-1, 1, links + 1)
-    points = np.stack([x, 0 * x, sag * ((x / half) ** 2 - 1)], axis=1)
-    return points, float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+    """Points at equal distances along a parabola, so that mass is spread evenly, and its length."""
+    x = half * np.linspace(-1, 1, 20001)
+    z = sag * ((x / half) ** 2 - 1)
+    run = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
+    at = np.interp(np.linspace(0, run[-1], links + 1), run, x)
+    return np.stack([at, 0 * at, sag * ((at / half) ** 2 - 1)], axis=1), float(run[-1])
 
 
 def test_a_slack_suture_lets_go_and_a_taut_one_holds() -> None:

@@ -16,7 +16,7 @@ from ..model import MM, ElementBlock, Model
 STIFFNESS_SHARE = 20.0
 """Penalty over the facet's own stiffness per area: a pressure p then sinks in by about p h / 20 M, h the height of the
 element and M its modulus. Ten times more costs linear iterations, ten times less is seen in Hertz's pressure."""
-ONSET_SHARE = 1e-3
+ONSET_SHARE = 1e-5
 """Width of the rounding of the contact's onset over the facet's size."""
 
 

@@ -35,7 +35,7 @@ class RigidContact(eqx.Module):
     | `penetration` | None: penalty method. A length: λ is moved on (Uzawa) until no point is deeper | m |
     | μ `friction` | Coulomb's coefficient; 0 slides freely and keeps the tangent symmetric | – |
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
-    | w `onset` | width over which the law is rounded where contact opens; None takes 0.001 facet size | m |
+    | w `onset` | width over which the law is rounded where contact opens; None takes 1e-5 of a facet | m |
 
     Pressures are per reference area. λ and the anchors of friction are history: `augmented` and `advanced` return the
     contact with them moved on.

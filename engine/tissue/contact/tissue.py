@@ -46,7 +46,7 @@ class TissueContact(eqx.Module):
     | `penetration` | None: penalty method. A length: λ is moved on (Uzawa) until no point is deeper | m |
     | μ `friction` | Coulomb's coefficient; 0 slides freely and keeps the tangent symmetric | – |
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
-    | w `onset` | width over which the law is rounded where contact opens; None takes 0.001 facet size | m |
+    | w `onset` | width over which the law is rounded where contact opens; None takes 1e-5 of a facet | m |
     | `refine` | each facet's rule is laid out refine² times over it: pressure is passed on more evenly | – |
     | `reach` | how far, and how deep, a point looks; None takes the mean facet size; below a third of a wall's thickness | m |
 

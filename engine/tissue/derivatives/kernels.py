@@ -93,6 +93,7 @@ class Batch:
         size = min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()) if law is None else law.chunk
         self.chunks = Chunks(count, size)
         self.own = _own(content)
+        self.parameters = split(content)[0]
         parts = [split(_rows(content, rows)) for rows in self.chunks.rows]
         self.rest = [rest for _, rest in parts]
         self.places = [

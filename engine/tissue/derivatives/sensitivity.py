@@ -42,11 +42,20 @@ class Sensitivity:
         along = filled(direction, self.parameters)
         _, (by_terms, given) = jax.jvp(self._bound, (self.parameters,), (along,))
         move = self._rows(along.model.points)
-        still, total = np.zeros_like(move), np.zeros_like(move)
-        ways = [*(block.material for block in along.model.blocks), *by_terms]
-        for batch, way, scatter in zip((*self.blocks, *self.terms), ways, self._scatter, strict=True):
-            total += scatter(batch.push(move, still, way))
+        materials = [block.material for block in along.model.blocks]
+        total = self.push_parts(move, np.zeros_like(move), by_terms, materials)
         return np.where(self.held, -np.asarray(given), total)
+
+    def push_parts(
+        self, move: NDArray, along: NDArray, by_terms: list[Parameters], materials: list[Parameters] | None = None
+    ) -> NDArray[np.float64]:
+        """Rate of internal minus external force (rows, 3) N as places, displacements (rows, 3) m and arrays change."""
+        still = [jax.tree.map(np.zeros_like, batch.parameters) for batch in self.blocks]
+        ways = [*(still if materials is None else materials), *by_terms]
+        total = np.zeros_like(move)
+        for batch, way, scatter in zip((*self.blocks, *self.terms), ways, self._scatter, strict=True):
+            total += scatter(batch.push(move, along, way))
+        return total
 
     def pull(self, weight: NDArray) -> Parameters:
         """(∂R/∂p)ᵀ λ for λ (rows, 3): a problem-shaped tree."""

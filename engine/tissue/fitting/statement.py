@@ -48,14 +48,11 @@ def _directions(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequen
     told = []
     for unknown, span in zip(unknowns, spans, strict=True):
         share = (posterior.undetermined[span] ** 2).sum(axis=0)
-        mine = posterior.undetermined[span][:, share > 0.5]
-        if mine.shape[1] == 0:
-            continue
         names = [r.name for r in unknown.report(posterior.mean[span])]
         if len(names) == unknown.size and unknown.size <= NAMED:
-            told += [_in_words(direction, names) for direction in mine.T]
-        else:
-            told.append(f"Of the {unknown.label}, {mine.shape[1]} of {unknown.size} patterns are open.")
+            told += [_in_words(direction, names) for direction in posterior.undetermined[span][:, share > 0.5].T]
+        elif round(share.sum()):
+            told.append(f"Of the {unknown.label}, {round(share.sum())} of {unknown.size} patterns are open.")
     return told
 
 

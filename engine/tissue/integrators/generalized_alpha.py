@@ -17,7 +17,7 @@ class GeneralizedAlpha(Integrator):
     |---|---|
     | ρ `radius` | what is left, per step, of a vibration much faster than the step: 1 all of it, 0 nothing |
 
-    Source: Chung and Hulbert (1993), *J. Appl. Mech.* 60:371, eqs. 17 and 25. ρ = 1 is the midpoint rule.
+    Source: Chung and Hulbert (1993), *J. Appl. Mech.* 60:371. ρ = 1 is the midpoint rule.
 
     Raises:
         SolverError: ρ outside [0, 1].

@@ -13,7 +13,7 @@ class Midpoint(Integrator):
     The forces of the middle configuration are those of an objective energy there: they have no resultant and no
     moment about it, so that momentum and angular momentum of a free body change by round-off only. The rule is
     symplectic: the energy of a smooth motion swings by O(Δt²) and does not drift (Hairer, Lubich and Wanner,
-    *Geometric Numerical Integration*, VI.4 and IX.8). Source: Simo and Tarnow (1992), *ZAMP* 43:757, section 3.
+    *Geometric Numerical Integration*, chapters VI and IX). Source: Simo and Tarnow (1992), *ZAMP* 43:757, section 3.
     """
 
     name: ClassVar[str] = "midpoint"

@@ -11,7 +11,7 @@ import numpy as np
 from ..tensors import EnergyDensity, Scalar, Tensor, along, right_cauchy_green
 from ..terms import schedule
 from .guccione import Guccione
-from .parameters import STIFFEST, number_problems
+from .parameters import STIFFEST, as_array, number_problems
 from .wrapper import Wrapper
 
 
@@ -32,7 +32,7 @@ class ActiveContraction(Wrapper):
     """
 
     tension: Scalar
-    fiber: Any
+    fiber: Any = eqx.field(converter=as_array)
     length_dependence: Scalar = 0.0
     share: Scalar = 1.0
     during: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))

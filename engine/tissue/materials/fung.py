@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from ..tensors import Scalar, Tensor, along, cross
 from .decoupled import Decoupled
-from .parameters import frame_problems, number_problems, stiffness_problems
+from .parameters import as_array, frame_problems, number_problems, stiffness_problems
 
 
 class Fung(Decoupled):
@@ -35,8 +36,8 @@ class Fung(Decoupled):
     axial: tuple[Scalar, Scalar, Scalar]
     coupling: tuple[Scalar, Scalar, Scalar]
     shear: tuple[Scalar, Scalar, Scalar]
-    fiber: Any
-    sheet: Any
+    fiber: Any = eqx.field(converter=as_array)
+    sheet: Any = eqx.field(converter=as_array)
     name: ClassVar[str] = "fung"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,), "sheet": (3,)}

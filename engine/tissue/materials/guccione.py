@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from ..tensors import Scalar, Tensor, along, applied, squared_norm
 from .decoupled import Decoupled
-from .parameters import number_problems, stiffness_problems
+from .parameters import as_array, number_problems, stiffness_problems
 
 
 class Guccione(Decoupled):
@@ -32,7 +33,7 @@ class Guccione(Decoupled):
     along_fiber: Scalar
     across_fiber: Scalar
     fiber_shear: Scalar
-    fiber: Any
+    fiber: Any = eqx.field(converter=as_array)
     name: ClassVar[str] = "guccione"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
-from .parameters import number_problems, stiffness_problems
+from .parameters import as_array, number_problems, stiffness_problems
 
 
 class HolzapfelGasserOgden(Decoupled):
@@ -34,8 +35,8 @@ class HolzapfelGasserOgden(Decoupled):
     fiber_modulus: Scalar
     fiber_exponent: Scalar
     dispersion: Scalar
-    first_fiber: Any
-    second_fiber: Any
+    first_fiber: Any = eqx.field(converter=as_array)
+    second_fiber: Any = eqx.field(converter=as_array)
     name: ClassVar[str] = "holzapfel-gasser-ogden"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"first_fiber": (3,), "second_fiber": (3,)}

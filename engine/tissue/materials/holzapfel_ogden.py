@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
-from .parameters import frame_problems, number_problems, stiffness_problems
+from .parameters import as_array, frame_problems, number_problems, stiffness_problems
 
 
 class HolzapfelOgden(Decoupled):
@@ -36,8 +37,8 @@ class HolzapfelOgden(Decoupled):
     b_s: Scalar
     a_fs: Scalar
     b_fs: Scalar
-    fiber: Any
-    sheet: Any
+    fiber: Any = eqx.field(converter=as_array)
+    sheet: Any = eqx.field(converter=as_array)
     name: ClassVar[str] = "holzapfel-ogden"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,), "sheet": (3,)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ....imaging.errors import SolverError
@@ -12,6 +14,11 @@ IMPLAUSIBLE_MODULUS = 10.0
 STIFFEST = 1e13
 """Pa. Ten times diamond."""
 ORTHOGONAL = 1e-6
+
+
+def as_array(value: Any) -> Any:
+    """A direction written as numbers in a tuple or list, as an array; arrays as they are."""
+    return np.asarray(value, float) if isinstance(value, (tuple, list)) else value
 
 
 def young_problems(young_modulus: Scalar, poisson_ratio: Scalar) -> list[str]:

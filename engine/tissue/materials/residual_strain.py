@@ -12,6 +12,7 @@ from ..tensors import EnergyDensity, Scalar, Tensor, determinant, product
 from ..terms import schedule
 from .base import Material
 from .neo_hookean import NeoHookean
+from .parameters import as_array
 from .wrapper import Wrapper
 
 
@@ -31,7 +32,7 @@ class ResidualStrain(Wrapper):
     Holzapfel, Int J Numer Meth Biomed Eng 30:1069 (2014), for prestress by a stored deformation gradient.
     """
 
-    elastic: Any
+    elastic: Any = eqx.field(converter=as_array)
     share: Scalar = 1.0
     during: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
     name: ClassVar[str] = "residual-strain"

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from . import arterial, cook, elastica, elements, heart, hertz, homogeneous, inflation, lame, laws, motion, torsion
+from . import (
+    arterial,
+    cook,
+    elastica,
+    elements,
+    heart,
+    hertz,
+    homogeneous,
+    inflation,
+    lame,
+    laws,
+    motion,
+    silicone,
+    torsion,
+)
 from .case import Case
 
 CASES: tuple[Case, ...] = (
@@ -18,4 +32,5 @@ CASES: tuple[Case, ...] = (
     *heart.CASES,
     *hertz.CASES,
     *motion.CASES,
+    *silicone.CASES,
 )

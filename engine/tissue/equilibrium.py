@@ -1,0 +1,179 @@
+"""`equilibrium`: a solution as one pure compiled function, through which `jit`, `grad`, `jvp` and `vmap` pass.
+
+    stiff = lambda scale: eqx.tree_at(where, problem, scale * where(problem))
+    equilibrium(problem)                                        # (nodes, 3) m, NaN where there is none
+    jax.vmap(lambda s: equilibrium(stiff(s)))(scales)           # many parameter sets on one mesh
+    jax.hessian(lambda s: read.strain_energy(equilibrium(stiff(s)), stiff(s)))(1.0)
+
+Newton's method is that of `newton`, in a compiled loop around the conjugate gradients of the device path. Derivatives
+follow the implicit rule K u̇ = −∂R/∂p ṗ (`docs/theory/derivatives.md`), of any order; iterations are not differentiated.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ...imaging.errors import SolverError
+from ..linear.device import Blocks, solve_device
+from ..precision import require_float64
+from .device_newton import Newton, Options
+from .problem import Problem
+from .residual import external_force, internal_force
+
+LINEAR_TOLERANCE = 1e-12
+"""Of the solves of the implicit rule."""
+
+
+class Balance(NamedTuple):
+    """An attempt to find equilibrium; under `vmap` every array has the members first.
+
+    Attributes:
+        displacement: m; NaN where it was not found, so that no wrong answer goes on.
+        converged: whether it was.
+        residual: ‖residual‖ / force scale at the end.
+        iterations: Newton iterations in all.
+    """
+
+    displacement: Float[Array, "nodes 3"]
+    converged: Bool[Array, ""]
+    residual: Float[Array, ""]
+    iterations: Float[Array, ""]
+
+
+def equilibrium(problem: Problem, guess: Array | None = None, **options: Any) -> Float[Array, "nodes 3"]:
+    """The displacement [m] in equilibrium, NaN where none was found; arguments as of `balance`."""
+    return balance(problem, guess, **options).displacement
+
+
+def balance(
+    problem: Problem,
+    guess: Array | None = None,
+    *,
+    fraction: Array | float = 1.0,
+    load_steps: int = 1,
+    tolerance: float = 1e-10,
+    max_iterations: int = 30,
+    check_stability: bool = True,
+) -> Balance:
+    """Equilibrium at a load fraction, and whether it was found.
+
+    Args:
+        problem: what is solved; any float array in it may be traced.
+        guess: (nodes, 3) m to start from; not differentiated. At rest by default.
+        load_steps: how many steps lead to the load; a step that fails is halved, as in `static.solve`.
+        tolerance: on ‖residual‖ relative to the larger of external forces and reactions.
+        max_iterations: Newton iterations per step.
+        check_stability: whether an unstable balance counts as none.
+
+    Raises:
+        SolverError: 64-bit floats are off, or the problem is one for the host: unknown pressures, an unsymmetric
+            tangent, contact between tissues.
+    """
+    require_float64()
+    begun = problem.begun()
+    _check(begun)
+    arrays, rest = eqx.partition(begun, _traceable)
+    frame = Frame(rest, Options(load_steps, tolerance, max_iterations, check_stability))
+    start = jnp.zeros_like(problem.model.points) if guess is None else jnp.asarray(guess, float)
+    at = jnp.asarray(fraction, float)
+    found, record = _balanced(frame, arrays, jax.lax.stop_gradient(start), at)
+    return Balance(found, record[0] > 0.5, record[1], record[2])
+
+
+class Frame:
+    """What is not traced of a problem: names, sets, elements; equal where a compiled function can be used again."""
+
+    def __init__(self, rest: Any, options: Options) -> None:
+        self.rest, self.options = rest, options
+        leaves, structure = jax.tree.flatten(rest)
+        keys = [
+            (leaf.shape, leaf.dtype.str, leaf.tobytes()) if isinstance(leaf, np.ndarray) else leaf for leaf in leaves
+        ]
+        self._key = (structure, tuple(keys), options)
+        self._hash = hash((structure, options, tuple(hash(key) for key in keys)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frame) and self._hash == other._hash and self._key == other._key
+
+
+def _key(leaf: Any) -> Any:
+    return (leaf.shape, leaf.dtype.str, leaf.tobytes()) if isinstance(leaf, np.ndarray) else leaf
+
+
+def _traceable(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) or eqx.is_inexact_array(leaf)
+
+
+def _check(problem: Problem) -> None:
+    where, advice = "equilibrium", "Use static.solve with linear_solver='host'"
+    if len(problem.model.pressure_corners):
+        raise SolverError("mixed elements (unknown pressure) are solved on the host only", where=where, advice=advice)
+    if problem.moving() and problem.pairings is None:
+        raise SolverError("contact between tissues is searched for on the host", where=where, advice=advice)
+    if not all(term.symmetric for term in problem.terms()):
+        raise SolverError(
+            "friction, or a pressure on an open, free-rimmed surface, has an unsymmetric stiffness",
+            where=where,
+            advice=advice,
+        )
+
+
+@partial(jax.jit, static_argnums=0)
+def _balanced(frame: Frame, arrays: Any, start: Array, fraction: Array) -> tuple[Array, Array]:
+    """Displacement, and (converged, residual, iterations)."""
+    floats, integers = eqx.partition(arrays, eqx.is_inexact_array)
+
+    def whole(parameters: Any, numbers: Any) -> Problem:
+        return eqx.combine(parameters, numbers, frame.rest)
+
+    @jax.custom_jvp
+    def root(parameters: Any, share: Array, numbers: Any, first: Array) -> tuple[Array, Array]:
+        return Newton(whole(parameters, numbers), frame.options).run(first, share)
+
+    @root.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        parameters, share, numbers, _ = primals
+        found, record = root(*primals)
+        free = jnp.asarray(~whole(parameters, numbers).held(), float)
+
+        def forces(u: Array, p: Any, s: Array) -> Array:
+            problem = whole(p, numbers)
+            return internal_force(u, problem, s) - external_force(u, problem, s)
+
+        def given(p: Any, s: Array) -> Array:
+            return whole(p, numbers).prescribed_displacement(s)
+
+        held = jax.jvp(given, (parameters, share), tangents[:2])[1] * (1.0 - free)
+        rate = jax.jvp(forces, (found, parameters, share), (held, *tangents[:2]))[1]
+        moved = _solve(whole(parameters, numbers), found, share, free, -rate * free) + held
+        return (found, record), (moved, jnp.zeros_like(record))
+
+    return root(floats, fraction, integers, start)
+
+
+def _solve(problem: Problem, displacement: Array, fraction: Array, free: Array, right: Array) -> Array:
+    """K_ff⁻¹ on the free components, zero elsewhere; NaN where the solve did not settle."""
+
+    def forces(u: Array) -> Array:
+        return internal_force(u, problem, fraction) - external_force(u, problem, fraction)
+
+    def product(direction: Array) -> Array:
+        image = jax.jvp(forces, (displacement,), (direction * free,))[1]
+        return image * free + direction * (1.0 - free)
+
+    def solve(_: Any, rhs: Array) -> Array:
+        blocks = Blocks(Newton(problem, Options()).stiffness(displacement, fraction), free)
+        solution, _iterations, settled, _indefinite = solve_device(blocks, rhs, jnp.asarray(LINEAR_TOLERANCE))
+        return jnp.where(settled, solution, jnp.nan)
+
+    return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)

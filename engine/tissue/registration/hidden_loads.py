@@ -1,0 +1,103 @@
+"""Unknown loads that deform an organ: tractions on its surface, mostly where it is not seen, and a change of weight.
+
+Traction t(X) = τ s(X) g(X), g three independent Matérn fields on the surface, s = 1 where hidden and small where seen
+(there nothing but gas touches the organ), and a uniform body force of unknown direction. Each is made free of net
+force and moment by tractions on the same surface, weighted by area × s²: what holds an organ sits where it is hidden.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from ...linear.host import rigid_body_modes
+from ..fitting.matern import surface_modes
+from ..fitting.setting import Reported, Setting, Unknown
+from ..kernels import TermKernel
+from ..loads.body import Gravity
+from ..model import Model
+from ..problem import Problem
+
+WEIGHT_SPREAD = 0.3
+"""Prior standard deviation of the change of gravity, in g per component, before the amplitude is found."""
+MODES = 48
+
+
+class HiddenLoads(Unknown):
+    """Coefficients of modes of nodal forces; `problem.loads[index]` are the `NodalForces` on the surface's nodes.
+
+    Attributes:
+        basis: (rows, 3, n) N per unit coordinate.
+    """
+
+    label = "hidden loads"
+
+    def __init__(self, basis: Float[np.ndarray, "rows 3 n"], nodes: NDArray, index: int = 0) -> None:
+        self.basis, self.nodes, self.index = basis, nodes, index
+        self._at_nodes = jnp.asarray(basis[nodes])
+
+    @property
+    def size(self) -> int:
+        """Number of modes."""
+        return self.basis.shape[2]
+
+    def apply(self, setting: Setting, coordinates: Float[Array, " n"]) -> Setting:
+        """Puts the forces in."""
+        forces = self._at_nodes @ coordinates
+        return eqx.tree_at(lambda s: s.problem.loads[self.index].forces, setting, forces)
+
+    def force_slope(self, problem: Problem) -> Float[np.ndarray, "rows 3 n"]:
+        """The basis."""
+        return self.basis
+
+    def report(self, coordinates: np.ndarray) -> list[Reported]:
+        """Nothing number by number."""
+        return []
+
+
+def load_basis(
+    model: Model, surface: str, share: Float[NDArray, " nodes"], length: float, modes: int = MODES
+) -> Float[np.ndarray, "rows 3 n"]:
+    """Self-balanced nodal forces [N] of each mode, for tractions of 1 Pa where `share` is 1.
+
+    Args:
+        model: the body.
+        surface: its facet set.
+        share: (rows,) s(X), of the surface's nodes.
+        length: of the Matérn fields [m].
+        modes: per component.
+    """
+    facets = model.facets_of(surface)[:, :3]
+    nodes, flat = np.unique(facets, return_inverse=True)
+    points = np.asarray(model.points)
+    basis, _, area = surface_modes(points[nodes], flat.reshape(-1, 3), length, min(modes, len(nodes) // 2))
+    forces = np.zeros((*points.shape, 3 * basis.shape[1] + 3))
+    weighted = basis * (area * share[nodes])[:, None]
+    for axis in range(3):
+        forces[nodes, axis, axis : 3 * basis.shape[1] : 3] = weighted
+        pull = np.zeros(3)
+        pull[axis] = 9.81
+        forces[:, :, -3 + axis] = _body_forces(model, pull)
+    return _balanced(forces, points, nodes, area * share[nodes] ** 2)
+
+
+def _body_forces(model: Model, acceleration: NDArray) -> NDArray:
+    total, points = np.zeros(model.points.shape), np.asarray(model.points)
+    for term in Gravity(acceleration.tolist()).bind(model):
+        kernel = TermKernel(term, points)
+        np.add.at(total, kernel.nodes, kernel.forces(np.zeros_like(points), 1.0))
+    return total
+
+
+def _balanced(forces: NDArray, points: NDArray, nodes: NDArray, weight: NDArray) -> NDArray:
+    """Without resultant and moment: F − W M (MᵀWM)⁻¹ Mᵀ F."""
+    modes = rigid_body_modes(points).reshape(-1, 3, 6)
+    resultant = np.einsum("nip,nik->pk", modes, forces)
+    support = modes[nodes] * weight[:, None, None]
+    gram = np.einsum("nip,niq->pq", support, modes[nodes])
+    result = forces.copy()
+    result[nodes] -= np.einsum("nip,pk->nik", support, np.linalg.solve(gram, resultant))
+    return result

@@ -1,0 +1,217 @@
+"""The load-free shape of a body that was seen under load: inverse design.
+
+A scan shows x. Sought is X, so that the loads carry it to x: R(u = x − X, reference X) = 0, Newton's method on X.
+
+    found = unloaded_shape(problem)          # `problem` has the loads and supports, on the scanned shape
+    found.problem, found.state               # the load-free body, and its equilibrium in the scanned shape
+    found.miss                               # m: how far from the scan a solve from rest ends, at most
+
+Govindjee and Mihalic (1996), *Comput. Methods Appl. Mech. Eng.* 136:47, state the inverse problem; where Newton's
+method on it fails, Sellier's fixed point X ← X − (x(X) − x) takes over (2011, *J. Fluids Struct.* 27:1461), mixed after
+Anderson (1965).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from ...imaging.errors import SolverError
+from ...imaging.progress import Progress, part, silent
+from ..precision import require_float64
+from .anderson import Anderson
+from .inverse_system import InverseSystem
+from .model import MM
+from .newton import force_scale, norm
+from .problem import Problem
+from .solution import State
+from .static import solve
+
+ACCURACY = 1e-4
+"""m: how far from the scan the loaded shape may end."""
+MAX_ROUNDS = 25
+MAX_CUTBACKS = 6
+SHORTEST = 2.0**-10
+
+
+@dataclass(frozen=True, eq=False)
+class Unloaded:
+    """A load-free body.
+
+    Attributes:
+        problem: the body on its load-free shape, with the loads and supports.
+        state: its equilibrium in the scanned shape.
+        offset: load-free minus scanned position, m.
+        miss: largest distance [m] of the scanned shape from where a solve from rest ends; NaN where it was not tried.
+        residual: ‖residual‖ / force scale of the scanned shape.
+        iterations: Newton iterations, or solves of the fixed point.
+        method: "newton" or "fixed point".
+    """
+
+    problem: Problem
+    state: State
+    offset: Float[np.ndarray, "nodes 3"]
+    miss: float
+    residual: float
+    iterations: int
+    method: str
+
+
+def unloaded_shape(
+    problem: Problem,
+    *,
+    method: str = "auto",
+    load_steps: int = 1,
+    tolerance: float = 1e-8,
+    accuracy: float = ACCURACY,
+    verify: bool = True,
+    progress: Progress = silent,
+) -> Unloaded:
+    """The shape X without load that the loads of a problem bring to the shape it is given in.
+
+    Beds, springs and ligaments are at rest in the load-free shape, and beds have its normals and areas; held nodes stay
+    where the scan shows them, less their prescribed motion. Material parameters belong to elements and go along.
+
+    Args:
+        problem: loads and supports on the scanned shape.
+        method: "newton", "fixed point", or "auto": the second where the first finds nothing.
+        load_steps: of the inverse and of the verifying solve; steps that fail are halved.
+        tolerance: on ‖residual‖ / force scale of the scanned shape.
+        accuracy: m; a loaded shape further from the scan is an error.
+        verify: solve from rest, without the inverse solution's help, and measure `miss`.
+
+    Raises:
+        SolverError: no load-free shape was found, or loading it leads to another shape than the scanned one.
+    """
+    require_float64()
+    if method not in ("auto", "newton", "fixed point"):
+        raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice="Use newton or fixed point")
+    if len(problem.model.pressure_corners) or problem.moving():
+        method = "fixed point"  # unknown pressures and contact searches have no inverse tangent here
+    search = part(progress, 0.0, 0.7)
+    try:
+        if method == "fixed point":
+            raise SolverError("", where="unloaded_shape")
+        found = _newton(problem, load_steps, tolerance, search)
+    except SolverError:
+        if method == "newton":
+            raise
+        found = _fixed_point(problem, load_steps, tolerance, 0.01 * accuracy, search)
+    return _verified(found, problem, load_steps, accuracy, part(progress, 0.7, 1.0)) if verify else found
+
+
+def _newton(problem: Problem, load_steps: int, tolerance: float, progress: Progress) -> Unloaded:
+    """Newton's method on X, load step by load step; a step that fails is halved."""
+    inverse = InverseSystem(problem)
+    shape, reached, length = np.asarray(problem.model.points), 0.0, 1.0 / load_steps
+    before: tuple[float, NDArray] | None = None
+    total = 0
+    while reached < 1.0:
+        goal = min(reached + length, 1.0)
+        guess = shape
+        if before is not None and reached > before[0]:
+            guess = shape + (goal - reached) / (reached - before[0]) * (shape - before[1])
+        after, rounds, share = _reach(inverse, guess, goal, tolerance, part(progress, reached, goal))
+        if after is None and guess is not shape:
+            after, rounds, share = _reach(inverse, shape, goal, tolerance, part(progress, reached, goal))
+        total += rounds
+        if after is None:
+            length *= 0.5
+            if length < 2.0**-MAX_CUTBACKS / load_steps:
+                raise SolverError(
+                    f"no load-free shape was found beyond {100 * reached:.3g} % of the load",
+                    where="unloaded_shape",
+                    advice="Stiffen the supports or the tissue, or check the load: it carries the body too far",
+                )
+            continue
+        before, shape, reached, length = (reached, shape), after, goal, length * (1.5 if rounds <= 5 else 1.0)
+    free = inverse.at(shape)
+    moved = np.asarray(problem.model.points) - shape
+    return Unloaded(free, State.of_rows(1.0, moved, len(moved)), -moved, np.nan, share, total, "newton")
+
+
+def _reach(
+    inverse: InverseSystem, shape: NDArray, fraction: float, tolerance: float, progress: Progress
+) -> tuple[NDArray | None, int, float]:
+    """The load-free shape at one load fraction, None where it is not found; iterations; ‖residual‖ / force scale."""
+    now = inverse.look(shape, fraction)
+    for rounds in range(MAX_ROUNDS):
+        gap = inverse.gap(shape, fraction)
+        size = norm(now.residual * inverse.free)
+        scale = force_scale(now, inverse.free)
+        share = size / scale if scale > 0 else size
+        progress(min(rounds / 6.0, 0.99), f"load-free shape, iteration {rounds}, residual {share:.1e}")
+        if not (np.isfinite(size) and now.min_jacobian > 0):
+            return None, rounds, share
+        if share <= tolerance and np.abs(gap).max() <= 1e-12 + 1e-9 * np.abs(shape).max():
+            return shape, rounds, share
+        way = inverse.step(shape, fraction, now, min(0.01, max(0.1 * tolerance / share, 1e-8)))
+        length = 1.0
+        while length >= SHORTEST:
+            after = inverse.look(shape + length * way, fraction)
+            lower = norm(after.residual * inverse.free) <= (1.0 - 1e-4 * length) * size
+            moving = np.abs(gap).max() > 0 and length == 1.0
+            if after.min_jacobian > 0.2 * min(now.min_jacobian, 1.0) and (lower or moving):
+                break
+            length *= 0.5
+        else:
+            return None, rounds, share
+        shape, now = shape + length * way, after
+    return None, MAX_ROUNDS, np.inf
+
+
+def _fixed_point(problem: Problem, load_steps: int, tolerance: float, accuracy: float, progress: Progress) -> Unloaded:
+    """Sellier's fixed point with Anderson mixing; every solve starts from the last one's displacement."""
+    scanned = np.asarray(problem.model.points)
+    shape, settled, state, mixing = scanned, None, None, Anderson(depth=4)
+    off = np.inf
+    for rounds in range(1, MAX_ROUNDS + 1):
+        progress(min(rounds / MAX_ROUNDS, 0.99), f"load-free shape, round {rounds}, {off / MM:.3g} mm off")
+        at = moved_to(problem, shape)
+        solution = solve(at, load_steps=1 if state is not None else load_steps, tolerance=tolerance, start=state)
+        if not solution.converged:
+            if settled is None:
+                solution.require_converged()
+            shape, mixing = 0.5 * (settled + shape), Anderson(depth=4)
+            continue
+        settled, state = shape, solution.final
+        miss = shape + np.asarray(state.displacement) - scanned
+        off = float(np.linalg.norm(miss, axis=1).max())
+        if off <= accuracy:
+            share = solution.statistics.steps[-1].residuals[-1]
+            return Unloaded(at, state, shape - scanned, off, share, rounds, "fixed point")
+        shape = mixing.next(shape, -miss)
+    raise SolverError(
+        f"the load-free shape does not settle ({off / MM:.3g} mm off after {MAX_ROUNDS} rounds)",
+        where="unloaded_shape",
+        advice="Stiffen the supports or the tissue, or check the load: it carries the body too far",
+    )
+
+
+def _verified(found: Unloaded, problem: Problem, load_steps: int, accuracy: float, progress: Progress) -> Unloaded:
+    """Loads the body from rest and measures where it ends."""
+    from dataclasses import replace
+
+    solution = solve(found.problem, load_steps=load_steps, tolerance=1e-8, progress=progress).require_converged()
+    scanned = np.asarray(problem.model.points)
+    ended = np.asarray(found.problem.model.points) + np.asarray(solution.final.displacement)
+    miss = np.linalg.norm(ended - scanned, axis=1)
+    if miss.max() > accuracy:
+        worst = int(np.argmax(miss))
+        raise SolverError(
+            f"loading the load-free shape ends {miss.max() / MM:.3g} mm from the scan",
+            where=f"node {worst} at {np.round(scanned[worst] / MM, 2)} mm",
+            advice="The load has more than one balance here; use more load steps",
+        )
+    return replace(found, miss=float(miss.max()))
+
+
+def moved_to(problem: Problem, points: Any) -> Problem:
+    """The problem on other reference positions (nodes, 3) m."""
+    return eqx.tree_at(lambda p: p.model.points, problem, jnp.asarray(points))
