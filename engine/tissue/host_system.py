@@ -21,7 +21,6 @@ from .row_scale import row_scale
 from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
-
 THIN_UNKNOWNS = 150_000
 """Of shells, membranes and strands alone, whose factors stay thin while multigrid needs hundreds of iterations."""
 
