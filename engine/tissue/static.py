@@ -283,7 +283,9 @@ def hierarchy_of(system: System) -> dict[str, Any]:
     solver = getattr(system, "solver", None)
     hierarchy = getattr(getattr(solver, "inner", solver), "hierarchy", None)
     found: dict[str, Any] = {"peak_memory_mib": peak_memory()}
-    return found if hierarchy is None else {**found, "levels": tuple(hierarchy.sizes), "complexity": hierarchy.complexity}
+    return (
+        found if hierarchy is None else {**found, "levels": tuple(hierarchy.sizes), "complexity": hierarchy.complexity}
+    )
 
 
 def peak_memory() -> float:
