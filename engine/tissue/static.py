@@ -157,7 +157,7 @@ class March:
     def _fits(self, start: State | None) -> None:
         if start is not None and start.rows.shape != self.system.points.shape:
             raise SolverError(
-                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
+                f"the state to start from has {len(start.rows)} rows, the model {len(self.system.points)}",
                 where="start",
                 advice="Start from a state of the same mesh and element",
             )
