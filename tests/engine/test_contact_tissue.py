@@ -59,7 +59,9 @@ def balance(problem: Problem, displacement: np.ndarray) -> tuple[float, float]:
     moments = np.cross(place, found)
     size = np.abs(found).sum()
     assert size > 0.1
-    return float(np.abs(found.sum(axis=0)).max() / size), float(np.abs(moments.sum(axis=0)).max() / np.abs(moments).sum())
+    return float(np.abs(found.sum(axis=0)).max() / size), float(
+        np.abs(moments.sum(axis=0)).max() / np.abs(moments).sum()
+    )
 
 
 @pytest.mark.parametrize(("element", "refine", "limit"), [("T4", 1, 0.03), ("T4", 4, 0.005), ("T10", 2, 0.03)])
@@ -72,13 +74,14 @@ def test_pressure_across_meshes_that_do_not_match(element: str, refine: int, lim
     solved = solution.problems[-1]
     depth = -min(float(part.gap.min()) for part in contact_state(solved, solution.final, solved.contacts[0]))
     stretch = 1 - (0.002 - depth) / 0.04
-    exact = 1e4 / 2 * (stretch**2 - 1)  # σ = μ (λ² − 1)/J, J = λ: μ (λ − 1/λ)
-    exact = 1e4 / 2 * (stretch - 1 / stretch)
+    exact = 1e4 / 2 * (stretch - 1 / stretch)  # μ (λ² − 1)/J with J = λ
     assert np.abs(stress - exact).max() < limit * abs(exact)
     assert max(balance(solved, np.asarray(solution.final.displacement))) < 1e-14
 
 
-@pytest.mark.parametrize(("element", "friction"), [("T4", 0.0), ("T4", 0.4), ("T10", 0.4)])
+@pytest.mark.parametrize(
+    ("element", "friction"), [("T4", 0.0), ("T4", 0.4), pytest.param("T10", 0.4, marks=pytest.mark.slow)]
+)
 def test_forces_and_moments_cancel_away_from_balance(element: str, friction: float) -> None:
     """At a random displacement, with friction and a history of slip: linear and angular momentum to round-off."""
     model = two_blocks((1, 1, 1), (2, 2, 1), element)
@@ -86,7 +89,8 @@ def test_forces_and_moments_cancel_away_from_balance(element: str, friction: flo
     moved = 1e-3 * rng.standard_normal(model.points.shape) + [0, 0, 0]
     before = 0.8 * moved + np.array([5e-4, 2e-4, 0]) * (np.asarray(model.points)[:, 2:] > 0.02)
     problem = model.problem(
-        supports=[Fixed("low_z0"), Fixed("up_z1")], contacts=[TissueContact("up_z0", "low_z1", friction=friction, both=True)]
+        supports=[Fixed("low_z0"), Fixed("up_z1")],
+        contacts=[TissueContact("up_z0", "low_z1", friction=friction, both=True)],
     )
     problem = problem.begun().advanced(before, 1.0).bound_at(moved, 1.0)
     assert max(balance(problem, moved)) < 1e-13
@@ -111,7 +115,7 @@ def test_the_assembled_tangent_is_the_slope_of_the_residual() -> None:
 
 
 def test_blocks_stick_then_slide() -> None:
-    """Drawn along: the shear force grows to μ times the normal one and stays."""
+    """Drawn along: shear grows until it is μ times the pressure at every point, and the base bears it."""
     model, friction = two_blocks((2, 2, 1), (2, 2, 1), "T4"), 0.2
     contact = TissueContact("up_z0", "low_z1", friction=friction)
     problem = model.problem(
@@ -122,14 +126,18 @@ def test_blocks_stick_then_slide() -> None:
         ],
         contacts=[contact],
     )
-    solution = solve(problem, load_steps=[0.25, 0.5, 0.6, 1.0])
+    solution = solve(problem, load_steps=[0.25, 0.5, 0.53, 1.0])
     shares = []
     for state, solved in zip(solution.require_converged().states, solution.problems, strict=True):
-        force = fields.reaction(solved, state, "low_z0")
-        shares.append(-force[0] / force[2])
-    assert abs(shares[1]) < 1e-3
-    assert 0.02 < shares[2] < 0.9 * friction
-    assert shares[3] == pytest.approx(friction, rel=2e-3)
+        (found,) = contact_state(solved, state, solved.contacts[0])
+        pressed_on = found.pressure > 0
+        along = np.sqrt(np.maximum((found.traction**2).sum(axis=1) - found.pressure**2, 0.0))
+        shares.append(along[pressed_on] / found.pressure[pressed_on])
+        force = (found.area[:, None] * found.traction).sum(axis=0)  # on the upper block, so from the lower one's base
+        assert force == pytest.approx(fields.reaction(solved, state, "low_z0"), rel=1e-5, abs=1e-7)
+    assert shares[1].max() < 1e-3
+    assert 0.02 < shares[2].mean() < 0.9 * friction
+    assert shares[3] == pytest.approx(np.full(len(shares[3]), friction), rel=1e-6)
 
 
 def letter_c() -> Model:
@@ -153,7 +161,9 @@ def letter_c() -> Model:
 def test_a_ring_closes_on_itself() -> None:
     """Open, nothing of the skin touches; closed, its ends press on each other, and only they."""
     model = letter_c()
-    squeeze = [Prescribed(name, (0.0, way * 0.0035, 0.0), components="y") for name, way in (("upper", -1), ("lower", 1))]
+    squeeze = [
+        Prescribed(name, (0.0, way * 0.0035, 0.0), components="y") for name, way in (("upper", -1), ("lower", 1))
+    ]
     contact = TissueContact("skin")
     problem = model.problem(supports=[Fixed("back")], prescribed=squeeze, contacts=[contact])
     solution = solve(problem, load_steps=[0.4, 0.8, 1.0])
@@ -164,7 +174,7 @@ def test_a_ring_closes_on_itself() -> None:
         assert found.gap.min(initial=0.0) > -5e-4
         touching = found.position[found.pressure > 0]
         assert (touching[:, 0] > 0.015).all()
-        assert np.abs(touching[:, 1]).max(initial=0.0) < 5e-4
+        assert np.abs(touching[:, 1]).max(initial=0.0) < 1.2e-3  # the ends are 1.7 to 2.3 mm from y = 0 at rest
     assert forces[0] == 0.0
     assert forces[-1] > 1e-3
     assert max(balance_of(solution.problems[-1], solution.final)) < 1e-12
@@ -239,10 +249,9 @@ def test_gradients_pass_through_contact() -> None:
 
 def test_what_cannot_be_searched_is_told() -> None:
     model = two_blocks((1, 1, 1), (1, 1, 1), "T4")
+    supports = [Fixed("low_z0"), Fixed("up_z1")]
+    problem = model.problem(supports=supports, contacts=[TissueContact("up_z0", "low_z1")])
     with pytest.raises(SolverError, match="bound_at"):
-        problem = model.problem(
-            supports=[Fixed("low_z0"), Fixed("up_z1")], contacts=[TissueContact("up_z0", "low_z1")]
-        )
         residual(jnp.zeros_like(model.points), problem)
     with pytest.raises(SolverError, match="not held"):
         model.problem(supports=[Fixed("low_z0")])
