@@ -37,7 +37,7 @@ def read_hexahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", r
     if hexahedra.min() < 0 or hexahedra.max() >= len(points):
         raise MeshError(f"a cell names node {int(hexahedra.max())} of {len(points)}", where=str(path))
     points = in_mm(points, hexahedra, unit, path)
-    turned = (hexahedron_jacobians(points[hexahedra]) < 0).all(axis=1)
+    turned: NDArray[np.bool_] = np.all(hexahedron_jacobians(points[hexahedra]) < 0, axis=1)
     hexahedra = np.where(turned[:, None], hexahedra[:, UPSIDE_DOWN], hexahedra)
     points, hexahedra = without_unused(points, hexahedra)
     labels = np.full(len(hexahedra), region, np.int32)

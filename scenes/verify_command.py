@@ -15,35 +15,38 @@ if TYPE_CHECKING:
 
 def verify_command(arguments: argparse.Namespace) -> int:
     """Run the reference problems; 0 where every one is within its limits, 1 otherwise."""
+    from ..engine.compiled import keep_compiled
     from ..engine.device import select_device
     from .json_output import nothing_on_stdout
 
     quiet = arguments.json or arguments.markdown
     with nothing_on_stdout(quiet):
         device = select_device(arguments.device)
+        keep_compiled()
         from ..engine.tissue.verification.registry import CASES
         from ..engine.tissue.verification.run import select
 
         cases = select(CASES, pattern=arguments.case, quick=arguments.quick)
-        if not arguments.list:
-            started, outcomes = time.perf_counter(), _run(cases, quiet=quiet)
-            seconds = time.perf_counter() - started
+        started, outcomes = time.perf_counter(), [] if arguments.list else _run(cases, quiet=quiet)
     if arguments.list:
         return _list(cases, as_json=arguments.json)
-    if arguments.json:
-        from .json_output import print_json
-
-        print_json(_document(outcomes, device, seconds))
-    else:
-        from .verification_table import markdown, print_outcomes
-
-        if arguments.markdown:
-            print(markdown(_document(outcomes, device, seconds)))
-        else:
-            print_outcomes(outcomes)
-        print()
-        print(NOT_A_MEDICAL_DEVICE)
+    _print(outcomes, _document(outcomes, device, time.perf_counter() - started), arguments)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def _print(outcomes: list[Outcome], document: dict[str, Any], arguments: argparse.Namespace) -> None:
+    from .json_output import print_json
+    from .verification_table import markdown, print_outcomes
+
+    if arguments.json:
+        print_json(document)
+        return
+    if arguments.markdown:
+        print(markdown(document))
+    else:
+        print_outcomes(outcomes)
+    print()
+    print(NOT_A_MEDICAL_DEVICE)
 
 
 def _run(cases: list[Case], *, quiet: bool) -> list[Outcome]:

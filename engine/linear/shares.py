@@ -36,6 +36,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+def beside(call: Callable[[], Any]) -> None:
+    """Run a call in another thread, whatever becomes of it: for work that the caller would do again."""
+    _pool().submit(call)
+
+
 def share(call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """[call(item) for item in items], all at once; the first one in this thread."""
     if len(items) < 2 or cores() == 1:

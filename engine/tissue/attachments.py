@@ -47,7 +47,7 @@ def with_sheet(
                 advice="Take element='T10', or a membrane: the bending of a thin capsule on an organ is negligible",
             )
         element = "K6" if bending else MEMBRANE_OF[kind.nodes]
-        parts.append(Part(element, nodes, sheet, density, region))  # pyright: ignore[reportArgumentType]
+        parts.append(Part(element, nodes, sheet, density, region))
     return _joined(model, parts, region)
 
 
@@ -66,7 +66,7 @@ def with_strands(
     Raises:
         SolverError: a node that is not there, two nodes at one place, the name is taken, or a bad parameter.
     """
-    return _joined(model, [Part("L2", np.asarray(pairs), strand, density, name)], name)  # pyright: ignore[reportArgumentType]
+    return _joined(model, [Part("L2", np.asarray(pairs), strand, density, name)], name)
 
 
 def _joined(model: Model, parts: Sequence[Part], region: str) -> Model:

@@ -65,7 +65,7 @@ def _not_empty(model: Model, source: object) -> None:
 
 def _consistent(problem: Problem) -> None:
     points = problem.model.points
-    length = float(jnp.max(jnp.ptp(points, axis=0)))
+    length = float(np.ptp(np.asarray(points), axis=0).max())
     for fraction in (0.25, 0.5, 0.75, 1.0):
         values = np.full(points.shape, np.nan)
         owner = np.full(points.shape, -1)

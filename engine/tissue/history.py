@@ -30,14 +30,19 @@ from .tensors import from_array
 
 
 class Past:
-    """History on a march through load fractions or time: nothing where no material has one."""
+    """History on a march through load fractions or time: nothing where no material has one.
 
-    def __init__(self, model: Model, duration: float) -> None:
+    Without a duration, the step is as long as the problem says (`stepped`); it passes in the first load step.
+    """
+
+    def __init__(self, model: Model, duration: float | None) -> None:
         self.active, self.duration = remembers(model), duration
 
     def stepped(self, problem: Problem, share: float) -> Problem:
         """The problem with the seconds of a step known, from the load fraction that it covers."""
-        return stepped(problem, share * self.duration) if self.active else problem
+        if not self.active or self.duration is None:
+            return problem
+        return stepped(problem, share * self.duration)
 
     def advance(self, system: System, field: Any, fraction: float) -> None:
         """Move the history of a system on to a converged field of unknowns."""

@@ -34,13 +34,15 @@ def _method(problem: Problem) -> str:
 class HostSystem:
     """A problem ready for Newton's method on the CPU."""
 
-    def __init__(self, problem: Problem, timer: Timer) -> None:
+    def __init__(self, problem: Problem, timer: Timer, *, method: str = "auto") -> None:
         self.problem, self.timer = problem.begun(), timer
         self.points = np.asarray(problem.model.row_points)
         count = len(self.points)
         self.spacing = float(np.ptp(self.points, axis=0).max()) / count ** (1 / 3)
         self.free = ~problem.held() * 1.0
         self.blocks = [BlockKernel(block, self.points) for block in problem.model.blocks]
+        for block in self.blocks:
+            block.prepare()
         self.terms = [TermKernel(term, self.points) for term in self.problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
         self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
@@ -51,7 +53,7 @@ class HostSystem:
         self.nodes = problem.model.nodes
         self.definite = self.nodes == count
         self.solver: HostLinearSolver | SaddleSolver = (
-            HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem))
+            HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem) if method == "auto" else method)
             if self.definite
             else SaddleSolver(timer, self.nodes)
         )
@@ -105,7 +107,12 @@ class HostSystem:
 
     def prescribed(self, fraction: float) -> NDArray:
         """Prescribed displacement (nodes, 3) m, zero where free."""
-        return np.asarray(self.problem.prescribed_displacement(fraction))
+        values = np.zeros_like(self.points)
+        for constraint in self.problem.constraints():
+            moved = np.asarray(constraint.values(self.problem.model.points, fraction))
+            for axis in np.flatnonzero(constraint.components):
+                values[constraint.nodes, axis] = moved[:, axis]
+        return values
 
     def external(self, displacement: NDArray, fraction: float) -> NDArray:
         """External forces (nodes, 3) N."""
@@ -132,7 +139,9 @@ class HostSystem:
                 energy += part
                 square += float(np.vdot(force, force))
                 at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
-                worst = min(worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(source.source[at])))
+                worst = min(
+                    worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(np.asarray(source.source)[at]))
+                )
             external = self.external(displacement, fraction)
         return Evaluation(internal * self.row_scale, external, energy, worst[0], worst[1], np.sqrt(square))
 
@@ -183,7 +192,6 @@ class Assembly:
         """Blocks (nnz, 3, 3) of the tangent."""
         half = np.zeros((len(self.pattern.indices), 9))
         for block, batches in zip(self.blocks, self.batches, strict=True):
-
 
             def summed(batch: tuple[range, BlockScatter], block: BlockKernel = block) -> NDArray:
                 chunks, scatter = batch

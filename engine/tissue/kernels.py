@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
-from ..linear.shares import cores, share
+from ..linear.shares import beside, cores, share
 from .materials import Material
 from .model import ElementBlock
 from .terms import Term
 
 TERM_CHUNK = 4096
+_PREPARED: set[tuple[Any, type, int]] = set()
 
 
 @jax.jit
@@ -50,13 +50,14 @@ class BlockKernel:
         self.nodes = np.asarray(block.nodes)
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
         self.gather = [self.nodes[rows] for rows in self.chunks.rows]
-        self.reference = [jnp.asarray(points[nodes]) for nodes in self.gather]
+        self.reference = [jax.device_put(points[nodes]) for nodes in self.gather]
         self.use(block.material)
 
     def use(self, material: Material) -> None:
         """Go on with another history of the same material."""
         self.material = [
-            jax.tree.map(lambda leaf, r=rows: jnp.asarray(np.asarray(leaf)[r]), material) for rows in self.chunks.rows
+            jax.tree.map(lambda leaf, r=rows: jax.device_put(np.asarray(leaf)[r]), material)
+            for rows in self.chunks.rows
         ]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
@@ -67,9 +68,7 @@ class BlockKernel:
 
         def fill(chunks: range) -> None:
             calls = [
-                self.element.evaluate(
-                    self.reference[k], jnp.asarray(displacement[self.gather[k]]), self.material[k].at(fraction)
-                )
+                self.element.evaluate(self.reference[k], displacement[self.gather[k]], self.material[k].at(fraction))
                 for k in chunks
             ]
             for k, call in zip(chunks, calls, strict=True):
@@ -82,11 +81,18 @@ class BlockKernel:
         share(fill, [range(count * p // parts, count * (p + 1) // parts) for p in range(parts)])
         return force, float(energy.sum()), jacobian
 
+    def prepare(self) -> None:
+        """Compile the tangent in another thread, beside the first residual, with which it shares little."""
+        key = (self.element, type(self.material[0]), self.chunks.size)
+        if key not in _PREPARED:
+            _PREPARED.add(key)
+            beside(lambda: self.tangents(np.zeros((int(self.nodes.max()) + 1, 3)), 0, 0.0))
+
     def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
         nodes = self.gather[chunk]
         material = self.material[chunk].at(fraction)
-        return self.element.tangent(self.reference[chunk], jnp.asarray(displacement[nodes]), material)
+        return self.element.tangent(self.reference[chunk], displacement[nodes], material)
 
 
 class TermKernel:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -121,10 +122,10 @@ class Model(eqx.Module):
         promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
         blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
-            points=jnp.asarray(promotion.points * MM),
+            points=jax.device_put(promotion.points * MM),
             blocks=blocks,
             node_sets=promotion.node_sets,
-            facet_sets=promotion.facet_sets,
+            facet_sets={**promotion.facet_sets},
             region_names=tuple(sorted(names.items())),
             mesh_nodes=len(mesh.points),
             pressure_corners=corners,
@@ -363,11 +364,11 @@ def _blocks(
         blocks.append(
             ElementBlock(
                 element=kind,
-                nodes=jnp.asarray(promotion.elements[chosen]),
+                nodes=jax.device_put(promotion.elements[chosen]),
                 material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
-                density=jnp.asarray(np.array([densities[int(label)] for label in labels])[row]),
-                region=jnp.asarray(mesh.region[chosen]),
-                source=jnp.asarray(chosen.astype(np.int32)),
+                density=jax.device_put(np.array([densities[int(label)] for label in labels])[row]),
+                region=jax.device_put(mesh.region[chosen]),
+                source=jax.device_put(chosen.astype(np.int32)),
             )
         )
     return blocks

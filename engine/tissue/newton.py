@@ -40,6 +40,7 @@ class NewtonRecord:
     newton_iterations: int = 0
     linear_iterations: int = 0
     line_search_steps: int = 0
+    linear_residuals: list[tuple[float, ...]] = field(default_factory=list)
 
     def add(self, before: NewtonRecord) -> None:
         """Count an earlier call of the same load step too."""
@@ -47,6 +48,7 @@ class NewtonRecord:
         self.newton_iterations += before.newton_iterations
         self.linear_iterations += before.linear_iterations
         self.line_search_steps += before.line_search_steps
+        self.linear_residuals = [*before.linear_residuals, *self.linear_residuals]
 
 
 class NewtonOutcome(NamedTuple):
@@ -150,6 +152,7 @@ def newton(
         linear = tangent.solve(rhs, share)
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
+        record.linear_residuals.append(linear.residuals)
         step = linear.solution * free + gap
         trial = search(system, displacement, fraction, step, now, drag, record)
         if trial.failure is not None:

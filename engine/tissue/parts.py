@@ -15,7 +15,7 @@ from ...imaging.errors import SolverError
 from .elements import element_named
 from .elements.base import Element
 from .elements.shell import Shell6
-from .materials import Material
+from .materials import Material, Sheet, Strand
 from .materials.shell import ShellSection
 from .shell_edges import shell_patches
 
@@ -39,7 +39,7 @@ class Part:
 
     element: str
     nodes: NDArray
-    material: Material
+    material: Material | Sheet | Strand
     density: float = 1060.0
     region: str = "body"
     clamped: NDArray | Sequence[int] | None = None
@@ -66,11 +66,11 @@ def blocks_of(
                 advice="Make the body with Model.from_mesh",
             )
         nodes = _checked_nodes(part.nodes, kind, len(points), where)
-        material = per_element(part.material, len(nodes), where)
+        material: Any = per_element(part.material, len(nodes), where)
         check_fit(kind, material, where)
         if isinstance(kind, Shell6):
             nodes, edges = shell_patches(nodes, None if part.clamped is None else np.asarray(part.clamped), points)
-            material = ShellSection.of(material, edges)  # pyright: ignore[reportArgumentType]
+            material = ShellSection.of(material, edges)
         check_rest(points, nodes, kind, first)
         blocks.append(
             ElementBlock(
@@ -95,7 +95,7 @@ def _checked_nodes(nodes: NDArray, kind: Element, count: int, where: str) -> NDA
     return nodes.astype(np.int32)
 
 
-def per_element(material: Material, count: int, where: str) -> Material:
+def per_element(material: Any, count: int, where: str) -> Any:
     """The material with one value of every parameter for each element.
 
     Raises:
@@ -132,7 +132,7 @@ def _trailing(material: Any, path: tuple) -> tuple[int, ...]:
     return shape
 
 
-def check_fit(kind: Element, material: Material, where: str) -> None:
+def check_fit(kind: Element, material: Any, where: str) -> None:
     """A sheet is made of a `Sheet`, a strand of a `Strand`, a solid of neither.
 
     Raises:

@@ -37,7 +37,8 @@ _ADVICE = {
     ResultCode.newton_diverged: "Use more load steps, or a smaller load, which may exceed what the body carries; "
     "check units (Pa, m, N), supports and the mesh quality",
     ResultCode.inverted_element: "Use more load steps, a smaller motion, or a finer and better shaped mesh where it is",
-    ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios above 1e6",
+    ResultCode.linear_solver_stalled: "Check for slivers in the mesh, ν near 0.5 and stiffness ratios "
+    "above 1e6; a small problem can be solved with linear_solver='direct'",
     ResultCode.unstable: "Use less load; a small sideways load (an imperfection) leads to the buckled shape",
     ResultCode.contact_unresolved: "Use more load steps or a finer mesh where it is; allow a larger penetration, give "
     "a smaller contact penalty or a wider onset, and see that no held node is pressed from both sides",
@@ -90,6 +91,7 @@ class StepStatistics:
         line_search_steps: shortened trial steps.
         energy: strain energy [J].
         min_jacobian: smallest det F.
+        linear_residuals: of each linear solve, ‖residual‖ / ‖right-hand side‖ by iteration (empty on a device).
     """
 
     load_fraction: float
@@ -100,6 +102,7 @@ class StepStatistics:
     line_search_steps: int = 0
     energy: float = 0.0
     min_jacobian: float = 1.0
+    linear_residuals: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ class Statistics:
         elements: number of elements.
         linear_solver: which one was used.
         preconditioners: how often it was built.
+        levels: unknowns of each level of the multigrid hierarchy; empty where there is none.
+        complexity: stored entries of all its levels over those of the finest.
+        peak_memory_mib: largest memory this process has held so far; 0 where the system does not tell.
         tolerance: on ‖residual‖ / force scale.
         stability: of the last state: "stable", "unstable", or "not known" (an unsymmetric tangent, or an
             iteration that did not settle).
@@ -126,6 +132,9 @@ class Statistics:
     elements: int = 0
     linear_solver: str = ""
     preconditioners: int = 0
+    levels: tuple[int, ...] = ()
+    complexity: float = 1.0
+    peak_memory_mib: float = 0.0
     tolerance: float = 0.0
     stability: str = "not known"
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -200,4 +199,4 @@ def _leaf(trailing: tuple[int, ...], row: NDArray, elements: NDArray, *values: f
         mine = row == index
         part = array if array.ndim == len(trailing) else array[elements[mine]]
         spread[mine] = part[:, None] if points and array.ndim == len(trailing) + 1 else part
-    return jnp.asarray(spread)
+    return jax.device_put(spread)  # unlike `jnp.asarray`, compiles nothing for a new size

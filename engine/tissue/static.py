@@ -12,8 +12,10 @@ displacement = solution.final.displacement  # (nodes, 3) m; raises where the sol
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -62,9 +64,11 @@ def solve(
         start: a state to begin from (warm start): its displacement is the first guess of the first step.
         resume: a state to go on from, with the history of its materials: `load_steps` lie above its load fraction.
         duration: seconds in which the load fraction goes from 0 to 1, slowly enough that inertia does not count: what
-            viscous materials need to know. Without it they answer as they would at once.
-        linear_solver: `"host"` (assembled matrix, multigrid on the CPU), `"device"` (everything stays on the
-            device), or `"auto"`: the host for arrays on a CPU, else the device.
+            viscous materials need to know. Without it they answer as they would at once, or to the seconds that
+            `history.stepped` gave them.
+        linear_solver: `"host"`: assembled matrix, a factorisation for small systems and multigrid for others;
+            `"direct"` or `"multigrid"`: one of them whatever the size; `"device"`: everything stays on the device;
+            `"auto"`: the host for arrays on a CPU, else the device.
         check_stability: False leaves the balance unchecked: for the many solves of a fit, whose last one is checked.
         progress: called at every Newton iteration; raising in it, or Ctrl-C, stops the solve.
 
@@ -92,7 +96,7 @@ def solve(
         with timer.part("setup"):
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
-        march.past = Past(problem.model, duration or 0.0)
+        march.past = Past(problem.model, duration)
         result, where = march.run(start, resume)
         if check_stability:
             with timer.part("stability"):
@@ -106,6 +110,7 @@ def solve(
         elements=sum(len(block.nodes) for block in model.blocks),
         linear_solver=type(system).__name__,
         preconditioners=timer.counts["preconditioner"],
+        **hierarchy_of(system),
         tolerance=tolerance,
         stability=march.stability.value,
     )
@@ -127,7 +132,7 @@ class March:
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
         self.solved = system.problem
-        self.past = Past(system.problem.model, 0.0)
+        self.past = Past(system.problem.model, None)
         self.settled: Tangent | None = None
 
     def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:
@@ -152,7 +157,7 @@ class March:
     def _fits(self, start: State | None) -> None:
         if start is not None and start.rows.shape != self.system.points.shape:
             raise SolverError(
-                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
+                f"the state to start from has {len(start.rows)} rows, the model {len(self.system.points)}",
                 where="start",
                 advice="Start from a state of the same mesh and element",
             )
@@ -269,7 +274,28 @@ def step_statistics(goal: float, outcome: NewtonOutcome) -> StepStatistics:
         record.line_search_steps,
         outcome.evaluation.energy,
         outcome.evaluation.min_jacobian,
+        tuple(record.linear_residuals),
     )
+
+
+def hierarchy_of(system: System) -> dict[str, Any]:
+    """Levels and complexity of the multigrid hierarchy in use, and the memory held at most."""
+    solver = getattr(system, "solver", None)
+    hierarchy = getattr(getattr(solver, "inner", solver), "hierarchy", None)
+    found: dict[str, Any] = {"peak_memory_mib": peak_memory()}
+    return (
+        found if hierarchy is None else {**found, "levels": tuple(hierarchy.sizes), "complexity": hierarchy.complexity}
+    )
+
+
+def peak_memory() -> float:
+    """MiB this process has held at most."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _fractions(load_steps: int | Sequence[float], done: float = 0.0) -> list[float]:

@@ -37,12 +37,13 @@ class Evaluation(NamedTuple):
 
 
 class LinearOutcome(NamedTuple):
-    """Of a linear solve: solution (nodes, 3) m, iterations, tolerance met, negative curvature met."""
+    """Of a linear solve: solution (nodes, 3) m, iterations, tolerance met, negative curvature met, residuals."""
 
     solution: NodalField
     iterations: int
     converged: bool
     indefinite: bool = False
+    residuals: tuple[float, ...] = ()
 
 
 class Tangent(Protocol):

@@ -32,7 +32,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: dict[str, object] = {"__name__": "snippet"}
     for line, text in blocks(page, "python"):
         # Blank lines before it give the line numbers of the page to an error.
-        exec(compile("\n" * line + text, str(page), "exec"), names)
+        exec(compile("\n" * line + text, str(page), "exec", dont_inherit=True), names)
 
 
 @pytest.mark.parametrize("page", WITH_SCENES, ids=lambda page: page.name)

@@ -25,7 +25,7 @@ def sheet(
     unit = unit.reshape(-1, 2)
     triangles = []
     for i, j in np.ndindex(nx, ny):
-        corners = np.array([[0, 0], [2, 0], [2, 2], [0, 2]]) + [2 * i, 2 * j]
+        corners = np.array([[0, 0], [2, 0], [2, 2], [0, 2]]) + np.array([2 * i, 2 * j])
         for chosen in ([0, 1, 2], [0, 2, 3]):
             three = corners[chosen]
             six = np.concatenate([three, (three + np.roll(three, -1, axis=0)) // 2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bodies
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,7 @@ from preop.engine.tissue.materials import (
 )
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
+from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.solution import State
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
@@ -118,6 +121,27 @@ def test_relaxation_of_a_body(element: str) -> None:
         problem = advanced(problem, state)
     # Every S is proportional to 1 + γ exp(−t/τ), so the shape of the body does not change while it relaxes.
     assert pulls == pytest.approx(pulls[0] * (1 + 1.5 * np.exp(-times / 2.0)) / 2.5, rel=1e-6)
+
+
+def test_the_shape_relaxes_too() -> None:
+    """A viscous half beside an elastic one: at once the soft one gives way, after a long time the relaxed materials'
+    shape."""
+    mesh = bodies.box((2, 1, 1))
+    left = mesh.points[mesh.tetrahedra].mean(axis=1)[:, 0] < 500.0
+    mesh = replace(mesh, region=np.where(left, 1, 2).astype(np.int32), region_names={1: "left", 2: "right"})
+    base, other = NeoHookean.from_young(4e3, 0.3), NeoHookean.from_young(8e3, 0.3)
+
+    def problem_of(law: Material) -> Problem:
+        model = Model.from_mesh(mesh, {"left": law, "right": other})
+        return model.problem(supports=[Fixed("x0")], prescribed=[Prescribed("x1", (0.3, 0.0, 0.0))])
+
+    problem = stepped(problem_of(Viscoelastic(base, (1.5,), (2.0,))), 0.0)
+    first = solve(problem, tolerance=1e-10).final
+    problem = stepped(advanced(problem, first), 1e9)
+    last = solve(problem, start=first, tolerance=1e-10).final
+    relaxed = solve(problem_of(base), tolerance=1e-10).final
+    assert float(jnp.abs(last.displacement - relaxed.displacement).max()) < 1e-7
+    assert float(jnp.abs(first.displacement - relaxed.displacement).max()) > 0.01
 
 
 def stretched(stretch: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.parts import Part
 from preop.engine.tissue.prescribed import Prescribed
+from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed, Springs
 from preop.imaging.errors import MeshError, SolverError
@@ -98,3 +99,14 @@ def test_inward_quadrangles_are_named() -> None:
     with pytest.raises(SolverError, match="4 of 4 facets point into the body"):
         model.problem(loads=[Pressure("wrong", 1.0)], supports=[Fixed("z0")])
     model.problem(loads=[Pressure("z1", 1.0)], supports=[Fixed("z0")])
+
+
+def test_hexahedra_that_would_invert_end_a_solve_by_name() -> None:
+    """A block pushed through its own base: no answer, and what failed is named."""
+    model = Model.from_mesh(bodies.bricks((2, 2, 2), size=(100.0,) * 3), {"body": LAW})
+    problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0, 0, -0.12))])
+    solution = solve(problem, load_steps=2, max_iterations=10)
+    assert solution.result in (ResultCode.inverted_element, ResultCode.newton_diverged)
+    assert all(state.load_fraction < 1 for state in solution.states)
+    with pytest.raises(SolverError, match="of the load"):
+        solution.require_converged()

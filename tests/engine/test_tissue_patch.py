@@ -24,7 +24,8 @@ def material(name: str):
 
 
 CASES = [(element, "neo-hookean") for element in ELEMENTS]
-CASES += [("T4", name) for name in MATERIALS if name != "neo-hookean"]
+# Each law's slopes are tested by themselves; here, one of each kind of field that kernels slice and transpose.
+CASES += [("T4", name) for name in ("ogden", "guccione", "residual-strain", "viscoelastic")]
 
 
 @pytest.mark.parametrize(("element", "name"), CASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from preop.engine.tissue.verification import inflation
 from preop.engine.tissue.verification.case import Case, Computed, Quantity
 from preop.engine.tissue.verification.limits import Limit, digits, order
 from preop.engine.tissue.verification.registry import CASES
-from preop.engine.tissue.verification.run import compare, select, verify
+from preop.engine.tissue.verification.run import Row, compare, select, verify
 from preop.imaging.errors import SolverError
 
 PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
@@ -47,6 +48,7 @@ def test_names_are_unique_and_limits_have_reasons() -> None:
             assert 0 < quantity.limit.value < math.inf
             assert quantity.limit.reason
             assert quantity.measure != "relative" or quantity.reference
+            assert json.dumps(Row(quantity, 1.0, quantity.error(1.0)).to_dict(), allow_nan=False)
 
 
 def test_page_lists_every_case() -> None:

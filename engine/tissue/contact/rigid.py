@@ -160,6 +160,13 @@ class RigidTerm(Term):
         """Where nothing drags, the forces are the slope of an energy."""
         return not self.frictional
 
+    @property
+    def stiffest(self) -> Term:
+        """A bed of the penalty under every facet, with that of sticking along it: no contact pushes back harder."""
+        from ..supports import BedTerm
+
+        return BedTerm(self.nodes, self.penalty, jnp.maximum(self.penalty, self.stick), self.facet)
+
     def rows(self, chosen: np.ndarray) -> RigidTerm:
         """All groups share the body."""
         each = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], replace(self, body=None))

@@ -49,7 +49,7 @@ class Sensitivity:
     def push_parts(
         self, move: NDArray, along: NDArray, by_terms: list[Parameters], materials: list[Parameters] | None = None
     ) -> NDArray[np.float64]:
-        """Rate of internal minus external force (rows, 3) N as reference, displacement (rows, 3) m and arrays change."""
+        """Rate of internal minus external force (rows, 3) N as places, displacements (rows, 3) m and arrays change."""
         still = [jax.tree.map(np.zeros_like, batch.parameters) for batch in self.blocks]
         ways = [*(still if materials is None else materials), *by_terms]
         total = np.zeros_like(move)

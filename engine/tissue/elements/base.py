@@ -108,13 +108,14 @@ class Element(abc.ABC):
     def gradient(self, points: NDArray) -> NDArray:
         """Their derivatives (Q, n, d) with respect to the reference coordinates."""
 
-    def evaluate(self, reference: Array, displacement: Array, material: Material) -> ElementEvaluation:
+    def evaluate(self, reference: Array, displacement: Array, material: Any) -> ElementEvaluation:
         """Internal force, energy and smallest det F.
 
         Args:
             reference: (E, n, 3) m.
             displacement: (E, n, 3) m.
-            material: its parameters element first, as stored; energies see them through `batch_last`.
+            material: a `Material`, `Sheet` or `Strand`, its parameters element first, as stored; energies see them
+                through `batch_last`.
         """
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
@@ -122,7 +123,7 @@ class Element(abc.ABC):
         energy = jnp.sum(density * kinematics.weight, axis=0)
         return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
-    def tangent(self, reference: Array, displacement: Array, material: Material) -> Float[Array, "elements pairs 9"]:
+    def tangent(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "elements pairs 9"]:
         """Stiffness blocks ∂f_a/∂u_b [N/m] of the node pairs a ≤ b (`np.triu_indices(n)`), each row by row.
 
         Blocks with a = b are halved, so that the whole matrix is the sum of these blocks and of their transposes.
@@ -136,17 +137,17 @@ class Element(abc.ABC):
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
         return kinematics_of(self, reference, displacement)
 
-    def section(self, material: Material) -> Scalar:
+    def section(self, material: Any) -> Scalar:
         """What makes the measure of `geometry` a volume: 1 of solids, thickness [m] of sheets, area [m²] of strands."""
         return 1.0
 
-    def point_fields(self, reference: Array, displacement: Array, material: Material) -> PointFields:
+    def point_fields(self, reference: Array, displacement: Array, material: Any) -> PointFields:
         """F, Cauchy stress and volume weights at the points of the strain energy; the material as it is stored."""
         kinematics = self.kinematics(reference, displacement)
         f = kinematics.deformation_gradient
         return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
 
-    def mass(self, reference: Array, density: Array, material: Material) -> Float[Array, "elements nodes nodes"]:
+    def mass(self, reference: Array, density: Array, material: Any) -> Float[Array, "elements nodes nodes"]:
         """∫ ρ N_a N_b dV [kg] of each element, over its displacement nodes.
 
         Args:

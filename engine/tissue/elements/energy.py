@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..materials.base import Material, batch_last
+from ..materials.base import batch_last
 from .base import Element, ElementEvaluation
 
 
@@ -26,7 +27,7 @@ class EnergyElement(Element):
         self,
         reference: Float[Array, "nodes 3 elements"],
         displacement: Float[Array, "nodes 3 elements"],
-        material: Material,
+        material: Any,
     ) -> Float[Array, " elements"]:
         """Strain energy [J]; the material as `batch_last` gives it."""
 
@@ -36,17 +37,17 @@ class EnergyElement(Element):
     ) -> Float[Array, "points elements"]:
         """Volume, area or length over that at rest: what must stay positive."""
 
-    def evaluate(self, reference: Array, displacement: Array, material: Material) -> ElementEvaluation:
+    def evaluate(self, reference: Array, displacement: Array, material: Any) -> ElementEvaluation:
         """Internal force ∂Π/∂u, energy and smallest ratio."""
         return _evaluate(self, reference, displacement, material)
 
-    def tangent(self, reference: Array, displacement: Array, material: Material) -> Float[Array, "elements pairs 9"]:
+    def tangent(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "elements pairs 9"]:
         """∂²Π/∂u_a∂u_b as `Element.tangent` lays it out."""
         return _tangent(self, reference, displacement, material)
 
 
 @partial(jax.jit, static_argnums=0)
-def _evaluate(element: EnergyElement, reference: Array, displacement: Array, material: Material) -> ElementEvaluation:
+def _evaluate(element: EnergyElement, reference: Array, displacement: Array, material: Any) -> ElementEvaluation:
     places, moved, seen = _last(reference), _last(displacement), batch_last(material)
 
     def total(u: Array) -> tuple[Array, Array]:
@@ -58,7 +59,7 @@ def _evaluate(element: EnergyElement, reference: Array, displacement: Array, mat
 
 
 @partial(jax.jit, static_argnums=0)
-def _tangent(element: EnergyElement, reference: Array, displacement: Array, material: Material) -> Array:
+def _tangent(element: EnergyElement, reference: Array, displacement: Array, material: Any) -> Array:
     """One forward derivative of the force per unknown, all from one linearisation."""
     places, seen = _last(reference), batch_last(material)
     nodes, size = reference.shape[1], reference.shape[0]

@@ -68,6 +68,14 @@ class Sheet(eqx.Module):
         """With its material at a load fraction."""
         return _with_law(self, "at", fraction)
 
+    def stepped(self, seconds: Scalar) -> Self:
+        """With its material in a time step of this length."""
+        return _with_law(self, "stepped", seconds)
+
+    def advanced(self, deformation_gradient: Tensor) -> Self:
+        """With its material's history moved on; one that has any is refused here (`history.remembers`)."""
+        return _with_law(self, "advanced", deformation_gradient)
+
     def density(self, columns: Entries, across: Entries, frame: Entries) -> Scalar:
         """Energy per volume [J/m³].
 

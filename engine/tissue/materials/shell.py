@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..tensors import Scalar
+from ..tensors import Scalar, Tensor
 from .base import batch_last
 from .sheet import Sheet, sheet_moduli
 
@@ -53,3 +53,11 @@ class ShellSection(eqx.Module):
     def at(self, fraction: Any) -> Self:
         """With its sheet at a load fraction."""
         return eqx.tree_at(lambda whole: whole.sheet, self, self.sheet.at(fraction))
+
+    def stepped(self, seconds: Scalar) -> Self:
+        """With its sheet in a time step of this length."""
+        return eqx.tree_at(lambda whole: whole.sheet, self, self.sheet.stepped(seconds))
+
+    def advanced(self, deformation_gradient: Tensor) -> Self:
+        """With its sheet's history moved on."""
+        return eqx.tree_at(lambda whole: whole.sheet, self, self.sheet.advanced(deformation_gradient))

@@ -73,6 +73,14 @@ class Strand(eqx.Module):
         """With its material at a load fraction."""
         return _with_law(self, "at", fraction)
 
+    def stepped(self, seconds: Scalar) -> Self:
+        """With its material in a time step of this length."""
+        return _with_law(self, "stepped", seconds)
+
+    def advanced(self, deformation_gradient: Tensor) -> Self:
+        """With its material's history moved on; one that has any is refused here (`history.remembers`)."""
+        return _with_law(self, "advanced", deformation_gradient)
+
 
 def taut(strain: Scalar) -> Scalar:
     """∫ of a tension that is 0 for e < 0, e²/2w up to w, e − w/2 above."""

@@ -32,6 +32,9 @@ class Quantity:
     unit: str = ""
     measure: Measure = "relative"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reference", float(self.reference))
+
     def error(self, computed: float) -> float:
         """What is compared with the limit; NaN where the computed value is not finite."""
         gap = computed - self.reference

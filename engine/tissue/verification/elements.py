@@ -73,7 +73,7 @@ def body_force(point: Array) -> Array:
 def _orders(element: str, progress: Progress) -> Computed:
     counts, errors, mesh = _counts(element), [], []
     for index, count in enumerate(counts):
-        body = Model.from_mesh(mesh_for(element, (count,) * 3), {"*": LAW}, element=element)
+        body = Model.from_mesh(mesh_for(element, (count, count, count)), {"*": LAW}, element=element)
         field = jax.vmap(manufactured)
         sides = [Prescribed(side, field) for side in ("x0", "x1", "y0", "y1", "z0", "z1")]
         posed = body.problem(loads=[BodyForce(body_force)], prescribed=sides)
@@ -94,7 +94,8 @@ def _errors(body: Model, state: State) -> tuple[float, float]:
     place = jnp.einsum("qa,eai->eqi", shape, reference)
     miss = jnp.einsum("qa,eai->eqi", shape, moved) - jax.vmap(jax.vmap(manufactured))(place)
     slope = jnp.einsum("ajqe,eai->eqij", gradient, moved) - jax.vmap(jax.vmap(jax.jacfwd(manufactured)))(place)
-    return tuple(float(jnp.sqrt(jnp.einsum("eq...,eq...,qe->", m, m, weight))) for m in (miss, slope))
+    norms = [float(jnp.sqrt(jnp.einsum("eq...,eq...,qe->", m, m, weight))) for m in (miss, slope)]
+    return norms[0], norms[1]
 
 
 def _counts(element: str) -> tuple[int, int]:

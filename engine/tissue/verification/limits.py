@@ -16,6 +16,9 @@ class Limit:
     value: float
     reason: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", float(self.value))
+
     def __add__(self, other: Limit) -> Limit:
         return Limit(self.value + other.value, f"{self.reason}; {other.reason}")
 

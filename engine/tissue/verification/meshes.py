@@ -47,7 +47,7 @@ def box(
     elements = np.stack(tets, axis=1).reshape(-1, 4)
     points, sets = _placed(unit, cells, size, place, jitter)
     facets = sides(unit, elements, OUTWARD)
-    return TetMesh(points, elements, np.ones(len(elements)), {1: "body"}, facet_sets=facets, node_sets=sets)
+    return TetMesh(points, elements, np.ones(len(elements), np.int32), {1: "body"}, facet_sets=facets, node_sets=sets)
 
 
 def bricks(
@@ -62,7 +62,7 @@ def bricks(
     elements = base[:, None] + np.array([0, x, x + y, y, z, x + z, x + y + z, y + z])
     points, sets = _placed(unit, cells, size, place, jitter)
     facets = sides(unit, elements, HEXAHEDRON_FACES)
-    return HexMesh(points, elements, np.ones(len(elements)), {1: "body"}, facet_sets=facets, node_sets=sets)
+    return HexMesh(points, elements, np.ones(len(elements), np.int32), {1: "body"}, facet_sets=facets, node_sets=sets)
 
 
 def mesh_for(element: str, cells: tuple[int, int, int] = (1, 1, 1), **options: Any) -> TetMesh | HexMesh:
@@ -74,7 +74,7 @@ def sides(unit: NDArray, elements: NDArray, faces: NDArray = OUTWARD) -> dict[st
     """Outward facets on each side of the unit box, named `x0 … z1`."""
     every = elements[:, faces].reshape(-1, faces.shape[1])
     return {
-        f"{'xyz'[a]}{v}": every[(unit[every][:, :, a] == v).all(axis=1)].astype(np.int32)
+        f"{'xyz'[a]}{v}": every[np.all(unit[every][:, :, a] == v, axis=1)].astype(np.int32)
         for a in range(3)
         for v in (0, 1)
     }
@@ -92,13 +92,14 @@ def _grid(cells: tuple[int, int, int]) -> tuple[NDArray, NDArray, NDArray]:
 
 def _placed(
     unit: NDArray, cells: tuple[int, int, int], size: tuple[float, ...], place: Place | None, jitter: float
-) -> tuple[NDArray, dict[str, NDArray]]:
+) -> tuple[NDArray, dict[str, NDArray[np.int32]]]:
     """Points (N, 3) mm and node sets."""
-    inside = ((unit > 0) & (unit < 1)).all(axis=1)
+    inside = np.all((unit > 0) & (unit < 1), axis=1)
     shift = np.random.default_rng(7).uniform(-1, 1, unit.shape) * jitter / np.array(cells) * inside[:, None]
     points = (unit + shift) * np.array(size) if place is None else place(unit + shift)
-    on_sides = {f"{'xyz'[a]}{v}": np.flatnonzero(unit[:, a] == v) for a in range(3) for v in (0, 1)}
-    return points, {"all": np.arange(len(unit)), "boundary": np.flatnonzero(~inside), **on_sides}
+    found = {f"{'xyz'[a]}{v}": unit[:, a] == v for a in range(3) for v in (0, 1)}
+    found |= {"all": np.ones(len(unit), bool), "boundary": ~inside}
+    return points, {name: np.flatnonzero(where).astype(np.int32) for name, where in found.items()}
 
 
 def rod(rings: int, layers: int, sectors: int = 4) -> TetMesh:
@@ -197,14 +198,14 @@ def _wedges(stack: list[NDArray], triangles: NDArray, named: Sides) -> TetMesh:
     turned = np.linalg.det(p[:, 1:] - p[:, :1]) < 0
     elements[turned] = elements[turned][:, [0, 2, 1, 3]]
     facets = boundary_facets(points, elements, named)
-    nodes = {name: np.flatnonzero(on(points)) for name, on in named.items()}
+    nodes = {name: np.flatnonzero(on(points)).astype(np.int32) for name, on in named.items()}
     return TetMesh(
         points / MM,
         elements,
         np.ones(len(elements), np.int32),
         {1: "body"},
         facet_sets=facets,
-        node_sets={"all": np.arange(len(points)), **nodes},
+        node_sets={"all": np.arange(len(points), dtype=np.int32), **nodes},
     )
 
 

@@ -1,0 +1,171 @@
+"""The steps of `dynamic.solve` at a constant length, forwards and backwards: gradients through time.
+
+    steps = MotionSteps(problem, duration=0.2, count=40)
+    start = steps.start(velocity)
+    by_start, by_problem = reverse_sweep(steps, start, 40, seed, checkpoints=8)
+
+The balance differentiated is `motion.step_residual`; its tangent is that of the solver (`time_step.StepSystem`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from numpy.typing import NDArray
+
+from ....imaging.errors import SolverError
+from ..history import remembers
+from ..host_system import HostSystem
+from ..integrators import GeneralizedAlpha, Integrator
+from ..mass import mass_matrix
+from ..motion import Clock, Damping, Motion, step_rates, step_residual
+from ..newton import newton
+from ..problem import Problem
+from ..solution import ResultCode
+from ..start import first_motion
+from ..system import Timer
+from ..time_step import StepSystem
+from .parameters import Parameters, split
+
+REFINEMENTS = 40
+ADJOINT = 1e-11
+"""Relative residual of the adjoint of a step."""
+
+Fields = tuple[Array, Array, Array]
+"""Displacement [m], velocity [m/s], acceleration [m/s²] of all nodes (nodes, 3)."""
+
+
+class MotionSteps:
+    """Steps of one length of a body without history of its materials or contacts.
+
+    Args:
+        problem: what moves.
+        duration: seconds in which the load fraction goes from 0 to 1.
+        count: how many steps make the duration.
+        tolerance: of Newton's method; derivatives are as exact as the steps are.
+
+    Raises:
+        SolverError: materials with a history, contact, or mixed elements; a step that has no balance.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        duration: float,
+        count: int,
+        integrator: Integrator | None = None,
+        damping: Damping | None = None,
+        mass: str = "consistent",
+        tolerance: float = 1e-11,
+    ) -> None:
+        if len(problem.model.pressure_corners) or problem.contacts or remembers(problem.model):
+            raise SolverError(
+                "gradients through time need a body without contact, unknown pressures and history",
+                where="MotionSteps",
+                advice="Write the step as `marching.Steps` and use `reverse_sweep`",
+            )
+        self.problem, self.duration, self.count, self.tolerance = problem, duration, count, tolerance
+        self.rule, self.damping, self.mass = integrator or GeneralizedAlpha(), damping or Damping(), mass
+        self.base = HostSystem(problem, Timer())
+        self.matrix = mass_matrix(problem.model, mass)
+        self.system = StepSystem(self.base, problem, self.matrix, self.rule, self.damping, duration)
+        self.parameters, self._fixed = split(problem)
+        self._back = jax.jit(self._pulled)
+        self._to_moved = jax.jit(self._rates_pulled)
+        self._turned = jax.jit(self._transposed)
+
+    def start(self, velocity: Any = None) -> Fields:
+        """The fields at time 0, in balance with the loads there."""
+        motion = first_motion(self.system, None, velocity)
+        return tuple(jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration))  # pyright: ignore[reportReturnType]
+
+    def advance(self, before: Fields, index: int) -> Fields:
+        """One step.
+
+        Raises:
+            SolverError: it has no balance.
+        """
+        self._begin(before, index)
+        fraction, step = (index + 1) / self.count, self.duration / self.count
+        old = self.system.old
+        guess = old.displacement + step * old.velocity + 0.5 * step * step * old.acceleration
+        free = np.asarray(self.base.free)
+        guess = guess * free + old.displacement * (1.0 - free)
+        done = newton(self.system, guess, fraction, tolerance=self.tolerance, max_iterations=25, tell=lambda *_: None)
+        if done.result is not ResultCode.converged:
+            raise SolverError(done.result.value, where=f"step {index + 1}", advice="Use more steps")
+        rates = self.system.rates(done.displacement)
+        return jnp.asarray(done.displacement), jnp.asarray(rates.velocity), jnp.asarray(rates.acceleration)
+
+    def pull(self, before: Fields, after: Fields, index: int, cotangent: Fields) -> tuple[Fields, Parameters]:
+        """The cotangent of the fields after a step, carried to those before and to the problem."""
+        clock = jnp.asarray(index * self.duration / self.count)
+        right = np.asarray(cotangent[0] + self._to_moved(after[0], before, clock, cotangent[1:]))
+        multiplier = self._adjoint(before, after, index, right)
+        return self._back(after[0], before, clock, cotangent[1:], jnp.asarray(multiplier))
+
+    def _adjoint(self, before: Fields, after: Fields, index: int, right: NDArray) -> NDArray:
+        """λ with R_u⁺ᵀ λ = right.
+
+        The solver's tangent takes the stiffness that damps at the end of the step, the balance at its start: the
+        difference is made up by refinement with the exact product.
+        """
+        if not self.base.symmetric:
+            raise SolverError("the tangent is not symmetric", where="MotionSteps", advice="Hold the pressure's rim")
+        self._begin(before, index)
+        tangent = self.system.linearize(np.asarray(after[0]), (index + 1) / self.count)
+        clock, free, size = jnp.asarray(index * self.duration / self.count), self.base.free, np.linalg.norm(right)
+        found = np.zeros_like(right)
+        for _ in range(REFINEMENTS):
+            left = right - np.asarray(self._turned(after[0], before, clock, jnp.asarray(found)))
+            inside, held = np.linalg.norm(left * free), np.linalg.norm(left * (1.0 - free))
+            if max(inside, held) <= ADJOINT * size:
+                return found
+            # Rows of forces first; what they leave in the held rows, whose own block is one, is then added.
+            if inside > ADJOINT * size:
+                found = found + tangent.solve(left * free, 1e-6).solution * free
+            else:
+                found = found + left * (1.0 - free)
+        raise SolverError("the adjoint solve stalled", where=f"step {index + 1}", advice="Use shorter steps")
+
+    def _transposed(self, moved: Array, before: Fields, start: Array, multiplier: Array) -> Array:
+        def balance(u: Array) -> Array:
+            motion, clock = self._motion(before, start), self._clock(start)
+            return step_residual(u, motion, self.problem, clock, self.rule, self.damping, self.mass)
+
+        return jax.vjp(balance, moved)[1](multiplier)[0]
+
+    def _begin(self, before: Fields, index: int) -> None:
+        time = index * self.duration / self.count
+        self.system.begin(Motion(index / self.count, before[0], time=time, velocity=before[1], acceleration=before[2]),
+                          self.duration / self.count)  # fmt: skip
+
+    def _rates(self, moved: Array, before: Fields, start: Array, parameters: Parameters) -> tuple[Array, Array]:
+        problem = eqx.combine(parameters, self._fixed)
+        return step_rates(moved, self._motion(before, start), problem, self._clock(start), self.rule)
+
+    def _rates_pulled(self, moved: Array, before: Fields, start: Array, cotangent: tuple[Array, Array]) -> Array:
+        return jax.vjp(lambda u: self._rates(u, before, start, self.parameters), moved)[1](cotangent)[0]
+
+    def _pulled(
+        self, moved: Array, before: Fields, start: Array, cotangent: tuple[Array, Array], multiplier: Array
+    ) -> tuple[Fields, Parameters]:
+        def step(old: Fields, parameters: Parameters) -> Any:
+            problem, motion, clock = eqx.combine(parameters, self._fixed), self._motion(old, start), self._clock(start)
+            rates = step_rates(moved, motion, problem, clock, self.rule)
+            return rates, step_residual(moved, motion, problem, clock, self.rule, self.damping, self.mass)
+
+        _, back = jax.vjp(step, before, self.parameters)
+        return back((cotangent, -multiplier))
+
+    def _motion(self, fields: Fields, start: Array) -> Motion:
+        return Motion(start / self.duration, fields[0], time=start, velocity=fields[1], acceleration=fields[2])
+
+    def _clock(self, start: Array) -> Clock:
+        return Clock(start, self.duration / self.count, self.duration)
