@@ -84,7 +84,7 @@ class RigidContact(eqx.Module):
         onset = jnp.asarray(ONSET_SHARE * facet_sizes(model, facets)) if self.onset is None else self.onset
         return replace_fields(self, penalty=penalty, stick=penalty if self.stick is None else self.stick, onset=onset)
 
-    def bind(self, model: Model) -> list[Term]:
+    def bind(self, model: Model) -> list[RigidTerm]:
         """One term."""
         facets = model.facets_of(self.facets)
         count, rule = len(facets), facet_of(facets.shape[1]).quadrature
@@ -159,6 +159,13 @@ class RigidTerm(Term):
     def symmetric(self) -> bool:
         """Where nothing drags, the forces are the slope of an energy."""
         return not self.frictional
+
+    @property
+    def stiffest(self) -> Term:
+        """A bed of the penalty under every facet, with that of sticking along it: no contact pushes back harder."""
+        from ..supports import BedTerm
+
+        return BedTerm(self.nodes, self.penalty, jnp.maximum(self.penalty, self.stick), self.facet)
 
     def rows(self, chosen: np.ndarray) -> RigidTerm:
         """All groups share the body."""

@@ -33,9 +33,9 @@ class Tie(eqx.Module):
     """Two facet sets that move together, as if their meshes matched: ∫ N_a (u − u') dA = 0 at every node of the first.
 
     The overlap of the two meshes is cut exactly in the reference configuration. On it acts a traction
-    t = λ + ε (u − u'), λ = Σ N_a λ_a with nodal multipliers that are moved on (Uzawa) by ε times the mean jump around each
-    node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen the
-    surface (the multiplier would not satisfy the inf-sup condition), while a constant traction is carried exactly.
+    t = λ + ε (u − u'), λ = Σ N_a λ_a with nodal multipliers that are moved on (Uzawa) by ε times the mean jump around
+    each node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen
+    the surface (the multiplier would not satisfy the inf-sup condition), while a constant traction is carried exactly.
 
     | symbol | meaning | unit |
     |---|---|---|
@@ -176,7 +176,9 @@ class Multipliers:
         weight = sparse.diags(1.0 / np.maximum(np.asarray(weight.sum(axis=1)).ravel(), 1e-300)) @ weight
         count = len(held)
         first = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), (count, len(own)))
-        spread = sparse.csr_matrix((np.ones(held.sum()), (np.flatnonzero(held), np.arange(held.sum()))), (count, held.sum()))
+        spread = sparse.csr_matrix(
+            (np.ones(held.sum()), (np.flatnonzero(held), np.arange(held.sum()))), (count, held.sum())
+        )
         self.extension = (first + spread @ weight).tocsr()
         small = (self.extension.T @ mass @ self.extension).tocsc()
         shift = 1e-12 * max(small.diagonal().max(initial=0.0), 1e-300)
@@ -205,10 +207,8 @@ class TieTerm(Term):
         return jnp.concatenate([-self.shape.T @ traction, self.opposite.T @ traction])
 
 
-def tie_table(
-    points: NDArray, slave: NDArray, master: NDArray, held: NDArray, reach: float, where: str
-) -> TieTable:
-    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m]; held (rows, 3) marks prescribed components.
+def tie_table(points: NDArray, slave: NDArray, master: NDArray, held: NDArray, reach: float, where: str) -> TieTable:
+    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m]; held (rows, 3): prescribed components.
 
     Raises:
         SolverError: facets that are not triangles, or a part of the slave surface without a partner.

@@ -22,7 +22,7 @@ class BoundDisplacements(Bound):
 
     def residuals(self, displacement: Array, setting: Setting) -> Array:
         """(3n,) m."""
-        moved = (setting.problem.model.points + displacement)[self.nodes]
+        moved = (setting.problem.model.points + displacement[: setting.problem.model.nodes])[self.nodes]
         place = setting.seen_from_model(jnp.einsum("nm,nmi->ni", self.weights, moved))
         return (place - self.seen).ravel()
 

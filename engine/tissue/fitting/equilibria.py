@@ -80,12 +80,12 @@ class Equilibria:
         """∂u/∂ξ [m]."""
         self.slopes += 1
         problem = self.setting(coordinates).problem
-        displacement = np.asarray(state.displacement)
-        right = self._residual_slope(coordinates, displacement, problem)
+        rows = np.asarray(state.rows)
+        right = self._residual_slope(coordinates, rows, problem)
         system = HostSystem(problem, Timer())
-        tangent = system.linearize(displacement, 1.0)
+        tangent = system.linearize(rows / system.row_scale, 1.0)
         free = np.asarray(system.free).ravel() > 0
-        flat = right.reshape(-1, self.size)
+        flat = (right * np.where(system.free > 0, system.row_scale, 1.0)[:, :, None]).reshape(-1, self.size)
         held = np.where(free[:, None], 0.0, -flat)
         matrix = tangent.matrix.tocsr()
         loads = -flat - (matrix @ held if np.any(held) else 0.0)
@@ -100,7 +100,7 @@ class Equilibria:
                 if not outcome.converged:
                     raise SolverError("the linear solver stalled in a derivative", where="fit")
                 found[free, column] = np.asarray(outcome.solution).ravel()[free]
-        return found.reshape(*displacement.shape, self.size)
+        return found.reshape(*rows.shape, self.size) * system.row_scale[:, :, None]
 
     def _residual_slope(self, coordinates: NDArray, displacement: NDArray, problem: Problem) -> NDArray:
         """∂R/∂ξ, rows where components are held: ∂(u − ū)/∂ξ."""
@@ -131,7 +131,7 @@ class Equilibria:
             if _any(rate.material):
                 nodes = np.asarray(block.nodes)
                 forces = _material_rate(
-                    block.element, problem.model.points[nodes], moved[nodes], block.material, rate.material
+                    block.element, problem.model.row_points[nodes], moved[nodes], block.material, rate.material
                 )
                 for local in range(nodes.shape[1]):
                     np.add.at(total, (slice(None), nodes[:, local]), np.asarray(forces[:, :, local]))

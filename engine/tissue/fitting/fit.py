@@ -237,9 +237,8 @@ def _update(
     for index, (wanted, span) in enumerate(zip(amplitude, equilibria.spans, strict=True)):
         if not wanted:
             continue
-        variance = np.diag(posterior.covariance)[span]
-        square = float((coordinates[span] ** 2 + variance).mean())
-        factor = float(np.clip(np.sqrt(square), 0.2, 5.0))
+        used = max(float((1.0 - np.diag(posterior.covariance)[span]).sum()), 1.0)
+        factor = float(np.clip(np.sqrt(float(coordinates[span] @ coordinates[span]) / used), 0.5, 3.0))
         change = max(change, abs(np.log(factor)))
         equilibria.scales[index] *= factor
         coordinates[span] /= factor

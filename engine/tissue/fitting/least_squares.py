@@ -82,7 +82,7 @@ class LeastSquares:
 
     def at(self, coordinates: NDArray, state: State) -> Point:
         """Pairings, residuals and cost at an equilibrium."""
-        setting, moved = self.equilibria.setting(coordinates), np.asarray(state.displacement)
+        setting, moved = self.equilibria.setting(coordinates), np.asarray(state.rows)
         bound = [o.bind(setting, moved) for o in self.observations]
         raw = [np.asarray(b.residuals(jnp.asarray(moved), setting)) for b in bound]
         residuals = [r / w for r, w in zip(raw, self.widths(), strict=True)]
@@ -103,7 +103,7 @@ class LeastSquares:
 
     def jacobians(self, point: Point, slope: NDArray) -> list[NDArray]:
         """(m, n) for each observation, in its unit."""
-        at, moved = jnp.asarray(point.coordinates), jnp.asarray(point.state.displacement)
+        at, moved = jnp.asarray(point.coordinates), jnp.asarray(point.state.rows)
         found = []
         for bound in point.bound:
 

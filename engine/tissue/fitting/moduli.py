@@ -42,12 +42,19 @@ def moduli_of(material: Material) -> tuple[str, ...]:
 def scaled(material: Material, names: tuple[str, ...], factor: Array | float) -> Material:
     """The material with these fields multiplied; `factor` is one number or one per element."""
     return eqx.tree_at(
-        lambda m: [getattr(m, name) for name in names], material, [getattr(material, name) * factor for name in names]
+        lambda m: [getattr(m, name) for name in names],
+        material,
+        [_times(getattr(material, name), factor) for name in names],
     )
 
 
+def _times(value: Any, factor: Array | float) -> Array:
+    """The product; an infinite bulk modulus stays what it is, also in derivatives."""
+    return jnp.where(jnp.isinf(value), value, jnp.where(jnp.isinf(value), 0.0, value) * factor)
+
+
 def _search(material: Material) -> tuple[str, ...]:
-    one = jax.tree.map(lambda leaf: np.asarray(leaf)[:1].T if np.ndim(leaf) else leaf, material)
+    one = jax.tree.map(_first, material)
     fields = [f.name for f in dataclasses.fields(one) if _is_number(getattr(one, f.name))]
     before = _energies(one)
     for count in range(1, len(fields) + 1):
@@ -59,6 +66,12 @@ def _search(material: Material) -> tuple[str, ...]:
         where="stiffness",
         advice="Fit its parameters one by one with Quantity",
     )
+
+
+def _first(leaf: Any) -> Any:
+    """Of the first element, as energies see it; finite."""
+    value = np.asarray(leaf)[:1].T if np.ndim(leaf) else np.asarray(leaf)
+    return np.where(np.isinf(value), 1e6, value)
 
 
 def _is_number(value: Any) -> bool:

@@ -40,7 +40,7 @@ class BoundSurface(Bound):
 
     def residuals(self, displacement: Array, setting: Setting) -> Array:
         """(n,) m. Its derivative is exactly that of the distance to the surface, where that has one."""
-        moved = (setting.problem.model.points + displacement)[self.nodes]
+        moved = (setting.problem.model.points + displacement[: setting.problem.model.nodes])[self.nodes]
         place = jnp.einsum("nm,nmi->ni", self.weights, moved)
         return jnp.sum(self.normal * (place - setting.model_from_seen(self.seen)), axis=1)
 
@@ -89,7 +89,7 @@ class SurfacePoints(Observation):
         """Pairs each point with the nearest place."""
         model = setting.problem.model
         facets, element = model.facets_of(self.facets), _facet_element(model)
-        position = np.asarray(model.points) + np.asarray(displacement)
+        position = np.asarray(model.points) + np.asarray(displacement)[: model.nodes]
         points = np.asarray(setting.model_from_seen(jnp.asarray(self.points)))
         owner, local, flat_normal = nearest(facets, position, points)
         nodes, weights = facets[owner], element.shape(local)

@@ -21,8 +21,6 @@ from ..loads.body import Gravity
 from ..model import Model
 from ..problem import Problem
 
-WEIGHT_SPREAD = 0.3
-"""Prior standard deviation of the change of gravity, in g per component, before the amplitude is found."""
 MODES = 48
 
 

@@ -2,8 +2,8 @@
 
 The truth differs from what `register` assumes in its mesh, its element (quadratic), its stiffness (a random field and a
 stiff tumour), its compressibility, and in what deforms it: pads that push the underside by a prescribed displacement,
-a held patch where the organ grows onto the diaphragm, soft neighbours all around, weight in a new direction and gas pressure on the front. None of
-these is a smooth traction field. Axes are LPS: the front is −y.
+a held patch where the organ grows onto the diaphragm, soft neighbours all around, weight in a new direction and gas
+pressure on the front. None of these is a smooth traction field. Axes are LPS: the front is −y.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ HOLD = 1e-3
 """Springs against free motion, in all: this share of Young's modulus times the body's size."""
 SEEN_SHARE = 0.2
 """Spread of tractions where the surface is seen, over that where it is hidden."""
+WEIGHT_SHARE = 0.4
+"""RMS displacement of a change of weight, over that of the tractions."""
 NEAR, FAR = 0.008, 0.025
 """m: a place of the surface nearer than the first to a point seen is seen, farther than the second is hidden."""
 
@@ -49,15 +51,17 @@ class Prior:
         length: over which tractions vary [m].
         stiffness_spread, stiffness_length: of the logarithm of the stiffness about the model's own, and [m].
         modes, stiffness_modes: patterns per component of traction, and of stiffness.
+        found: whether the data scale `displacement` (empirical Bayes).
         pose: standard deviations of the rotation [rad] and shift [m] about the rigid alignment.
     """
 
-    displacement: float = 0.008
-    length: float = 0.08
+    displacement: float = 0.015
+    length: float = 0.03
     stiffness_spread: float = 0.4
     stiffness_length: float = 0.06
-    modes: int = 40
+    modes: int = 80
     stiffness_modes: int = 16
+    found: bool = True
     pose: tuple[float, float] = (0.2, 0.03)
 
 
@@ -104,10 +108,10 @@ class Registration:
                 if isinstance(unknown, RigidPose):
                     change = scale * (coordinates[span] - found.posterior.mean[span])
                     setting = unknown.apply(setting, change)
-            moved = (setting.problem.model.points + displacement)[nodes]
+            moved = (setting.problem.model.points + displacement[: self.model.nodes])[nodes]
             return setting.seen_from_model(jnp.einsum("nm,nmi->ni", jnp.asarray(weights), moved))
 
-        at, moved = jnp.asarray(found.posterior.mean), jnp.asarray(found.state.displacement)
+        at, moved = jnp.asarray(found.posterior.mean), jnp.asarray(found.state.rows)
         columns = jnp.asarray(np.moveaxis(found.slope, -1, 0))
         slope = jax.vmap(lambda d, s: jax.jvp(place, (at, moved), (d, s))[1])(jnp.eye(len(at)), columns)
         rate = np.moveaxis(np.asarray(slope), 0, -1)
@@ -161,7 +165,7 @@ def register(
         setting,
         unknowns,
         [observed],
-        estimate_amplitude=[unknowns[1]],
+        estimate_amplitude=[unknowns[1]] if prior.found else [],
         tolerance=1e-6,
         iterations=12,
         progress=progress,
@@ -210,15 +214,17 @@ def _young(model: Model) -> float:
 def _scaled(
     basis: NDArray, model: Model, surface: str, setting: Setting, nodes: NDArray, displacement: float
 ) -> NDArray:
-    """The basis such that the prior's RMS displacement of the surface is the one given."""
+    """The basis such that tractions move the surface by the RMS displacement given, and weight by a share of it."""
     from ..fitting.equilibria import Equilibria
     from ..solution import State
 
     loads = HiddenLoads(basis, nodes)
     rest = State(1.0, jnp.zeros_like(model.points))
     slope = Equilibria(setting, [loads]).slope(np.zeros(loads.size), rest)[nodes]
-    rms = float(np.sqrt((slope**2).sum(axis=(1, 2)).mean()))
-    return basis * (displacement / rms)
+    square = (slope**2).sum(axis=1).mean(axis=0)
+    wanted = displacement * np.where(np.arange(loads.size) < loads.size - 3, 1.0, WEIGHT_SHARE)
+    whole = np.where(np.arange(loads.size) < loads.size - 3, square[:-3].sum(), square[-3:].sum())
+    return basis * (wanted / np.sqrt(whole))
 
 
 def _distance_to_seen(points: NDArray, rest: NDArray) -> NDArray:
