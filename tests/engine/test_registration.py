@@ -43,9 +43,9 @@ def bent() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     young = np.where(centre[:, 1] > 0, 4e4, 2e4)
     law = NeoHookean(young / 2.96, young * 0.48 / (1.48 * 0.04))
     model = Model.from_mesh(mesh, {"*": law}, density=1000.0, element="T10")
-    problem = model.problem(loads=[Gravity((0.0, 0.0, -5.0))], supports=[Fixed("x0")])
+    problem = model.problem(loads=[Gravity((0.0, 0.0, -2.2))], supports=[Fixed("x0")])
     moved = np.asarray(solve(problem, load_steps=3, tolerance=1e-7).final.displacement)
-    assert 0.008 < np.linalg.norm(moved, axis=1).max() < 0.04
+    assert 0.012 < np.linalg.norm(moved, axis=1).max() < 0.04
     turn, shift = Rotation.from_rotvec([0.05, -0.08, 0.1]), np.array([0.008, -0.006, 0.01])
     now = turn.apply(np.asarray(model.points) + moved) + shift
     draw = np.random.default_rng(2)
@@ -62,28 +62,26 @@ def test_targets_inside_are_found_within_3_mm_and_better_than_rigid(bent: tuple[
     seen, targets, truth = bent
     model = Model.from_mesh(slab((8, 5, 3)), {"*": NeoHookean.from_young(5e3, 0.45)})
     found = register(model, seen, prior=Prior(modes=24, stiffness_modes=8))
-    place, covariance = found.targets(targets[5:-5] * 0.98)
-    inner = truth[5:-5]
-    away = np.linalg.norm(found.targets(targets)[0] - truth, axis=1)
+    place, covariance = found.targets(targets)
+    away = np.linalg.norm(place - truth, axis=1)
     rigid = np.linalg.norm(found.rigid.seen_from_model(targets) - truth, axis=1)
-    assert away.mean() < 3e-3
-    assert away.mean() < 0.7 * rigid.mean()
+    told = f"{1e3 * away.mean():.2f} mm, rigid {1e3 * rigid.mean():.2f}"
+    assert away.mean() < 3e-3, told
+    assert away.mean() < 0.7 * rigid.mean(), told
     assert 0.2 < found.visible_share < 0.6
     spread = np.sqrt(np.einsum("kii->k", covariance))
     assert (spread > 2e-4).all()
-    assert place.shape == inner.shape
+    assert place.shape == truth.shape
     assert "hidden loads" in found.statement
 
 
 def test_a_rigid_motion_is_found_by_alignment_alone() -> None:
     mesh = slab((8, 5, 3))
     points, facets = mesh.points * 1e-3, mesh.facet_sets["surface"]
-    draw = np.random.default_rng(0)
     seen = points[np.unique(facets)][::2]
     turn, shift = Rotation.from_rotvec([0.1, -0.15, 0.12]), np.array([0.01, 0.012, -0.006])
     found = align_from_many(turn.apply(seen) + shift, points, facets)
     assert np.abs(found.seen_from_model(points) - (turn.apply(points) + shift)).max() < 2e-4
-    assert draw is not None
 
 
 def test_noise_is_read_off_the_cloud() -> None:
