@@ -47,7 +47,7 @@ class Prior:
     """What is assumed of the deformation before anything is seen.
 
     Attributes:
-        displacement: RMS displacement of the surface [m] that the loads are first scaled to; the data then scale it.
+        displacement: RMS displacement of the median node [m] from the loads, before the data scale it.
         length: over which tractions vary [m].
         stiffness_spread, stiffness_length: of the logarithm of the stiffness about the model's own, and [m].
         modes, stiffness_modes: patterns per component of traction, and of stiffness.
@@ -55,8 +55,8 @@ class Prior:
         pose: standard deviations of the rotation [rad] and shift [m] about the rigid alignment.
     """
 
-    displacement: float = 0.015
-    length: float = 0.03
+    displacement: float = 0.01
+    length: float = 0.05
     stiffness_spread: float = 0.4
     stiffness_length: float = 0.06
     modes: int = 80
@@ -177,16 +177,30 @@ def register(
 
 
 def roughness(points: Float[NDArray, "n 3"]) -> float:
-    """Noise of points on a smooth surface [m], from their distance to the plane through their 12 nearest neighbours.
+    """Noise of points on a smooth surface [m], from their distance to the quadric through their 20 nearest neighbours.
 
-    Each plane is fitted without its point; its own error adds 3/12 of the variance. The median ignores outliers.
+    Each quadric z = a + bx + cy + dx² + exy + fy², over the plane of the neighbours, is fitted without its point; its
+    value there errs by a variance that the fit tells. The median ignores outliers.
     """
-    near = cKDTree(points).query(points, k=min(13, len(points)))[1][:, 1:]
+    near = cKDTree(points).query(points, k=min(21, len(points)))[1][:, 1:]
+    if near.shape[1] < 12:
+        return 1e-3
     around = points[near]
     middle = around.mean(axis=1)
-    normal = np.linalg.svd(around - middle[:, None])[2][:, 2]
-    height = np.einsum("ni,ni->n", points - middle, normal)
-    return max(float(1.4826 * np.median(np.abs(height)) / np.sqrt(1.0 + 3.0 / near.shape[1])), 2e-4)
+    axes = np.linalg.svd(around - middle[:, None])[2]
+    local = np.einsum("nkj,nij->nki", around - middle[:, None], axes)
+    own = np.einsum("nj,nij->ni", points - middle, axes)
+    size = np.sqrt((local[..., :2] ** 2).mean(axis=(1, 2)))[:, None]
+    rows, row = _quadric(local / size[:, None]), _quadric((own / size)[:, None])[:, 0]
+    inverse = np.linalg.pinv(rows)
+    height = own[:, 2] - np.einsum("nc,nck,nk->n", row, inverse, local[..., 2])
+    error = np.einsum("nc,nck->nk", row, inverse)
+    return max(float(1.4826 * np.median(np.abs(height) / np.sqrt(1.0 + (error**2).sum(axis=1)))), 2e-4)
+
+
+def _quadric(local: NDArray) -> NDArray:
+    x, y = local[..., 0], local[..., 1]
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 
 def _setting(model: Model, surface: str, rigid: Rigid) -> tuple[Setting, NDArray]:
@@ -214,17 +228,22 @@ def _young(model: Model) -> float:
 def _scaled(
     basis: NDArray, model: Model, surface: str, setting: Setting, nodes: NDArray, displacement: float
 ) -> NDArray:
-    """The basis such that tractions move the surface by the RMS displacement given, and weight by a share of it."""
+    """The basis such that tractions move the median node by the RMS displacement given, and weight by a share of it."""
     from ..fitting.equilibria import Equilibria
     from ..solution import State
 
     loads = HiddenLoads(basis, nodes)
     rest = State(1.0, jnp.zeros_like(model.points))
-    slope = Equilibria(setting, [loads]).slope(np.zeros(loads.size), rest)[nodes]
-    square = (slope**2).sum(axis=1).mean(axis=0)
-    wanted = displacement * np.where(np.arange(loads.size) < loads.size - 3, 1.0, WEIGHT_SHARE)
-    whole = np.where(np.arange(loads.size) < loads.size - 3, square[:-3].sum(), square[-3:].sum())
-    return basis * (wanted / np.sqrt(whole))
+    slope = Equilibria(setting, [loads]).slope(np.zeros(loads.size), rest)
+    tractions, weight = slope[:, :, :-3], slope[:, :, -3:]
+    scale = np.full(loads.size, displacement / _median_size(tractions))
+    scale[-3:] = WEIGHT_SHARE * displacement / _median_size(weight)
+    return basis * scale
+
+
+def _median_size(slope: NDArray) -> float:
+    """Median over nodes of the RMS displacement: thin lobes, which move much, do not set the scale."""
+    return float(np.median(np.sqrt((slope**2).sum(axis=(1, 2)))))
 
 
 def _distance_to_seen(points: NDArray, rest: NDArray) -> NDArray:
