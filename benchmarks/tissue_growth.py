@@ -48,7 +48,7 @@ def case(cells: int, element: str, *, linear_only: bool) -> dict:
     rest = system.zeros()
     tangent = system.linearize(rest, 1.0)
     outcome = tangent.solve(system.external(rest, 1.0) * system.free, LINEAR_TOLERANCE)
-    hierarchy = system.solver.hierarchy
+    hierarchy = system.solver.hierarchy  # pyright: ignore[reportAttributeAccessIssue]
     found = {
         "elements": len(mesh.tetrahedra),
         "unknowns": int(system.free.sum()),

@@ -137,7 +137,7 @@ class Ligament(eqx.Module):
         """One term."""
         nodes = model.nodes_of(self.nodes)
         count = len(nodes)
-        traced = any(isinstance(value, jax.core.Tracer) for value in (model.points, self.anchor))
+        traced = any(isinstance(value, jax.core.Tracer) for value in (model.points, self.anchor))  # pyright: ignore[reportAttributeAccessIssue]
         if not traced and (np.linalg.norm(np.asarray(model.points)[nodes] - self.anchor, axis=1) == 0.0).any():
             raise SolverError("the anchor lies on a node it holds", where=f"ligament of {self.nodes!r}")
         share = jnp.broadcast_to(self.stiffness / count, (count,))

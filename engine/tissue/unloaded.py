@@ -123,7 +123,7 @@ def _newton(problem: Problem, load_steps: int, tolerance: float, progress: Progr
     inverse = InverseSystem(problem)
     shape, reached, length = np.asarray(problem.model.points), 0.0, 1.0 / load_steps
     before: tuple[float, NDArray] | None = None
-    total = 0
+    total, share = 0, np.inf
     while reached < 1.0:
         goal = min(reached + length, 1.0)
         guess = shape
@@ -190,7 +190,7 @@ def _fixed_point(problem: Problem, load_steps: int, tolerance: float, accuracy: 
         if not solution.converged:
             if settled is None:
                 solution.require_converged()
-            shape, mixing = 0.5 * (settled + shape), Anderson(depth=4)
+            shape, mixing = 0.5 * (np.asarray(settled) + shape), Anderson(depth=4)
             continue
         settled, state = shape, solution.final
         miss = shape + np.asarray(state.displacement) - scanned

@@ -129,7 +129,7 @@ class PairTerm(Term):
             ]
             right = [sum(p[d] * _dot(along[d], off) for d in (0, 1)) for p in columns]
             steep[0][0], steep[1][1] = steep[0][0] + idle[0], steep[1][1] + idle[1]
-            step = _solve(steep, right)
+            step = _solve(steep, right)  # pyright: ignore[reportArgumentType]
             at = at + columns[0] * step[0] + columns[1] * step[1]
         return at
 

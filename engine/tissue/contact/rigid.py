@@ -90,10 +90,10 @@ class RigidContact(eqx.Module):
         count, rule = len(facets), facet_of(facets.shape[1]).quadrature
         own = self if self.penalty is not None else self.resolved(model)
         return [
-            RigidTerm(
+            RigidTerm(  # pyright: ignore[reportCallIssue]
                 jnp.asarray(facets),
                 own.body,
-                *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),
+                *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),  # pyright: ignore[reportArgumentType]
                 jnp.zeros((count, len(rule.weights))) if self.multiplier is None else self.multiplier,
                 *self._slip_history(model, facets),
                 facet_of(facets.shape[1]),
@@ -214,10 +214,10 @@ class RigidTerm(Term):
     def _drag(self, place: Array, gap: Array, slope: Array, push: Array, fraction: Array) -> tuple[Array, Array]:
         """Friction (Q, 3) [Pa] against the slip over the body, and the anchors moved on by what slipped."""
         now = jax.vmap(self.body.to_body, (0, None))(place, fraction)
-        travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)
+        travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)  # pyright: ignore[reportOperatorIssue]
         unit = slope / jnp.maximum(law.safe_norm(slope), 1e-300)[:, None]
         slip = travel - jnp.sum(travel * unit, axis=1)[:, None] * unit
-        slip = law.sliding_share(gap, self.opening, self.onset)[:, None] * slip
+        slip = law.sliding_share(gap, self.opening, self.onset)[:, None] * slip  # pyright: ignore[reportArgumentType]
         drag = jax.vmap(law.coulomb, (0, None, 0))(slip, self.stick, self.friction * push)
         back = drag / self.stick
         share = self._turned_back(back, fraction)

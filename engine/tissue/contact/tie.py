@@ -90,7 +90,7 @@ class Tie(eqx.Module):
             self,
             penalty=jnp.asarray(TIE_SHARE * softest) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(np.asarray(model.points), *sides, held, self.reach or 0.2 * size, self.label),
+            table=tie_table(np.asarray(model.points), *sides, held, self.reach or 0.2 * size, self.label),  # pyright: ignore[reportCallIssue]
         )
 
     def bind(self, model: Model) -> list[Term]:
@@ -133,7 +133,9 @@ class Tie(eqx.Module):
         if not self.jump or np.abs(jumps).max(initial=0.0) <= self.jump:
             return self, False
         begun = self.begun(model)
-        return replace_fields(begun, multiplier=begun.multiplier + begun.penalty * jumps), True
+        return replace_fields(
+            begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
+        ), True
 
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""
@@ -216,7 +218,7 @@ def tie_table(points: NDArray, slave: NDArray, master: NDArray, held: NDArray, r
     if slave.shape[1] not in (3, 6) or slave.shape[1] != master.shape[1]:
         raise SolverError("only triangles of one kind can be tied", where=where, advice="Use T4 or T10 on both sides")
     corners = [points[side[:, :3]] for side in (slave, master)]
-    found = segments(*corners, reach)
+    found = segments(*corners, reach)  # pyright: ignore[reportCallIssue]
     rule = DEGREE_2 if slave.shape[1] == 3 else DEGREE_4
     at = np.einsum("qa,sai->sqi", triangle.shape(np, 3, rule.points), found.corners)
     double = np.linalg.norm(
@@ -234,7 +236,7 @@ def tie_table(points: NDArray, slave: NDArray, master: NDArray, held: NDArray, r
     mass = np.einsum("sq,sqa,sqb->sab", weight, shapes[0], shapes[0])
     whole = _summed(mass, local, len(slave_nodes))
     spaces = tuple(Multipliers(whole, held[slave_nodes, k]) for k in range(3))
-    return TieTable(nodes, *shapes, weight, slave_nodes, local, spaces)
+    return TieTable(nodes, *shapes, weight, slave_nodes, local, spaces)  # pyright: ignore[reportCallIssue]
 
 
 def _places(at: NDArray, corners: NDArray) -> NDArray[np.float64]:

@@ -263,12 +263,12 @@ class Look(MovingTerm):
 
 def spread(value: Any, count: int) -> Any:
     """One value for each of a changing number of pairs: in numpy, which compiles nothing, unless it is traced."""
-    return (jnp if isinstance(value, jax.core.Tracer) else np).broadcast_to(value, (count,))
+    return (jnp if isinstance(value, jax.core.Tracer) else np).broadcast_to(value, (count,))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def rows_of(values: Any, chosen: NDArray) -> Any:
     """Rows of an array, in numpy unless it is traced."""
-    return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]
+    return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def refined(rule: Quadrature, times: int) -> Quadrature:
