@@ -80,7 +80,7 @@ def liver(count: int, seed: int):
     from preop.imaging.phantom import PhantomParameters, make_phantom
     from preop.meshing.tetrahedra import tetrahedralize
 
-    phantom = make_phantom(PhantomParameters(shape=(128,) * 3, noise_hu=0.0))
+    phantom = make_phantom(PhantomParameters(shape=(128, 128, 128), noise_hu=0.0))
     return tetrahedralize(phantom.labels, {"liver": PARTS}, target_tetrahedra=count, seed=seed)
 
 

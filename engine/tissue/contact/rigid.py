@@ -89,13 +89,20 @@ class RigidContact(eqx.Module):
         facets = model.facets_of(self.facets)
         count, rule = len(facets), facet_of(facets.shape[1]).quadrature
         own = self if self.penalty is not None else self.resolved(model)
+        numbers = (own.penalty, own.stick, own.onset, own.friction)
+        penalty, stick, onset, friction = (jnp.broadcast_to(jnp.asarray(value), (count,)) for value in numbers)
+        anchor, opening = self._slip_history(model, facets)
         return [
-            RigidTerm(  # pyright: ignore[reportCallIssue]
+            RigidTerm(
                 jnp.asarray(facets),
                 own.body,
-                *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),  # pyright: ignore[reportArgumentType]
+                penalty,
+                stick,
+                onset,
+                friction,
                 jnp.zeros((count, len(rule.weights))) if self.multiplier is None else self.multiplier,
-                *self._slip_history(model, facets),
+                anchor,
+                opening,
                 facet_of(facets.shape[1]),
                 self.frictional,
             )
