@@ -243,8 +243,8 @@ class Look(MovingTerm):
         met, rule = pairs.met, self.rule
         owner, local = met.point // len(rule.weights), met.point % len(rule.weights)
         count = len(met.point)
-        return PairTerm(
-            np.concatenate([self.slave.facets[owner], self.master.facets[met.facet]], axis=1),  # pyright: ignore[reportArgumentType]
+        arrays: Any = (
+            np.concatenate([self.slave.facets[owner], self.master.facets[met.facet]], axis=1),
             self.facet.shape(rule.points)[local],
             self.facet.gradient(rule.points)[local],
             self.share * rule.weights[local],
@@ -258,8 +258,8 @@ class Look(MovingTerm):
             rows_of(self.history.multiplier, met.point),
             pairs.anchor,
             rows_of(self.history.opening, met.point),
-            self.frictional,
         )
+        return PairTerm(*arrays, self.frictional)
 
 
 def spread(value: Any, count: int) -> Any:
