@@ -259,7 +259,7 @@ class Look(MovingTerm):
             pairs.anchor,
             rows_of(self.history.opening, met.point),
         )
-        return PairTerm(*arrays, self.frictional)
+        return PairTerm(*arrays, self.frictional)  # pyright: ignore[reportCallIssue]
 
 
 def spread(value: Any, count: int) -> Any:
