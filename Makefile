@@ -2,7 +2,7 @@
 #
 #   make               set everything up in .venv
 #   make demo          phantom patient → DICOM → segmentation → meshes → tissue simulation → pictures and report
-#   make test          checks of style, types and architecture, then the whole test suite
+#   make test          checks of style, types and architecture, then the whole test suite, WORKERS files at a time
 #   make test-quick    the tests that take seconds
 #   make lint          the checks alone
 #   make bench         every stage timed on phantom and real scan
@@ -23,6 +23,9 @@ comma := ,
 STAMP := $(VENV)/.set-up-$(subst $(comma),-,$(EXTRAS))
 SYSTEM_LIBRARIES ?= install
 PYTEST_ARGS ?=
+# A file of tests stays in one process: what it makes once, it makes once.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 BENCH_ARGS ?=
 DEMO_SCENE ?= liver-retraction
 DEMO ?= out/demo
@@ -52,10 +55,10 @@ demo: setup
 	@echo "Open $(DEMO)/report.html in a browser, or: $(BIN)/preop view $(DEMO)"
 
 test: setup lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-quick: setup
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

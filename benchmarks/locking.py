@@ -77,7 +77,9 @@ def energy(cells: int, element: str, poisson: float) -> dict:
     from preop.engine.tissue.static import solve
     from preop.engine.tissue.supports import Fixed
 
-    model = Model.from_mesh(bodies.box((cells,) * 3), {"body": NeoHookean.from_young(1e4, poisson)}, element=element)
+    model = Model.from_mesh(
+        bodies.box((cells, cells, cells)), {"body": NeoHookean.from_young(1e4, poisson)}, element=element
+    )
     problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0.3, 0.0, 0.2))])
     solve(problem, tolerance=0.5)
     start = time.perf_counter()

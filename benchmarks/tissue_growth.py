@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/tissue_growth.py [--element T4] [--cells 9 17 32 55] [--write]
 
-Each cube is solved as in `tissue.py` (30 % shear, 20 % stretch), and its tangent at rest once more under its own weight
-to 1e-8 of the right-hand side: one linear solve, whose iterations compare between sizes. 55 cells are 998,250 tetrahedra.
+Each cube is solved as in `tissue.py` (30 % shear, 20 % stretch), and its tangent at rest under its own weight to 1e-8:
+one linear solve, whose iterations compare between sizes. 55 cells are 998,250 tetrahedra.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def case(cells: int, element: str, *, linear_only: bool) -> dict:
     rest = system.zeros()
     tangent = system.linearize(rest, 1.0)
     outcome = tangent.solve(system.external(rest, 1.0) * system.free, LINEAR_TOLERANCE)
-    hierarchy = system.solver.hierarchy
+    hierarchy = system.solver.hierarchy  # pyright: ignore[reportAttributeAccessIssue]
     found = {
         "elements": len(mesh.tetrahedra),
         "unknowns": int(system.free.sum()),

@@ -13,7 +13,7 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
 
     Args:
         folder: where; by default `PREOP_COMPILED`, or `preop/compiled` in the user's cache. `PREOP_COMPILED=off` keeps
-            nothing.
+            nothing. JAX's own setting (`JAX_COMPILATION_CACHE_DIR`) is left as it is.
 
     Returns:
         The folder in use; None where nothing is kept.
@@ -23,6 +23,8 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
     asked = os.environ.get("PREOP_COMPILED", "")
     if folder is None and asked == "off":
         return None
+    if folder is None and jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        return Path(jax.config.jax_compilation_cache_dir)  # pyright: ignore[reportAttributeAccessIssue]
     base = folder or (Path(asked) if asked else _user_cache() / "preop" / "compiled")
     place = base / _processor()
     try:

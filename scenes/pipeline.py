@@ -54,6 +54,7 @@ def run_scene(
     Raises:
         PreopError: one line: what is wrong, where, what to do.
     """
+    from ..engine.compiled import keep_compiled
     from ..engine.device import select_device
 
     if scan is not None:
@@ -63,6 +64,7 @@ def run_scene(
     if pictures:
         prepare_off_screen()
     chosen = select_device(device)
+    keep_compiled()
     with _scratch() as scratch:
         session = Session(scene, scratch, device=chosen, command=command, progress=progress)
         compute(session)

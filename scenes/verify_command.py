@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 def verify_command(arguments: argparse.Namespace) -> int:
     """Run the reference problems; 0 where every one is within its limits, 1 otherwise."""
+    from ..engine.compiled import keep_compiled
     from ..engine.device import select_device
     from .json_output import nothing_on_stdout
 
     quiet = arguments.json or arguments.markdown
     with nothing_on_stdout(quiet):
         device = select_device(arguments.device)
+        keep_compiled()
         from ..engine.tissue.verification.registry import CASES
         from ..engine.tissue.verification.run import select
 

@@ -6,6 +6,7 @@ Nothing heavy is imported here: the tests of the command line's speed run under 
 from __future__ import annotations
 
 import os
+import tempfile
 
 import pytest
 
@@ -19,10 +20,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 SEED = 20240229
+COMPILED = "JAX_COMPILATION_CACHE_DIR"
 
 
-def pytest_configure() -> None:
-    """Choose the off-screen window before a test imports VTK: without a choice VTK may end the whole run."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the off-screen window before a test imports VTK: without a choice VTK may end the whole run.
+
+    Workers and the commands that tests start share compiled programs in a folder that is gone after the run.
+    """
+    if COMPILED not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="preop-compiled-")
+        config.add_cleanup(folder.cleanup)
+        os.environ[COMPILED] = folder.name
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     from preop.imaging.errors import MissingLibraryError
     from preop.scenes.gl import prepare_off_screen
 

@@ -1,13 +1,19 @@
-"""Conjugate gradients on a device over local stiffness matrices, preconditioned by Chebyshev over block Jacobi."""
+"""Conjugate gradients on a device over local stiffness matrices, preconditioned by a V-cycle.
+
+Small systems, and those for which no hierarchy was made, take a Chebyshev polynomial over block Jacobi.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+from .device_cycle import DeviceCycle
 
 MAX_ITERATIONS = 5000
 DEGREE = 4
@@ -74,18 +80,19 @@ class _Progress(NamedTuple):
 
 
 @eqx.filter_jit
-def solve_device(blocks: Blocks, rhs: Array, tolerance: Array) -> tuple[Array, Array, Array, Array]:
+def solve_device(
+    blocks: Blocks, rhs: Array, tolerance: Array, cycle: DeviceCycle | None = None
+) -> tuple[Array, Array, Array, Array]:
     """Solution, iterations, converged, negative curvature."""
     rhs = rhs * blocks.free
-    inverse = blocks.inverse_diagonal()
-    largest = 1.1 * _largest_eigenvalue(blocks, inverse)
+    precondition = _polynomial(blocks) if cycle is None else _multigrid(blocks, cycle)
     goal = tolerance * jnp.linalg.norm(rhs)
 
     def go(state: _Progress) -> Array:
         return (jnp.linalg.norm(state.residual) > goal) & (state.iteration < MAX_ITERATIONS) & ~state.indefinite
 
     def step(state: _Progress) -> _Progress:
-        better = _chebyshev(blocks, inverse, largest, state.residual)
+        better = precondition(state.residual)
         now = jnp.sum(state.residual * better)
         direction = better + jnp.where(state.iteration > 0, now / state.before, 0.0) * state.direction
         image = blocks.constrained(direction)
@@ -99,6 +106,20 @@ def solve_device(blocks: Blocks, rhs: Array, tolerance: Array) -> tuple[Array, A
     first = _Progress(zero, rhs, zero, jnp.ones(()), jnp.zeros((), int), jnp.zeros((), bool))
     last = jax.lax.while_loop(go, step, first)
     return last.solution, last.iteration, jnp.linalg.norm(last.residual) <= goal, last.indefinite
+
+
+def _polynomial(blocks: Blocks) -> Callable[[Array], Array]:
+    inverse = blocks.inverse_diagonal()
+    largest = 1.1 * _largest_eigenvalue(blocks, inverse)
+    return lambda residual: _chebyshev(blocks, inverse, largest, residual)
+
+
+def _multigrid(blocks: Blocks, cycle: DeviceCycle) -> Callable[[Array], Array]:
+    """The V-cycle with the tangent at hand on its finest level, as on the host."""
+    diagonal = jnp.abs(jnp.diagonal(blocks.diagonal(), axis1=1, axis2=2))
+    inverse = jnp.where((blocks.free > 0.0) & (diagonal > 0.0), 1.0 / jnp.where(diagonal > 0.0, diagonal, 1.0), 1.0)
+    largest = _largest_eigenvalue(blocks, inverse[:, :, None] * jnp.eye(3))
+    return lambda residual: blocks.free * cycle.apply(blocks.constrained, inverse, largest, residual)
 
 
 def _largest_eigenvalue(blocks: Blocks, inverse: Array) -> Array:

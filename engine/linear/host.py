@@ -51,15 +51,15 @@ class HostLinearSolver:
             free: (rows, 3), 1 where not held.
             positions: (rows, 3) m, of which rigid body modes are made.
         """
-        if self.direct(matrix.shape[0]):
-            return self._factorised(matrix, rhs)
+        if self.direct(matrix.shape[0]) and (found := self._factorised(matrix, rhs)) is not None:
+            return found
         fresh = self.cycle is None
         shares = RowShares(matrix)
         if fresh:
             self.build(matrix, free, positions)
         else:
             self._renew(shares)
-        outcome = self._krylov(shares, rhs, tolerance)
+        outcome = self._krylov(shares, rhs, tolerance, own=fresh)
         if self._aged(outcome, tolerance, fresh) and not fresh:
             self.cycle = None
             if not outcome.converged and not outcome.indefinite:
@@ -91,16 +91,17 @@ class HostLinearSolver:
             return False
         return effort > REBUILD_GROWTH * self.effort_when_new or not outcome.converged
 
-    def _krylov(self, matrix: RowShares, rhs: NDArray, tolerance: float) -> Krylov:
+    def _krylov(self, matrix: RowShares, rhs: NDArray, tolerance: float, *, own: bool) -> Krylov:
         with self.timer.part("krylov"):
             flat = np.ascontiguousarray(rhs).ravel()
             if self.symmetric:
-                outcome = conjugate_gradients(matrix, flat, self.cycle, tolerance, MAX_ITERATIONS)
+                outcome = conjugate_gradients(matrix, flat, self.cycle, tolerance, MAX_ITERATIONS, own=own)
             else:
                 outcome = gmres(matrix.__matmul__, flat, self.cycle, tolerance)
         return outcome._replace(solution=outcome.solution.reshape(-1, 3))
 
-    def _factorised(self, matrix: sparse.bsr_matrix, rhs: NDArray) -> Krylov:
+    def _factorised(self, matrix: sparse.bsr_matrix, rhs: NDArray) -> Krylov | None:
+        """By a factorisation; None where its pivots do not tell whether a symmetric matrix is definite."""
         with self.timer.part("krylov"):
             flat = np.ascontiguousarray(rhs).ravel()
             try:
@@ -108,6 +109,8 @@ class HostLinearSolver:
             except RuntimeError:  # a zero pivot: exactly singular
                 return Krylov(np.zeros_like(rhs), 1, False)
             solution = factor @ flat
+            if self.symmetric and factor.negative is None:
+                return None
             if self.symmetric and factor.negative:
                 # A step along which the energy falls: what conjugate gradients have until they meet the curvature.
                 scale = np.maximum(np.abs(matrix.diagonal()), 1e-300)

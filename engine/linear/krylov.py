@@ -24,8 +24,13 @@ class Krylov(NamedTuple):
     residuals: tuple[float, ...] = ()
 
 
-def conjugate_gradients(matrix: Any, rhs: NDArray, precondition: Any, tolerance: float, limit: int) -> Krylov:
-    """Preconditioned conjugate gradients that stop at negative curvature (Nocedal and Wright, section 7.1)."""
+def conjugate_gradients(
+    matrix: Any, rhs: NDArray, precondition: Any, tolerance: float, limit: int, *, own: bool = True
+) -> Krylov:
+    """Preconditioned conjugate gradients that stop at negative curvature (Nocedal and Wright, section 7.1).
+
+    A preconditioner that is not positive proves the matrix it was made from indefinite: this one where it is its `own`.
+    """
     solution, residual = np.zeros_like(rhs), rhs.copy()
     size = float(np.linalg.norm(rhs))
     if size == 0.0:
@@ -34,6 +39,8 @@ def conjugate_gradients(matrix: Any, rhs: NDArray, precondition: Any, tolerance:
     for iteration in range(1, limit + 1):
         better = precondition @ residual
         now = residual @ better
+        if not now > 0.0:
+            return Krylov(-better if iteration == 1 else solution, iteration, False, own, tuple(told))
         direction *= now / before if iteration > 1 else 0.0
         direction += better
         image = matrix @ direction

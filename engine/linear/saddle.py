@@ -37,10 +37,11 @@ class SaddleSolver:
         if self.split is None or not self.split.fits(matrix):
             self.split = Split(matrix, self.nodes)
         blocks = self.split.blocks(matrix)
-        fresh = self.inner.hierarchy is None
-        if fresh:
+        hierarchy = self.inner.hierarchy
+        fresh = hierarchy is None
+        if hierarchy is None:
             self.inner.build(blocks.stiffness.whole, free[: self.nodes], positions[: self.nodes])
-        cycle = self.inner.cycle if fresh else self.inner.hierarchy.cycle(blocks.stiffness)
+        cycle = self.inner.cycle if hierarchy is None else hierarchy.cycle(blocks.stiffness)
         flat = np.concatenate([rhs[: self.nodes].ravel(), rhs[self.nodes :, 0]])
         with self.timer.part("krylov"):
             precondition = BlockTriangular(blocks, cycle)

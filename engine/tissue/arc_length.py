@@ -8,10 +8,8 @@ path.limit_points          # states beside which the load turns round
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +18,7 @@ from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .host_system import HostSystem, HostTangent
 from .newton import ROUND_OFF, newton, norm
+from .path import Path, PathState
 from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, State, Statistics, StepStatistics
@@ -30,60 +29,6 @@ from .system import Timer
 EASY_ITERATIONS = 5
 MAX_CUTBACKS = 12
 LINEAR_TOLERANCE = 1e-8
-
-
-class PathState(State):
-    """Equilibrium at a point of a path.
-
-    Attributes:
-        load_fraction: factor of all loads and prescribed motions; may fall, and lie outside [0, 1].
-        stability: "stable", "unstable" (the body would leave it at the least disturbance), or "not known".
-    """
-
-    stability: str = eqx.field(static=True, default="not known", kw_only=True)
-
-    @property
-    def stable(self) -> bool:
-        """Whether it is known to be stable."""
-        return self.stability == "stable"
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """Equilibria in the order in which they follow each other.
-
-    Attributes:
-        result: `converged` where `until`, `stop` or `steps` ended the path; otherwise how it broke off.
-        states: points of the path, stable or not; the state of rest is not one.
-        statistics: of every attempted step.
-        where: load fraction and element that a failure concerns.
-    """
-
-    result: ResultCode
-    states: tuple[PathState, ...]
-    statistics: Statistics
-    where: str = ""
-
-    @property
-    def load_fractions(self) -> NDArray[np.float64]:
-        """Of the states."""
-        return np.array([float(state.load_fraction) for state in self.states])
-
-    @property
-    def limit_points(self) -> list[int]:
-        """Indices of states where the load has a maximum or minimum among its neighbours."""
-        steps = np.diff(np.concatenate([[0.0], self.load_fractions]))
-        return [int(k) for k in np.flatnonzero(steps[:-1] * steps[1:] < 0)]
-
-    def require_converged(self) -> Path:
-        """This path, if it did not break off.
-
-        Raises:
-            SolverError: it did.
-        """
-        if self.result is not ResultCode.converged:
-            raise SolverError(self.result.value, where=self.where, advice=self.result.advice)
-        return self
 
 
 def trace(

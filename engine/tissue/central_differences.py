@@ -14,12 +14,23 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ...imaging.errors import SolverError
+from .gathering import Gathered
 from .model import ElementBlock
 from .motion import Motion
 from .problem import Problem
 from .terms import Constraint, Term
 
 LANCZOS_STEPS = 32
+
+
+class Forces(NamedTuple):
+    """At one displacement: internal and external (rows, 3) N, strain energy [J], smallest det F and its element."""
+
+    internal: Array
+    external: Array
+    strain: Array
+    min_jacobian: Array
+    worst: Array
 
 
 class Flight(NamedTuple):
@@ -31,6 +42,7 @@ class Flight(NamedTuple):
         time, step: s; step is the last one.
         external, damped: work so far up to time − step/2 [J].
         min_jacobian, worst, worst_time: smallest det F met, its element (rows of all blocks) and time.
+        now: forces at the displacement.
     """
 
     displacement: Float[Array, "rows 3"]
@@ -42,6 +54,7 @@ class Flight(NamedTuple):
     min_jacobian: Float[Array, ""]
     worst: Int[Array, ""]
     worst_time: Float[Array, ""]
+    now: Forces
 
 
 class Observation(NamedTuple):
@@ -54,33 +67,6 @@ class Observation(NamedTuple):
     damped: Array
     momentum: Array
     angular_momentum: Array
-
-
-class Gathered(eqx.Module):
-    """Groups of nodes and where each node finds its entries: sums are gathers, a fifth of a scatter's time on a CPU."""
-
-    nodes: Int[Array, "groups m"]
-    table: Int[Array, "rows valence"]
-
-    @classmethod
-    def of(cls, nodes: np.ndarray, count: int) -> Gathered:
-        """Of groups (G, m) among so many rows."""
-        flat = np.asarray(nodes).ravel()
-        order, degree = np.argsort(flat, kind="stable"), np.bincount(flat, minlength=count)
-        begin = np.concatenate([[0], np.cumsum(degree)[:-1]])
-        table = np.full((count, max(int(degree.max(initial=0)), 1)), flat.size)
-        for slot in range(table.shape[1]):
-            has = degree > slot
-            table[has, slot] = order[begin[has] + slot]
-        return cls(jnp.asarray(nodes), jnp.asarray(table))
-
-    def sum(self, values: Float[Array, "groups m 3"]) -> Float[Array, "rows 3"]:
-        """Adds up by node."""
-        flat = jnp.concatenate([values.reshape(-1, 3), jnp.zeros((1, 3))])
-        total = flat[self.table[:, 0]]
-        for slot in range(1, self.table.shape[1]):
-            total = total + flat[self.table[:, slot]]
-        return total
 
 
 class Body(eqx.Module):
@@ -96,16 +82,6 @@ class Body(eqx.Module):
     mass: Float[Array, "rows 1"]
     damping: Float[Array, ""]
     duration: Float[Array, ""]
-
-
-class Forces(NamedTuple):
-    """At one displacement: internal and external (rows, 3) N, strain energy [J], smallest det F and its element."""
-
-    internal: Array
-    external: Array
-    strain: Array
-    min_jacobian: Array
-    worst: Array
 
 
 def forces(body: Body, displacement: Array, time: Array) -> Forces:
@@ -133,12 +109,12 @@ def prescribed(body: Body, time: Array) -> Array:
     return values
 
 
-def half_step(body: Body, flight: Flight, now: Forces, step: Array) -> tuple[Array, Array, Array]:
+def half_step(body: Body, flight: Flight, step: Array) -> tuple[Array, Array, Array]:
     """Velocity half a step on [m/s], and the work of loads and supports and of damping over the two halves [J].
 
     (v⁺ − v⁻)/Δt = M⁻¹(f − r) − a (v⁺ + v⁻)/2 with Δt = (Δt⁻ + Δt⁺)/2.
     """
-    middle, slow = 0.5 * (flight.step + step), body.damping
+    middle, slow, now = 0.5 * (flight.step + step), body.damping, flight.now
     push = (now.external - now.internal) / body.mass
     free = ((1.0 - 0.5 * slow * middle) * flight.velocity + middle * push) / (1.0 + 0.5 * slow * middle)
     target = (prescribed(body, flight.time + step) - flight.displacement) / jnp.where(step > 0, step, 1.0)
@@ -151,20 +127,22 @@ def half_step(body: Body, flight: Flight, now: Forces, step: Array) -> tuple[Arr
 
 
 def central_step(body: Body, flight: Flight, step: Array) -> Flight:
-    """u⁺ = u + Δt v⁺: one step."""
-    now = forces(body, flight.displacement, flight.time)
-    velocity, work, damped = half_step(body, flight, now, step)
+    """u⁺ = u + Δt v⁺, and the forces there: one step. One of no length finds the forces and changes nothing else."""
+    velocity, work, damped = half_step(body, flight, step)
+    moved, time = flight.displacement + step * velocity, flight.time + step
+    now = forces(body, moved, time)
     lower = now.min_jacobian < flight.min_jacobian
     return Flight(
-        flight.displacement + step * velocity,
+        moved,
         velocity,
-        flight.time + step,
+        time,
         step,
         flight.external + work,
         flight.damped + damped,
         jnp.minimum(now.min_jacobian, flight.min_jacobian),
         jnp.where(lower, now.worst, flight.worst),
-        jnp.where(lower, flight.time, flight.worst_time),
+        jnp.where(lower, time, flight.worst_time),
+        now,
     )
 
 
@@ -176,8 +154,8 @@ def _advance(body: Body, flight: Flight, step: Array, count: Array) -> Flight:
 @eqx.filter_jit
 def _observe(body: Body, flight: Flight) -> Observation:
     """Half a step to where velocity and displacement meet; the flight itself goes on as if nothing was looked at."""
-    now = forces(body, flight.displacement, flight.time)
-    velocity, work, damped = half_step(body, flight, now, jnp.zeros(()))
+    now = flight.now
+    velocity, work, damped = half_step(body, flight, jnp.zeros(()))
     carried = body.mass * velocity
     push = (now.external - now.internal) / body.mass - body.damping * velocity
     motion = Motion(
@@ -250,7 +228,8 @@ class Stepper:
     def begin(self, motion: Motion) -> Flight:
         """Velocity and displacement at one instant."""
         zero: Any = jnp.zeros(())
-        return Flight(
+        still: Any = jnp.zeros_like(self.body.points)
+        first = Flight(
             jnp.asarray(motion.displacement),
             jnp.asarray(motion.velocity),
             jnp.asarray(float(motion.time)),
@@ -260,7 +239,9 @@ class Stepper:
             jnp.asarray(np.inf),
             jnp.zeros((), int),
             zero,
+            Forces(still, still, zero, zero, jnp.zeros((), int)),
         )
+        return self.advance(first, 0.0, 1)
 
     def advance(self, flight: Flight, step: float, count: int) -> Flight:
         """So many steps of so many seconds."""

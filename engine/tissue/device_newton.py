@@ -61,6 +61,8 @@ class Newton:
         self.problem, self.options = problem, options
         self.terms = problem.terms()
         self.free = jnp.asarray(~problem.held(), float)
+        points = problem.model.points
+        self.spacing = jnp.max(jnp.ptp(points, axis=0)) / len(points) ** (1 / 3)
 
     def run(self, first: Array, fraction: Array) -> tuple[Array, Array]:
         """The displacement at a load fraction, NaN where there is none, and (converged, residual, iterations)."""
@@ -115,19 +117,27 @@ class Newton:
             way = solution * self.free + gap
             length, found, look, good = self.search(now, way, drag, fraction)
             found = jnp.where(length == 1.0, found * self.free + target * held, found)
-            return self.judged(found, look, now.iteration + 1, jnp.where(moving, jnp.inf, size), target, good)
+            reach = jnp.max(jnp.abs(found)) + self.spacing
+            noise = np.finfo(float).eps * jnp.linalg.norm(blocks.diagonal()) * reach
+            return self.judged(found, look, now.iteration + 1, jnp.where(moving, jnp.inf, size), target, good, noise)
 
         look = self.look(displacement, fraction)
-        first = self.judged(displacement, look, jnp.zeros(()), jnp.full((), jnp.inf), target, look.jacobian > 0.0)
+        first = self.judged(
+            displacement, look, jnp.zeros(()), jnp.full((), jnp.inf), target, look.jacobian > 0.0, jnp.zeros(())
+        )
         return jax.lax.while_loop(go, step, first)
 
-    def judged(self, found: Array, look: Look, iteration: Array, size: Array, target: Array, good: Array) -> Iterate:
+    def judged(
+        self, found: Array, look: Look, iteration: Array, size: Array, target: Array, good: Array, noise: Array
+    ) -> Iterate:
         """Whether this is equilibrium: held components met, and the residual small or round-off."""
         held = 1.0 - self.free
         off = jnp.linalg.norm(look.residual * self.free)
         scale = jnp.maximum(jnp.linalg.norm(look.external), jnp.linalg.norm(look.residual * held))
         met = jnp.all((target - found) * held == 0.0)
-        done = met & (off <= jnp.maximum(self.options.tolerance * scale, ROUND_OFF * look.force_norm))
+        done = met & (
+            off <= jnp.maximum(jnp.maximum(self.options.tolerance * scale, noise), ROUND_OFF * look.force_norm)
+        )
         share = jnp.where(scale > 0.0, off / jnp.where(scale > 0.0, scale, 1.0), off)
         return Iterate(found, look, iteration, size, share, done, ~good | ~jnp.isfinite(off))
 

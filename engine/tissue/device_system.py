@@ -1,7 +1,7 @@
 """The residual and its tangent on a device: everything is compiled as a whole and stays there.
 
 The tangent is kept as element stiffness blocks; its product gathers, multiplies and scatters. Conjugate gradients
-run in one compiled loop, preconditioned by a Chebyshev polynomial in the block-Jacobi scaled tangent.
+run in one compiled loop, preconditioned by a V-cycle whose hierarchy the host makes once per solve or when it has aged.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from jaxtyping import Array
 
 from ...imaging.errors import SolverError
 from ..linear.device import Blocks, LocalStiffness, solve_device
+from ..linear.device_cycle import DeviceCycle
+from ..linear.host import REBUILD_GROWTH
+from .device_hierarchy import device_cycle
 from .mass import MassMatrix
 from .problem import Problem
 from .residual import evaluate_blocks, external_force
@@ -51,7 +54,23 @@ class DeviceSystem:
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.points
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
+        self.cycle: DeviceCycle | None = None
+        self.stale, self.effort_when_new = True, None
         self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
+
+    def renew(self, blocks: Blocks) -> None:
+        """A new hierarchy for a tangent."""
+        with self.timer.part("preconditioner"):
+            self.cycle = device_cycle(blocks, np.asarray(self.points))
+            self.stale, self.effort_when_new = False, None
+
+    def aged(self, outcome: LinearOutcome, tolerance: float) -> None:
+        """Whether the hierarchy is to be made anew: iterations per digit have doubled, or the last solve stalled."""
+        effort = outcome.iterations / max(-np.log10(max(tolerance, 1e-16)), 0.3)
+        if self.effort_when_new is None:
+            self.effort_when_new = max(effort, 4.0)
+        elif self.cycle is not None:
+            self.stale = effort > REBUILD_GROWTH * self.effort_when_new or not outcome.converged
 
     def use(self, problem: Problem) -> None:
         """Go on with another history (multipliers) of the same problem."""
@@ -135,9 +154,17 @@ class DeviceTangent:
 
     def solve(self, rhs: Array, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
+        if self.system.stale:
+            self.system.renew(self.blocks)
         with self.system.timer.part("krylov"):
-            solution, iterations, converged, indefinite = solve_device(self.blocks, rhs, jnp.asarray(tolerance))
-        return LinearOutcome(solution, int(iterations), bool(converged), bool(indefinite))
+            cycle = self.system.cycle
+            found = solve_device(self.blocks, rhs, jnp.asarray(tolerance), cycle)
+        outcome = LinearOutcome(found[0], int(found[1]), bool(found[2]), bool(found[3]))
+        self.system.aged(outcome, tolerance)
+        if cycle is not None and self.system.stale and not outcome.converged and not outcome.indefinite:
+            self.system.renew(self.blocks)
+            return self.solve(rhs, tolerance)
+        return outcome
 
 
 @eqx.filter_jit

@@ -7,7 +7,6 @@ path.scaling.line()    # what mass was added, where a longer step was asked for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -27,29 +26,13 @@ from .stable_step import MassScaling, lumped_masses, no_scaling, nodal_masses, s
 from .start import start_velocity
 from .static import compile_seconds
 from .system import Timer
-from .trajectory import EnergyAccount, Trajectory
+from .trajectory import EnergyAccount, ExplicitTrajectory
 
 CHECK_STEPS = 400
 """Steps between two looks at the stable step, which shrinks where elements are squeezed."""
 BLOW_UP = 50.0
 """Energy from nowhere, over the largest that went about, that ends a motion. Close to the limit of stability the energy
 of a fast vibration swings by more than tenfold and is bounded all the same; beyond the limit it grows without end."""
-
-
-@dataclass(frozen=True, eq=False)
-class ExplicitTrajectory(Trajectory):
-    """A body in motion by central differences; `energy` has one entry per kept motion.
-
-    Attributes:
-        scaling: mass that was added.
-        steps: how many were taken.
-        shortest_step, longest_step: s.
-    """
-
-    scaling: MassScaling | None = None
-    steps: int = 0
-    shortest_step: float = 0.0
-    longest_step: float = 0.0
 
 
 def solve(
@@ -240,6 +223,12 @@ def _scaled(
             "contact between tissues is searched for by the implicit solvers only",
             where="explicit.solve",
             advice="Use dynamic.solve, or rigid bodies",
+        )
+    if any(contact.frictional for contact in problem.contacts):
+        raise SolverError(
+            "friction has a history, which the implicit solvers step only",
+            where="explicit.solve",
+            advice="Use dynamic.solve, or no friction",
         )
     if remembers(problem.model):
         raise SolverError(

@@ -142,10 +142,8 @@ def spring_stiffness(problem: Problem) -> Springs:
         elif isinstance(term, (BedTerm, GripTerm, PointSpringTerm)):
             found.append((np.asarray(term.nodes), TermKernel(term, points).tangents(np.zeros_like(points), 1.0)))
     rest = np.zeros_like(points)
-    for term in (moving.search(rest, 0.0) for moving in problem.begun().moving()):
-        if len(term.nodes):
-            found.append((np.asarray(term.nodes), TermKernel(term, points, CHUNK).tangents(rest, 0.0)))
-    return found
+    met = [term for term in (moving.search(rest, 0.0) for moving in problem.begun().moving()) if len(term.nodes)]
+    return found + [(np.asarray(term.nodes), TermKernel(term, points, CHUNK).tangents(rest, 0.0)) for term in met]
 
 
 def free_motion(

@@ -21,7 +21,6 @@ from .row_scale import row_scale
 from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 
-
 THIN_UNKNOWNS = 150_000
 """Of shells, membranes and strands alone, whose factors stay thin while multigrid needs hundreds of iterations."""
 
@@ -254,7 +253,8 @@ class HostTangent:
     def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
         """Solve for the free components; held ones are zero."""
         free = self.system.free
-        return self.system.solver.solve(self.held(), rhs, tolerance, free, self.positions)
+        found = self.system.solver.solve(self.held(), rhs, tolerance, free, self.positions)
+        return LinearOutcome(found.solution, found.iterations, found.converged, found.indefinite, found.residuals)
 
     def held(self) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""

@@ -68,7 +68,7 @@ class BlockKernel:
 
         def fill(chunks: range) -> None:
             calls = [
-                self.element.evaluate(self.reference[k], displacement[self.gather[k]], self.material[k].at(fraction))
+                self.element.evaluate(self.reference[k], displacement[self.gather[k]], self.material[k].at(fraction))  # pyright: ignore[reportArgumentType]
                 for k in chunks
             ]
             for k, call in zip(chunks, calls, strict=True):
@@ -92,7 +92,7 @@ class BlockKernel:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
         nodes = self.gather[chunk]
         material = self.material[chunk].at(fraction)
-        return self.element.tangent(self.reference[chunk], displacement[nodes], material)
+        return self.element.tangent(self.reference[chunk], displacement[nodes], material)  # pyright: ignore[reportArgumentType]
 
 
 class TermKernel:

@@ -55,9 +55,7 @@ class MovingForces:
         if at is None or at[1] != fraction or not np.array_equal(at[0], displacement):
             with self.timer.part("search"):
                 found = [term.search(displacement, fraction) for term in self.terms]
-            self._kernels = [
-                TermKernel(term, self.points, CHUNK) for term in found if len(term.nodes)
-            ]
+            self._kernels = [TermKernel(term, self.points, CHUNK) for term in found if len(term.nodes)]
             self._at = (displacement.copy(), fraction)
         return self._kernels
 

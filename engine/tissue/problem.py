@@ -104,7 +104,7 @@ class Problem(eqx.Module):
         return replace(self, contacts=tuple(contact.begun(self.model) for contact in self.contacts))
 
     def augmented(self, displacement: np.ndarray, fraction: float) -> tuple[Problem, bool]:
-        """With multipliers moved on (one Uzawa step) at an equilibrium; False where none was further off than allowed."""
+        """With multipliers moved on (one Uzawa step) at an equilibrium; False where none was too far off."""
         found = [contact.augmented(self.model, displacement, fraction) for contact in self.contacts]
         if not any(moved for _, moved in found):
             return self, False

@@ -72,8 +72,8 @@ class State(eqx.Module):
         return jnp.concatenate([jnp.asarray(self.displacement), unknown])
 
     @classmethod
-    def of_rows(cls, load_fraction: float, rows: Float[Array, "rows 3"], nodes: int) -> State:
-        """The state of a field of unknowns whose first `nodes` rows are displacements."""
+    def of_rows(cls, load_fraction: float, rows: Any, nodes: int) -> State:
+        """The state of a field of unknowns (rows, 3) whose first `nodes` rows are displacements."""
         rows = jnp.asarray(rows)
         return cls(load_fraction, rows[:nodes], rows[nodes:, 0] if len(rows) > nodes else None)
 

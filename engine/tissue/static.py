@@ -23,6 +23,7 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .contact.overconstrained import check_contacts
+from .contact.unsettled import unsettled
 from .history import Past
 from .newton import NewtonOutcome, newton
 from .places import element_place
@@ -156,7 +157,7 @@ class March:
     def _fits(self, start: State | None) -> None:
         if start is not None and start.rows.shape != self.system.points.shape:
             raise SolverError(
-                f"the state to start from has {len(start.rows)} unknowns, the model {len(self.system.points)}",
+                f"the state to start from has {len(start.rows)} rows, the model {len(self.system.points)}",
                 where="start",
                 advice="Start from a state of the same mesh and element",
             )
@@ -254,7 +255,11 @@ class March:
         where = f"between {100 * now:.4g} % and {100 * goal:.4g} % of the load"
         if outcome.result is ResultCode.inverted_element:
             where += f", {element_place(self.system.problem.model, outcome.evaluation.worst_element)}"
-        return outcome.result, where
+        result = outcome.result
+        if result in {ResultCode.newton_diverged, ResultCode.contact_unresolved}:
+            place = unsettled(self.system.problem, outcome.evaluation.residual, self.system.free)
+            result, where = (ResultCode.contact_unresolved, f"{where}, {place}") if place else (result, where)
+        return result, where
 
 
 def step_statistics(goal: float, outcome: NewtonOutcome) -> StepStatistics:
@@ -278,7 +283,9 @@ def hierarchy_of(system: System) -> dict[str, Any]:
     solver = getattr(system, "solver", None)
     hierarchy = getattr(getattr(solver, "inner", solver), "hierarchy", None)
     found: dict[str, Any] = {"peak_memory_mib": peak_memory()}
-    return found if hierarchy is None else {**found, "levels": tuple(hierarchy.sizes), "complexity": hierarchy.complexity}
+    return (
+        found if hierarchy is None else {**found, "levels": tuple(hierarchy.sizes), "complexity": hierarchy.complexity}
+    )
 
 
 def peak_memory() -> float:

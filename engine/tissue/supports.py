@@ -54,6 +54,7 @@ class Springs(eqx.Module):
     | kₙ `stiffness` | force per area and displacement along the normal | N/m³ |
     | kₜ `tangential` | the same along the surface; None takes kₙ (0 where one-sided), 0 lets it slide | N/m³ |
     | w `onset` | of a one-sided bed | m |
+    | `rest` | (nodes, 3) displacement at which the bed is at rest, taken off u; None is zero | m |
     """
 
     facets: str = eqx.field(static=True)
@@ -61,6 +62,7 @@ class Springs(eqx.Module):
     tangential: Float[Array, ""]
     one_sided: bool = eqx.field(static=True)
     onset: float = eqx.field(static=True)
+    rest: Float[Array, "nodes 3"] | None = None
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Springs(eqx.Module):
         *,
         one_sided: bool = False,
         onset: float = 5e-4,
+        rest: Float[Array, "nodes 3"] | None = None,
     ) -> None:
         if not onset > 0:
             raise SolverError(f"an onset of {onset} m is not positive", where=f"support on {facets!r}")
@@ -77,14 +80,21 @@ class Springs(eqx.Module):
         self.stiffness = _stiffness(stiffness, facets)
         along = 0.0 if one_sided else stiffness
         self.tangential = _stiffness(along if tangential is None else tangential, facets)
+        self.rest = None if rest is None else jnp.asarray(rest)
 
     def bind(self, model: Model) -> list[Term]:
         """A term per kind of facet."""
+        if self.rest is not None and self.rest.shape != model.points.shape:
+            raise SolverError(
+                f"rest has shape {self.rest.shape}, the model's nodes {model.points.shape}",
+                where=f"support on {self.facets!r}",
+            )
         onset, terms = self.onset if self.one_sided else None, []
         for kind, facets in model.facet_groups(self.facets):
             count = (len(facets),)
             normal, along = jnp.broadcast_to(self.stiffness, count), jnp.broadcast_to(self.tangential, count)
-            terms.append(BedTerm(jnp.asarray(facets), normal, along, kind, onset))
+            rest = None if self.rest is None else self.rest[facets]
+            terms.append(BedTerm(jnp.asarray(facets), normal, along, kind, onset, rest))
         return terms
 
 
@@ -127,7 +137,7 @@ class Ligament(eqx.Module):
         """One term."""
         nodes = model.nodes_of(self.nodes)
         count = len(nodes)
-        traced = any(isinstance(value, jax.core.Tracer) for value in (model.points, self.anchor))
+        traced = any(isinstance(value, jax.core.Tracer) for value in (model.points, self.anchor))  # pyright: ignore[reportAttributeAccessIssue]
         if not traced and (np.linalg.norm(np.asarray(model.points)[nodes] - self.anchor, axis=1) == 0.0).any():
             raise SolverError("the anchor lies on a node it holds", where=f"ligament of {self.nodes!r}")
         share = jnp.broadcast_to(self.stiffness / count, (count,))
@@ -152,6 +162,7 @@ class BedTerm(Term):
     facet: FacetElement = eqx.field(static=True)
     onset: float | None = eqx.field(static=True, default=None)
     """Of a one-sided bed; None where the bed pulls as it pushes."""
+    rest: Float[Array, "groups m 3"] | None = None
 
     @property
     def stiffest(self) -> Term:
@@ -163,7 +174,7 @@ class BedTerm(Term):
         shape, normal = facet_frames(self.facet, reference)
         size = jnp.linalg.norm(normal, axis=1)
         unit = normal / size[:, None]
-        moved = shape @ displacement
+        moved = shape @ (displacement if self.rest is None else displacement - self.rest)
         into = jnp.sum(moved * unit, axis=1)[:, None]
         pressed = into if self.onset is None else _ramp(into, self.onset)
         traction = -self.stiffness * pressed * unit - self.tangential * (moved - into * unit)

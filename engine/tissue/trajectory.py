@@ -10,6 +10,7 @@ from jaxtyping import Float
 from ...imaging.errors import SolverError
 from .motion import Motion
 from .solution import ResultCode, Statistics
+from .stable_step import MassScaling
 
 
 @dataclass
@@ -102,3 +103,19 @@ class Trajectory:
     def times(self) -> Float[np.ndarray, " states"]:
         """Of the states kept [s]."""
         return np.array([float(state.time) for state in self.states])
+
+
+@dataclass(frozen=True, eq=False)
+class ExplicitTrajectory(Trajectory):
+    """A body in motion by central differences; `energy` has one entry per kept motion.
+
+    Attributes:
+        scaling: mass that was added.
+        steps: how many were taken.
+        shortest_step, longest_step: s.
+    """
+
+    scaling: MassScaling | None = None
+    steps: int = 0
+    shortest_step: float = 0.0
+    longest_step: float = 0.0

@@ -13,7 +13,7 @@ Anderson (1965).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -26,12 +26,14 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from ..precision import require_float64
 from .anderson import Anderson
+from .floating import check_held
 from .inverse_system import InverseSystem
 from .model import MM
 from .newton import force_scale, norm
 from .problem import Problem
 from .solution import State
 from .static import solve
+from .supports import Springs
 
 ACCURACY = 1e-4
 """m: how far from the scan the loaded shape may end."""
@@ -67,6 +69,7 @@ def unloaded_shape(
     problem: Problem,
     *,
     method: str = "auto",
+    beds_at_rest: str = "unloaded",
     load_steps: int = 1,
     tolerance: float = 1e-8,
     accuracy: float = ACCURACY,
@@ -75,12 +78,15 @@ def unloaded_shape(
 ) -> Unloaded:
     """The shape X without load that the loads of a problem bring to the shape it is given in.
 
-    Beds, springs and ligaments are at rest in the load-free shape, and beds have its normals and areas; held nodes stay
-    where the scan shows them, less their prescribed motion. Material parameters belong to elements and go along.
+    Springs and ligaments are at rest in the load-free shape, beds there or in the scan; beds have the normals and areas
+    of the load-free shape. Held nodes stay where the scan shows them, less their prescribed motion. Material parameters
+    belong to elements and go along.
 
     Args:
         problem: loads and supports on the scanned shape.
         method: "newton", "fixed point", or "auto": the second where the first finds nothing.
+        beds_at_rest: "unloaded", or "scan": beds (`Springs`) that exert nothing on the scanned shape, so that other
+            supports carry the load; the problem found has their `rest` at its own displacement.
         load_steps: of the inverse and of the verifying solve; steps that fail are halved.
         tolerance: on ‖residual‖ / force scale of the scanned shape.
         accuracy: m; a loaded shape further from the scan is an error.
@@ -92,17 +98,23 @@ def unloaded_shape(
     require_float64()
     if method not in ("auto", "newton", "fixed point"):
         raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice="Use newton or fixed point")
+    if beds_at_rest not in ("unloaded", "scan"):
+        raise SolverError(f"beds cannot be at rest in {beds_at_rest!r}", where="unloaded_shape", advice="Use scan")
+    loaded = problem if beds_at_rest == "unloaded" else _without_beds(problem)
     if len(problem.model.pressure_corners) or problem.moving():
         method = "fixed point"  # unknown pressures and contact searches have no inverse tangent here
     search = part(progress, 0.0, 0.7)
-    try:
-        if method == "fixed point":
-            raise SolverError("", where="unloaded_shape")
-        found = _newton(problem, load_steps, tolerance, search)
-    except SolverError:
-        if method == "newton":
-            raise
-        found = _fixed_point(problem, load_steps, tolerance, 0.01 * accuracy, search)
+    found: Unloaded | None = None
+    if method != "fixed point":
+        try:
+            found = _newton(loaded, load_steps, tolerance, search)
+        except SolverError:
+            if method == "newton":
+                raise
+    if found is None:
+        found = _fixed_point(loaded, load_steps, tolerance, 0.01 * accuracy, search)
+    if loaded is not problem:
+        found = replace(found, problem=_with_beds(found, problem))
     return _verified(found, problem, load_steps, accuracy, part(progress, 0.7, 1.0)) if verify else found
 
 
@@ -111,7 +123,7 @@ def _newton(problem: Problem, load_steps: int, tolerance: float, progress: Progr
     inverse = InverseSystem(problem)
     shape, reached, length = np.asarray(problem.model.points), 0.0, 1.0 / load_steps
     before: tuple[float, NDArray] | None = None
-    total = 0
+    total, share = 0, np.inf
     while reached < 1.0:
         goal = min(reached + length, 1.0)
         guess = shape
@@ -178,7 +190,7 @@ def _fixed_point(problem: Problem, load_steps: int, tolerance: float, accuracy: 
         if not solution.converged:
             if settled is None:
                 solution.require_converged()
-            shape, mixing = 0.5 * (settled + shape), Anderson(depth=4)
+            shape, mixing = 0.5 * (np.asarray(settled) + shape), Anderson(depth=4)
             continue
         settled, state = shape, solution.final
         miss = shape + np.asarray(state.displacement) - scanned
@@ -196,8 +208,6 @@ def _fixed_point(problem: Problem, load_steps: int, tolerance: float, accuracy: 
 
 def _verified(found: Unloaded, problem: Problem, load_steps: int, accuracy: float, progress: Progress) -> Unloaded:
     """Loads the body from rest and measures where it ends."""
-    from dataclasses import replace
-
     solution = solve(found.problem, load_steps=load_steps, tolerance=1e-8, progress=progress).require_converged()
     scanned = np.asarray(problem.model.points)
     ended = np.asarray(found.problem.model.points) + np.asarray(solution.final.displacement)
@@ -210,6 +220,25 @@ def _verified(found: Unloaded, problem: Problem, load_steps: int, accuracy: floa
             advice="The load has more than one balance here; use more load steps",
         )
     return replace(found, miss=float(miss.max()))
+
+
+def _without_beds(problem: Problem) -> Problem:
+    """The problem that is left where beds exert nothing; raises where the body floats then."""
+    others = [support for support in problem.supports if not isinstance(support, Springs)]
+    left = replace(problem, supports=tuple(others))
+    check_held(left)
+    return left
+
+
+def _with_beds(found: Unloaded, problem: Problem) -> Problem:
+    """The load-free body on the problem's supports, beds at rest where it is loaded."""
+
+    def rested(support: Any) -> Any:
+        if not isinstance(support, Springs):
+            return support
+        return eqx.tree_at(lambda s: s.rest, support, found.state.displacement, is_leaf=lambda leaf: leaf is None)
+
+    return replace(found.problem, supports=tuple(rested(support) for support in problem.supports))
 
 
 def moved_to(problem: Problem, points: Any) -> Problem:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.tissue.anderson import Anderson
 from ...imaging.errors import MeshError, SolverError
 from ...imaging.progress import Progress, part
 from ..schema import SolverOptions
@@ -113,24 +114,3 @@ def _round(progress: Progress, number: int, residual: float) -> Progress:
     """How far off the last round was says how many are left: each takes a digit or two."""
     left = max(np.log10(residual / TOLERANCE_MM), 1.0) if np.isfinite(residual) else 3.0
     return part(progress, (number - 1) / (number + left), number / (number + left))
-
-
-class Anderson:
-    """Anderson mixing of a fixed-point iteration x ← x + f(x)."""
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
-        self.points: list[NDArray[np.float64]] = []
-        self.steps: list[NDArray[np.float64]] = []
-
-    def next(self, point: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The next point, of the same shape."""
-        self.points = [*self.points, point.ravel()][-self.depth - 1 :]
-        self.steps = [*self.steps, step.ravel()][-self.depth - 1 :]
-        if len(self.points) == 1:
-            return point + step
-        # Least squares over the differences of the last steps: the combination that leaves the smallest step.
-        steps = np.diff(np.array(self.steps), axis=0).T
-        points = np.diff(np.array(self.points), axis=0).T
-        share, *_ = np.linalg.lstsq(steps, self.steps[-1], rcond=1e-10)
-        return (self.points[-1] + self.steps[-1] - (points + steps) @ share).reshape(point.shape)

@@ -37,7 +37,12 @@ def ball(radius: float = 10.0, levels: int = 3) -> SurfaceMesh:
         faces = [
             t
             for a, b, c in faces
-            for t in ([a, half(a, b), half(c, a)], [half(a, b), b, half(b, c)], [half(c, a), half(b, c), c], [half(a, b), half(b, c), half(c, a)])
+            for t in (
+                [a, half(a, b), half(c, a)],
+                [half(a, b), b, half(b, c)],
+                [half(c, a), half(b, c), c],
+                [half(a, b), half(b, c), half(c, a)],
+            )
         ]
     return SurfaceMesh(np.array(points) * radius, np.array(faces))
 

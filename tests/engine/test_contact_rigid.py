@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from preop.engine.tissue import fields, static
-from preop.engine.tissue.contact.overconstrained import check_contacts
 from preop.engine.tissue.contact import Capsules, HalfSpace, RigidBody, RigidContact, RoundedBox, Sphere, tool_force
+from preop.engine.tissue.contact.overconstrained import check_contacts
 from preop.engine.tissue.loads import Gravity, Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -27,7 +27,9 @@ SHAPES = {
     "socket": (Sphere((0.01, 0.0, 0.0), -0.03), lambda x: 0.03 - np.linalg.norm(x - [0.01, 0, 0], axis=1)),
     "capsules": (
         Capsules([(0.0, 0.0, 0.0), (0.0, 0.0, 0.04), (0.03, 0.0, 0.04)], 0.005),
-        lambda x: np.minimum(to_segment(x, [0, 0, 0], [0, 0, 0.04]), to_segment(x, [0, 0, 0.04], [0.03, 0, 0.04])) - 0.005,
+        lambda x: (
+            np.minimum(to_segment(x, [0, 0, 0], [0, 0, 0.04]), to_segment(x, [0, 0, 0.04], [0.03, 0, 0.04])) - 0.005
+        ),
     ),
     "rounded-box": (RoundedBox((0.0, 0.01, 0.0), (0.03, 0.02, 0.01), 0.004, TURN), lambda x: to_box(x)),
 }
@@ -60,16 +62,25 @@ def test_distances_and_their_slopes(name: str) -> None:
 
 def test_a_moving_body_carries_its_distance_with_it() -> None:
     """Half way along its path a turned box is where a turned and shifted point says."""
-    box, pivot, shift, turn = SHAPES["rounded-box"][0], (0.01, 0.02, 0.0), np.array([0.02, -0.01, 0.03]), (0.3, -0.5, 0.9)
+    box, pivot, shift, turn = (
+        SHAPES["rounded-box"][0],
+        (0.01, 0.02, 0.0),
+        np.array([0.02, -0.01, 0.03]),
+        (0.3, -0.5, 0.9),
+    )
     from scipy.spatial.transform import Rotation
 
     body = RigidBody(box, tuple(2 * shift), rotation=tuple(2 * np.array(turn)), pivot=pivot)
     at = np.array([0.03, 0.02, 0.015])
     moved = np.array(pivot) + Rotation.from_rotvec(turn).apply(at - pivot) + shift
-    assert float(body.distance(jnp.asarray(moved), 0.5)) == pytest.approx(float(box.distance(jnp.asarray(at))), abs=1e-12)
+    assert float(body.distance(jnp.asarray(moved), 0.5)) == pytest.approx(
+        float(box.distance(jnp.asarray(at))), abs=1e-12
+    )
 
 
-def block(element: str = "T4", cells: tuple[int, int, int] = (6, 6, 3), young: float = 1e4, poisson: float = 0.3) -> Model:
+def block(
+    element: str = "T4", cells: tuple[int, int, int] = (6, 6, 3), young: float = 1e4, poisson: float = 0.3
+) -> Model:
     mesh = bodies.box(cells, size=(40.0, 40.0, 20.0))
     return Model.from_mesh(mesh, {"body": NeoHookean.from_young(young, poisson)}, density=1000.0, element=element)
 
@@ -78,7 +89,9 @@ def block(element: str = "T4", cells: tuple[int, int, int] = (6, 6, 3), young: f
 def test_a_tool_feels_what_the_support_bears(element: str, friction: float) -> None:
     """A capsule pressed in and drawn along: the base bears the opposite of what the tool feels, force and moment."""
     model = block(element, (4, 4, 2))
-    tool = RigidBody(Capsules([(-0.01, 0.02, 0.026), (0.05, 0.02, 0.026)], 0.006), (0.001, 0.002, -0.002), label="shaft")
+    tool = RigidBody(
+        Capsules([(-0.01, 0.02, 0.026), (0.05, 0.02, 0.026)], 0.006), (0.001, 0.002, -0.002), label="shaft"
+    )
     problem = model.problem(supports=[Fixed("z0")], contacts=[RigidContact("z1", tool, friction=friction)])
     solution = solve(problem, load_steps=2)
     state, solved = solution.final, solution.problems[-1]
@@ -93,7 +106,7 @@ def test_a_tool_feels_what_the_support_bears(element: str, friction: float) -> N
 
 
 def test_multipliers_close_what_a_penalty_leaves_open() -> None:
-    """A plate pressed evenly on a block: with λ it stands on the surface, and the stress is that of the exact strain."""
+    """A plate pressed evenly on a block: with λ it stands on the surface, with the force of the exact strain."""
     model, depth = block(poisson=0.0), 0.002
     plate = RigidBody(HalfSpace((0.0, 0.0, 0.02), (0.0, 0.0, -1.0)), (0.0, 0.0, -depth))
     gaps, forces = {}, {}

@@ -59,7 +59,9 @@ def balance(problem: Problem, displacement: np.ndarray) -> tuple[float, float]:
     moments = np.cross(place, found)
     size = np.abs(found).sum()
     assert size > 0.1
-    return float(np.abs(found.sum(axis=0)).max() / size), float(np.abs(moments.sum(axis=0)).max() / np.abs(moments).sum())
+    return float(np.abs(found.sum(axis=0)).max() / size), float(
+        np.abs(moments.sum(axis=0)).max() / np.abs(moments).sum()
+    )
 
 
 @pytest.mark.parametrize(("element", "refine", "limit"), [("T4", 1, 0.03), ("T4", 4, 0.005), ("T10", 2, 0.03)])
@@ -87,7 +89,8 @@ def test_forces_and_moments_cancel_away_from_balance(element: str, friction: flo
     moved = 1e-3 * rng.standard_normal(model.points.shape) + [0, 0, 0]
     before = 0.8 * moved + np.array([5e-4, 2e-4, 0]) * (np.asarray(model.points)[:, 2:] > 0.02)
     problem = model.problem(
-        supports=[Fixed("low_z0"), Fixed("up_z1")], contacts=[TissueContact("up_z0", "low_z1", friction=friction, both=True)]
+        supports=[Fixed("low_z0"), Fixed("up_z1")],
+        contacts=[TissueContact("up_z0", "low_z1", friction=friction, both=True)],
     )
     problem = problem.begun().advanced(before, 1.0).bound_at(moved, 1.0)
     assert max(balance(problem, moved)) < 1e-13
@@ -112,7 +115,7 @@ def test_the_assembled_tangent_is_the_slope_of_the_residual() -> None:
 
 
 def test_blocks_stick_then_slide() -> None:
-    """Drawn along: the shear force grows to μ times the normal one and stays."""
+    """Drawn along: shear grows until it is μ times the pressure at every point, and the base bears it."""
     model, friction = two_blocks((2, 2, 1), (2, 2, 1), "T4"), 0.2
     contact = TissueContact("up_z0", "low_z1", friction=friction)
     problem = model.problem(
@@ -126,11 +129,15 @@ def test_blocks_stick_then_slide() -> None:
     solution = solve(problem, load_steps=[0.25, 0.5, 0.53, 1.0])
     shares = []
     for state, solved in zip(solution.require_converged().states, solution.problems, strict=True):
-        force = fields.reaction(solved, state, "low_z0")
-        shares.append(-force[0] / force[2])
-    assert abs(shares[1]) < 1e-3
-    assert 0.02 < shares[2] < 0.9 * friction
-    assert shares[3] == pytest.approx(friction, rel=2e-3)
+        (found,) = contact_state(solved, state, solved.contacts[0])
+        pressed_on = found.pressure > 0
+        along = np.sqrt(np.maximum((found.traction**2).sum(axis=1) - found.pressure**2, 0.0))
+        shares.append(along[pressed_on] / found.pressure[pressed_on])
+        force = (found.area[:, None] * found.traction).sum(axis=0)  # on the upper block, so from the lower one's base
+        assert force == pytest.approx(fields.reaction(solved, state, "low_z0"), rel=1e-5, abs=1e-7)
+    assert shares[1].max() < 1e-3
+    assert 0.02 < shares[2].mean() < 0.9 * friction
+    assert shares[3] == pytest.approx(np.full(len(shares[3]), friction), rel=1e-6)
 
 
 def letter_c() -> Model:
@@ -154,7 +161,9 @@ def letter_c() -> Model:
 def test_a_ring_closes_on_itself() -> None:
     """Open, nothing of the skin touches; closed, its ends press on each other, and only they."""
     model = letter_c()
-    squeeze = [Prescribed(name, (0.0, way * 0.0035, 0.0), components="y") for name, way in (("upper", -1), ("lower", 1))]
+    squeeze = [
+        Prescribed(name, (0.0, way * 0.0035, 0.0), components="y") for name, way in (("upper", -1), ("lower", 1))
+    ]
     contact = TissueContact("skin")
     problem = model.problem(supports=[Fixed("back")], prescribed=squeeze, contacts=[contact])
     solution = solve(problem, load_steps=[0.4, 0.8, 1.0])
@@ -240,10 +249,9 @@ def test_gradients_pass_through_contact() -> None:
 
 def test_what_cannot_be_searched_is_told() -> None:
     model = two_blocks((1, 1, 1), (1, 1, 1), "T4")
+    supports = [Fixed("low_z0"), Fixed("up_z1")]
+    problem = model.problem(supports=supports, contacts=[TissueContact("up_z0", "low_z1")])
     with pytest.raises(SolverError, match="bound_at"):
-        problem = model.problem(
-            supports=[Fixed("low_z0"), Fixed("up_z1")], contacts=[TissueContact("up_z0", "low_z1")]
-        )
         residual(jnp.zeros_like(model.points), problem)
     with pytest.raises(SolverError, match="not held"):
         model.problem(supports=[Fixed("low_z0")])

@@ -80,6 +80,7 @@ def products(solved: tuple[Problem, State, Linearization]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stiffness", "points", "path"])
 def test_hessian_products(name: str, solved: tuple, products: dict[str, Any]) -> None:
     """Every array of the product against differences of gradients of solved neighbours."""
@@ -97,6 +98,7 @@ def test_hessian_products(name: str, solved: tuple, products: dict[str, Any]) ->
         assert miss <= 1e-5 * np.linalg.norm(slope), (name, other)
 
 
+@pytest.mark.slow
 def test_the_hessian_is_symmetric(products: dict[str, Any]) -> None:
     """v·H w = w·H v between every two kinds of parameters."""
     names = list(products)
@@ -144,7 +146,7 @@ def against_differences(problem: Problem, pick: Callable, value: Callable, load_
 def pressed() -> Problem:
     """A ball pressed into a block."""
     tool = RigidBody(Sphere((0.05, 0.05, 0.13), 0.03), path=(0.004, 0.0, -0.012))
-    contact = RigidContact("z1", tool, stiffness=2e6, onset=2e-3)
+    contact = RigidContact("z1", tool, penalty=2e6, onset=2e-3)
     return box(3).problem(supports=[Fixed("z0")], contacts=[contact])
 
 
@@ -155,6 +157,7 @@ CONTACT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTACT)
 def test_through_contact(name: str) -> None:
     against_differences(pressed(), CONTACT[name], lambda u, p: 1e3 * jnp.sum(u[:, 2] ** 2))

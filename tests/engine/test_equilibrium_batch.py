@@ -121,6 +121,7 @@ def test_what_needs_the_host_is_refused() -> None:
         equilibrium(problem)
 
 
+@pytest.mark.slow
 def test_an_unstable_balance_is_none() -> None:
     """A straight column pressed far beyond Euler's load."""
     mesh = bodies.box((1, 1, 10), size=(10.0, 10.0, 100.0))

@@ -14,6 +14,7 @@ from test_dynamic_order import DENSITY, SMALL, YOUNG, bar, modes
 
 from preop.engine.tissue import dynamic
 from preop.engine.tissue.central_differences import Stepper
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact
 from preop.engine.tissue.explicit import solve
 from preop.engine.tissue.host_system import HostSystem
 from preop.engine.tissue.integrators import Midpoint
@@ -123,6 +124,23 @@ def test_bar_on_a_wall() -> None:
     assert times[np.flatnonzero(flow > 0)[0]] == pytest.approx(touch / 2, rel=0.03)
     assert times[np.flatnonzero(flow > 0.93)[0]] == pytest.approx(touch, rel=0.04)
     assert path.energy.largest_drift < 0.03
+
+
+def test_a_rigid_wall_ahead_is_known_to_the_step() -> None:
+    """A block flies at a wall many times as stiff as itself: stable though it does not touch at first; bounces back."""
+    mesh = bodies.box((1, 1, 2), size=(20.0, 20.0, 40.0))
+    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(YOUNG, 0.3)}, density=DENSITY)
+    wall = RigidBody(HalfSpace((0.0, 0.0, -2e-3), (0.0, 0.0, 1.0)))
+    contact = RigidContact("z0", wall, penalty=100 * YOUNG / 0.02, onset=1e-6)
+    path = solve(
+        model.problem(contacts=[contact], floating=True), duration=0.08, velocity=(0.0, 0.0, -0.2), keep=8
+    ).require_converged()
+    flow = np.array(path.energy.momentum)[:, 2]
+    assert flow[-1] > 0.5 * abs(flow[0])
+    assert path.energy.largest_drift < 0.05
+    rubbed = RigidContact("z0", wall, penalty=100 * YOUNG / 0.02, friction=0.3)
+    with pytest.raises(SolverError, match="friction"):
+        solve(model.problem(contacts=[rubbed], floating=True), duration=0.08)
 
 
 def test_mass_scaling_is_reported() -> None:

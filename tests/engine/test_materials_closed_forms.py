@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from preop.engine.tissue.materials import (
     VerondaWestmann,
     Yeoh,
 )
+from preop.engine.tissue.spectral import trace_power
+from preop.engine.tissue.tensors import from_array
 
 X, Y, Z = np.eye(3)
 
@@ -85,6 +88,24 @@ def test_ogden_tangent(kind: str) -> None:
     twin = MooneyRivlin(0.5, 0.1, bulk_modulus=1e3).elasticity(gradient)
     same = Ogden((1.0, 0.2), (2.0, -2.0), bulk_modulus=1e3).elasticity(gradient)
     assert np.abs(np.asarray(same - twin)).max() < 1e-12 * np.abs(np.asarray(twin)).max()
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [2.0, 2.0, 0.5], [2.0, 2.0 + 1e-9, 0.5], [3.0, 1.1, 0.4]])
+def test_powers_to_the_third_derivative(values: list[float]) -> None:
+    """tr C³ and tr C⁻¹ against their polynomials, which know no eigenvalues: what second-order products need."""
+    rng = np.random.default_rng(3)
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    matrix = jnp.asarray(turn @ np.diag(values) @ turn.T)
+    ways = [jnp.asarray(way + way.T) for way in rng.standard_normal((3, 3, 3))]
+
+    def third(function):
+        for way in ways:
+            function = (lambda inner, w: lambda c: jax.jvp(inner, (c,), (w,))[1])(function, way)
+        return float(function(matrix))
+
+    for exponent, exact in ((3.0, lambda c: jnp.trace(c @ c @ c)), (-1.0, lambda c: jnp.trace(jnp.linalg.inv(c)))):
+        found = third(lambda c, r=exponent: trace_power(from_array(c), r))
+        assert found == pytest.approx(third(exact), rel=1e-10)
 
 
 def test_polynomials_and_exponentials_in_the_invariants() -> None:

@@ -67,7 +67,7 @@ def test_blocks_that_share_a_side_are_one_part() -> None:
 def test_a_start_from_another_mesh_is_named() -> None:
     problem = model_of(bodies.box((1, 1, 1))).problem(supports=[Fixed("z0")])
     other = solve(model_of(bodies.box((2, 1, 1))).problem(supports=[Fixed("z0")])).final
-    with pytest.raises(SolverError, match="12 nodes, the model 8"):
+    with pytest.raises(SolverError, match="12 rows, the model 8"):
         solve(problem, start=other)
     assert solve(problem, load_steps=np.int64(2)).converged  # pyright: ignore[reportArgumentType]
 

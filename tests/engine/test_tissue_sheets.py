@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bodies
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +13,9 @@ from scipy.optimize import minimize_scalar
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.elements import STRUCTURES
-from preop.engine.tissue.loads import Gravity, Pressure
-from preop.engine.tissue.materials import NeoHookean, Sheet
+from preop.engine.tissue.implicit import gradient
+from preop.engine.tissue.loads import Gravity, Pressure, Traction
+from preop.engine.tissue.materials import NeoHookean, Sheet, Strand
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.parts import Part
 from preop.engine.tissue.prescribed import Prescribed
@@ -160,3 +162,30 @@ def test_bad_sheets_are_named() -> None:
     with pytest.raises(SolverError, match="'body' is taken"):
         body.with_sheet("z1", Sheet(LAW, 1e-3), name="body")
     assert jax.tree.leaves(body.with_sheet("z1", Sheet(LAW, 1e-3)).blocks[1].material)[-1].shape == (1,)
+
+
+@pytest.mark.slow
+def test_gradients_in_thickness_and_rest_length() -> None:
+    """The adjoint against finite differences, through the stretch across the sheet."""
+    body = Model.from_mesh(bodies.bricks((1, 1, 1), size=(100.0, 100.0, 100.0)), {"body": LAW})
+    model = body.with_sheet("z1", Sheet(LAW, 1e-3)).with_strands("cord", [(0, 7)], Strand(5.0, 1e-6, 0.95))
+    problem = model.problem(loads=[Traction("x1", (500.0, 0, 300.0))], supports=[Fixed("x0")])
+    state = solve(problem, tolerance=1e-12).final
+
+    def functional(displacement, problem):
+        return jnp.sum(displacement[:, 0] ** 2) * 1e3 + jnp.sum(displacement[:5, 2])
+
+    found = gradient(functional, problem, state)
+    picks = {
+        "thickness": lambda p: p.model.blocks[1].material.thickness,
+        "shear modulus": lambda p: p.model.blocks[1].material.law.shear_modulus,
+        "rest length": lambda p: p.model.blocks[2].material.rest,
+    }
+    for name, pick in picks.items():
+        base = np.asarray(pick(problem))
+        step = 1e-5 * np.abs(base).max()
+        ends = []
+        for sign in (1, -1):
+            moved = eqx.tree_at(pick, problem, jnp.asarray(base + sign * step))
+            ends.append(float(functional(solve(moved, tolerance=1e-12, start=state).final.displacement, moved)))
+        assert float(jnp.sum(pick(found))) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bodies
 import jax.numpy as jnp
 import numpy as np
 import plates
@@ -167,3 +168,22 @@ def test_bad_shells_are_named() -> None:
         Model.from_parts(points, [Part("K6", turned, Sheet(LAW, THICK))])
     with pytest.raises(SolverError, match="have 6 nodes each"):
         Model.from_parts(points, [Part("K6", triangles[:, :3], Sheet(LAW, THICK))])
+
+
+def test_a_shell_on_a_solid_shares_its_nodes() -> None:
+    """On two faces of a T10 at a right angle: that kink is rest, and an even stretch is a membrane's."""
+    mesh = bodies.box((1, 1, 1), size=(100.0, 100.0, 100.0))
+    mesh.facet_sets["corner"] = np.concatenate([mesh.facet_sets["x1"], mesh.facet_sets["z1"]])  # pyright: ignore[reportIndexIssue]
+    body = Model.from_mesh(mesh, {"body": LAW}, element="T10")
+    model = body.with_sheet("corner", Sheet(LAW, 1e-3), bending=True)
+    shell = model.blocks[1]
+    assert len(model.points) == len(body.points)
+    assert (
+        np.asarray(shell.material.edges) == 1.0
+    ).sum() == 2 * 3  # two diagonals and the common side, from both sides
+    grown = KIND.evaluate(model.points[shell.nodes], 0.01 * model.points[shell.nodes], shell.material)
+    rest = KIND.evaluate(model.points[shell.nodes], 0 * model.points[shell.nodes], shell.material)
+    assert float(jnp.abs(rest.energy).max()) < 1e-15
+    # Energy in plane stress of an even stretch e: 2 · E/(1 − ν) e²/2 per volume, to first order in e.
+    expected = YOUNG / (1 - POISSON) * 0.01**2 * 1e-3 * 0.02
+    assert float(grown.energy.sum()) == pytest.approx(expected, rel=0.05)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import bodies
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
+from preop.engine.tissue import fields
 from preop.engine.tissue.loads import Gravity, Pressure
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp
+from preop.engine.tissue.prestress import prestressed
 from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
@@ -72,6 +76,7 @@ def test_newton_and_the_fixed_point_agree() -> None:
     assert newton.iterations < fixed.iterations
 
 
+@pytest.mark.slow
 def test_where_the_plain_fixed_point_diverges() -> None:
     """A soft beam: X ← X − (x(X) − x) runs away, Newton's method does not."""
     problem = bar(30000.0)
@@ -100,6 +105,21 @@ def test_held_nodes_give_back_their_prescribed_motion() -> None:
     assert found.offset[top] == pytest.approx(np.tile([-0.004, 0.0, -0.006], (len(top), 1)), abs=1e-12)
     assert found.offset[model.nodes_of("z0")] == pytest.approx(0.0, abs=1e-15)
     assert found.miss < 1e-9
+
+
+def test_beds_that_rest_in_the_scan() -> None:
+    """They exert nothing there: the held side carries the weight, and the load-free shape is that without them."""
+    problem = bar(60000.0)
+    bedded = problem.model.problem(loads=problem.loads, supports=[*problem.supports, Springs("y0", 1e6)])
+    found = unloaded_shape(bedded, beds_at_rest="scan", load_steps=2)
+    plain = unloaded_shape(problem, load_steps=2, verify=False)
+    assert found.offset == pytest.approx(plain.offset, abs=1e-9)
+    assert found.miss < WITHIN
+    assert fields.force_of(found.problem, found.state, found.problem.supports[1]) == pytest.approx(
+        np.zeros(3), abs=1e-9
+    )
+    with pytest.raises(SolverError, match="not held"):
+        unloaded_shape(liver(4000.0, cells=2), beds_at_rest="scan")
 
 
 def loaded_radii(law: NeoHookean, inner: float, outer: float, pressure: float) -> tuple[float, float]:
@@ -150,3 +170,20 @@ def test_what_has_no_load_free_shape_is_told() -> None:
         unloaded_shape(liver(40.0, cells=2))
     with pytest.raises(SolverError, match="no method"):
         unloaded_shape(liver(4000.0, cells=2), method="guess")
+
+
+def test_prestress_holds_the_scanned_shape() -> None:
+    """The stored strain moves nothing, its stress carries the weight, and without load the body springs back."""
+    mesh = bodies.box((2, 2, 3), size=(60.0, 60.0, 90.0))
+    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(2e4, 0.3)}, density=1000.0)
+    problem = model.problem(loads=[Gravity((0.0, -9.81, -4.0))], supports=[Fixed("z0")])
+    found = prestressed(problem)
+    assert found.miss < 1e-5
+    weight = 1000.0 * 0.06 * 0.06 * 0.09
+    force = fields.reaction(found.problem, found.state, "z0")
+    assert force == pytest.approx([0.0, 9.81 * weight, 4.0 * weight], rel=1e-5, abs=1e-6)
+    freed = eqx.tree_at(lambda p: p.loads[0].acceleration, found.problem, jnp.zeros(3))
+    sprung = np.asarray(solve(freed).final.displacement)
+    hanging = np.asarray(solve(problem).final.displacement)
+    tip = model.nodes_of("z1")
+    assert np.linalg.norm(sprung[tip].mean(axis=0) + hanging[tip].mean(axis=0)) < 0.1 * np.abs(hanging).max()

@@ -17,7 +17,9 @@ from .sphere import Sphere
 from .tie import Tie
 from .tissue import TissueContact
 
-SHAPES: dict[str, type[Shape]] = {shape.name: shape for shape in (HalfSpace, Sphere, Capsules, RoundedBox, GridDistance)}
+SHAPES: dict[str, type[Shape]] = {
+    shape.name: shape for shape in (HalfSpace, Sphere, Capsules, RoundedBox, GridDistance)
+}
 
 __all__ = [
     "SHAPES",

@@ -36,7 +36,9 @@ def segments(slave: NDArray, master: NDArray, reach: float) -> Segments:
     height = np.abs(np.einsum("ni,nai->na", normal, master[pairs[:, 1]] - origin[:, None])).min(axis=1)
     facing = (np.einsum("ni,ni->n", normal, other) < -0.5) & (height <= reach)
     pairs, origin, axes = pairs[facing], origin[facing], axes[facing]
-    flat = [np.einsum("nki,nai->nak", axes, part - origin[:, None]) for part in (slave[pairs[:, 0]], master[pairs[:, 1]])]
+    flat = [
+        np.einsum("nki,nai->nak", axes, part - origin[:, None]) for part in (slave[pairs[:, 0]], master[pairs[:, 1]])
+    ]
     polygon, count = _clip(flat[1][:, ::-1], flat[0])
     return _fan(pairs, polygon, count, flat[0], origin, axes)
 
@@ -83,9 +85,7 @@ def _cut(corners: NDArray, count: NDArray, side: NDArray) -> tuple[NDArray[np.fl
     return result, filled
 
 
-def _fan(
-    pairs: NDArray, polygon: NDArray, count: NDArray, window: NDArray, origin: NDArray, axes: NDArray
-) -> Segments:
+def _fan(pairs: NDArray, polygon: NDArray, count: NDArray, window: NDArray, origin: NDArray, axes: NDArray) -> Segments:
     """Polygons cut into triangles from their first corner, slivers left out."""
     size = np.abs(_cross(window[:, 1] - window[:, 0], window[:, 2] - window[:, 0]))
     slave, master, found = [], [], []

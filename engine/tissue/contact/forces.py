@@ -28,7 +28,7 @@ def tool_force(
 
 
 def contact_state(problem: Problem, state: State, contact: Any) -> list[ContactPoints]:
-    """Place, gap, pressure and area at every point of a contact that is looked at, one entry for each side that looks."""
+    """Place, gap, pressure and area at the points of a contact, one entry for each side that looks."""
     moved, fraction = np.asarray(state.displacement), float(state.load_fraction)
     found = contact.points(problem.model, moved, fraction)
     return [found] if isinstance(found, ContactPoints) else [values for _, values in found]

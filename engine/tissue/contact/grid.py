@@ -45,7 +45,9 @@ class GridDistance(Shape):
             SolverError: fewer than four points along an axis, a value that is not finite, or no sign change.
         """
         if np.ndim(values) != 3 or min(np.shape(values)) < 4:
-            raise SolverError(f"a grid of {np.shape(values)} points is too small", where=cls.name, advice="Use 4 or more")
+            raise SolverError(
+                f"a grid of {np.shape(values)} points is too small", where=cls.name, advice="Use 4 or more"
+            )
         if not np.isfinite(values).all():
             raise SolverError("a distance is not finite", where=cls.name)
         if not (values.min() < 0 < values.max()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,8 +20,8 @@ class PairTerm(Term):
     """Points that meet facets. The first half of a group's nodes carry the point, the others are the facet's.
 
     Pressure acts along the line from the nearest place to the point, so it turns nothing; friction is the slope of
-    −t_α ξ^α in the nodes, ξ the nearest place, which no rigid motion of all nodes changes. Both together leave linear and
-    angular momentum to round-off.
+    −t_α ξ^α in the nodes, ξ the nearest place, which no rigid motion of all nodes changes. Both together leave linear
+    and angular momentum to round-off.
 
     Attributes:
         shape, slope: shape functions (m,) of the point and their derivatives (m, 2), constants.
@@ -82,7 +83,7 @@ class PairTerm(Term):
         """Reference area [m²] that the point stands for."""
         rest = reference[: len(self.shape)]
         tangent = [_carry(self.slope[:, k], rest) for k in (0, 1)]
-        return self.weight * law.safe_norm(jnp.cross(*tangent))
+        return self.weight * law.safe_norm(jnp.cross(tangent[0], tangent[1]))
 
     def _force(self, area: Array, ends: Array) -> Float[Array, "n 3"]:
         """[N] on the point and on the facet's nodes, which are at `ends` (1 + m, 3) [m]."""
@@ -128,7 +129,7 @@ class PairTerm(Term):
             ]
             right = [sum(p[d] * _dot(along[d], off) for d in (0, 1)) for p in columns]
             steep[0][0], steep[1][1] = steep[0][0] + idle[0], steep[1][1] + idle[1]
-            step = _solve(steep, right)
+            step = _solve(steep, right)  # pyright: ignore[reportArgumentType]
             at = at + columns[0] * step[0] + columns[1] * step[1]
         return at
 
@@ -136,7 +137,8 @@ class PairTerm(Term):
         """Gap [m] and unit vector from the facet to the point."""
         half = len(self.shape)
         off = ends[0] - _carry(triangle.shape(jnp, half, at), ends[1:])
-        normal = jnp.cross(*self._along(ends, at))
+        along = self._along(ends, at)
+        normal = jnp.cross(along[0], along[1])
         normal = normal / law.safe_norm(normal)
         on_face, away = self.side == 0.0, law.safe_norm(off)
         apart = (away > 0.0) & ~on_face
@@ -167,7 +169,7 @@ class PairTerm(Term):
         return jnp.stack([_dot(along[0], drag), _dot(along[1], drag)])
 
 
-def _carry(shape: Array, nodes: Array) -> Float[Array, "3"]:
+def _carry(shape: Any, nodes: Array) -> Float[Array, "3"]:
     """Σ N_a x_a, written out: XLA compiles products of small matrices slowly."""
     return jnp.sum(shape[:, None] * nodes, axis=0)
 

@@ -6,26 +6,26 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ..kernels import TermKernel
 
 
 class ContactPoints(NamedTuple):
-    """At each point (any leading shape): of a contact, in the frame of the body."""
+    """At each point of a contact (any leading shape …), LPS: numpy when read off, traced in kernels."""
 
-    position: Float[Array, "... 3"]
-    """Where it is [m]."""
-    gap: Float[Array, "..."]
+    position: Any
+    """Where it is (…, 3) [m]."""
+    gap: Any
     """Distance [m], negative where one is in the other."""
-    pressure: Float[Array, "..."]
+    pressure: Any
     """Contact pressure per reference area [Pa]."""
-    traction: Float[Array, "... 3"]
+    traction: Any
     """Pressure and friction on the body (the slave side of two) per reference area [Pa]."""
-    area: Float[Array, "..."]
+    area: Any
     """Reference area it stands for [m²]."""
-    anchor: Float[Array, "... d"]
+    anchor: Any
     """Where friction would pull it, to be kept as history: moved on by what slipped."""
 
     @property

@@ -84,16 +84,16 @@ class RigidContact(eqx.Module):
         onset = jnp.asarray(ONSET_SHARE * facet_sizes(model, facets)) if self.onset is None else self.onset
         return replace_fields(self, penalty=penalty, stick=penalty if self.stick is None else self.stick, onset=onset)
 
-    def bind(self, model: Model) -> list[Term]:
+    def bind(self, model: Model) -> list[RigidTerm]:
         """One term."""
         facets = model.facets_of(self.facets)
         count, rule = len(facets), facet_of(facets.shape[1]).quadrature
         own = self if self.penalty is not None else self.resolved(model)
         return [
-            RigidTerm(
+            RigidTerm(  # pyright: ignore[reportCallIssue]
                 jnp.asarray(facets),
                 own.body,
-                *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),
+                *(jnp.broadcast_to(value, (count,)) for value in (own.penalty, own.stick, own.onset, own.friction)),  # pyright: ignore[reportArgumentType]
                 jnp.zeros((count, len(rule.weights))) if self.multiplier is None else self.multiplier,
                 *self._slip_history(model, facets),
                 facet_of(facets.shape[1]),
@@ -160,6 +160,13 @@ class RigidTerm(Term):
         """Where nothing drags, the forces are the slope of an energy."""
         return not self.frictional
 
+    @property
+    def stiffest(self) -> Term:
+        """A bed of the penalty under every facet, with that of sticking along it: no contact pushes back harder."""
+        from ..supports import BedTerm
+
+        return BedTerm(self.nodes, self.penalty, jnp.maximum(self.penalty, self.stick), self.facet)
+
     def rows(self, chosen: np.ndarray) -> RigidTerm:
         """All groups share the body."""
         each = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], replace(self, body=None))
@@ -207,10 +214,10 @@ class RigidTerm(Term):
     def _drag(self, place: Array, gap: Array, slope: Array, push: Array, fraction: Array) -> tuple[Array, Array]:
         """Friction (Q, 3) [Pa] against the slip over the body, and the anchors moved on by what slipped."""
         now = jax.vmap(self.body.to_body, (0, None))(place, fraction)
-        travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)
+        travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)  # pyright: ignore[reportOperatorIssue]
         unit = slope / jnp.maximum(law.safe_norm(slope), 1e-300)[:, None]
         slip = travel - jnp.sum(travel * unit, axis=1)[:, None] * unit
-        slip = law.sliding_share(gap, self.opening, self.onset)[:, None] * slip
+        slip = law.sliding_share(gap, self.opening, self.onset)[:, None] * slip  # pyright: ignore[reportArgumentType]
         drag = jax.vmap(law.coulomb, (0, None, 0))(slip, self.stick, self.friction * push)
         back = drag / self.stick
         share = self._turned_back(back, fraction)

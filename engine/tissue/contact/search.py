@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .closest import FACE, Closest, closest
-from .surface import Surface
+from .surface import PseudoNormals, Surface
 
 OPPOSED = -0.1
 """Facets meet where the cosine between their normals is below this."""
@@ -48,7 +48,8 @@ def search(
     order = np.lexsort((near.distance, point))
     order = order[np.diff(point[order], prepend=-1) > 0]
     order = order[(near.distance[order] <= reach) & ~_on_rim(surface, facet[order], near.feature[order])]
-    point, facet, near = point[order], facet[order], Closest(*(part[order] for part in near))
+    point, facet = point[order], facet[order]
+    near = Closest(near.place[order], near.feature[order], near.point[order], near.distance[order])
     return Met(point, facet, near, _side(points[point] - near.point, surface, facet, near.feature, pseudo))
 
 
@@ -89,11 +90,13 @@ def _on_rim(surface: Surface, facet: NDArray, feature: NDArray) -> NDArray[np.bo
     return flags[facet, feature]
 
 
-def _side(off: NDArray, surface: Surface, facet: NDArray, feature: NDArray, pseudo: object) -> NDArray[np.float64]:
+def _side(
+    off: NDArray, surface: Surface, facet: NDArray, feature: NDArray, pseudo: PseudoNormals
+) -> NDArray[np.float64]:
     """On which side of an edge or corner a point lies, by its pseudonormal; 0 on a face, whose own normal tells."""
     edge = surface.edge_of[facet, np.clip(feature - 3, 0, 2)]
     node = surface.facets[facet, np.clip(feature, 0, 2)]
-    normal = np.where((feature >= 3)[:, None], pseudo.edge[edge], pseudo.node[node])  # pyright: ignore[reportAttributeAccessIssue]
+    normal = np.where((feature >= 3)[:, None], pseudo.edge[edge], pseudo.node[node])
     sign = np.where(np.einsum("ni,ni->n", off, normal) < 0, -1.0, 1.0)
     return np.where(feature == FACE, 0.0, sign)
 

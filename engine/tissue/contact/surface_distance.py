@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ....imaging.errors import SolverError
-from .closest import FACE, closest
+from .closest import FACE, Closest, closest
 from .surface import Surface
 
 CHUNK = 20000
@@ -54,7 +54,7 @@ class _Finder:
         self.trees = [cKDTree(self.centre[mine]) for mine in self.classes]
         self.whole = cKDTree(self.centre)
 
-    def __call__(self, queries: NDArray) -> tuple[NDArray[np.int64], object]:
+    def __call__(self, queries: NDArray) -> tuple[NDArray[np.int64], Closest]:
         _, first = self.whole.query(queries)
         bound = closest(queries, self.corners[first]).distance
         facet = first.astype(np.int64)

@@ -33,9 +33,9 @@ class Tie(eqx.Module):
     """Two facet sets that move together, as if their meshes matched: ∫ N_a (u − u') dA = 0 at every node of the first.
 
     The overlap of the two meshes is cut exactly in the reference configuration. On it acts a traction
-    t = λ + ε (u − u'), λ = Σ N_a λ_a with nodal multipliers that are moved on (Uzawa) by ε times the mean jump around each
-    node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen the
-    surface (the multiplier would not satisfy the inf-sup condition), while a constant traction is carried exactly.
+    t = λ + ε (u − u'), λ = Σ N_a λ_a with nodal multipliers that are moved on (Uzawa) by ε times the mean jump around
+    each node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen
+    the surface (the multiplier would not satisfy the inf-sup condition), while a constant traction is carried exactly.
 
     | symbol | meaning | unit |
     |---|---|---|
@@ -90,7 +90,7 @@ class Tie(eqx.Module):
             self,
             penalty=jnp.asarray(TIE_SHARE * softest) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(np.asarray(model.points), *sides, held, self.reach or 0.2 * size, self.label),
+            table=tie_table(np.asarray(model.points), *sides, held, self.reach or 0.2 * size, self.label),  # pyright: ignore[reportCallIssue]
         )
 
     def bind(self, model: Model) -> list[Term]:
@@ -133,7 +133,9 @@ class Tie(eqx.Module):
         if not self.jump or np.abs(jumps).max(initial=0.0) <= self.jump:
             return self, False
         begun = self.begun(model)
-        return replace_fields(begun, multiplier=begun.multiplier + begun.penalty * jumps), True
+        return replace_fields(
+            begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
+        ), True
 
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""
@@ -176,7 +178,9 @@ class Multipliers:
         weight = sparse.diags(1.0 / np.maximum(np.asarray(weight.sum(axis=1)).ravel(), 1e-300)) @ weight
         count = len(held)
         first = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), (count, len(own)))
-        spread = sparse.csr_matrix((np.ones(held.sum()), (np.flatnonzero(held), np.arange(held.sum()))), (count, held.sum()))
+        spread = sparse.csr_matrix(
+            (np.ones(held.sum()), (np.flatnonzero(held), np.arange(held.sum()))), (count, held.sum())
+        )
         self.extension = (first + spread @ weight).tocsr()
         small = (self.extension.T @ mass @ self.extension).tocsc()
         shift = 1e-12 * max(small.diagonal().max(initial=0.0), 1e-300)
@@ -205,10 +209,8 @@ class TieTerm(Term):
         return jnp.concatenate([-self.shape.T @ traction, self.opposite.T @ traction])
 
 
-def tie_table(
-    points: NDArray, slave: NDArray, master: NDArray, held: NDArray, reach: float, where: str
-) -> TieTable:
-    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m]; held (rows, 3) marks prescribed components.
+def tie_table(points: NDArray, slave: NDArray, master: NDArray, held: NDArray, reach: float, where: str) -> TieTable:
+    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m]; held (rows, 3): prescribed components.
 
     Raises:
         SolverError: facets that are not triangles, or a part of the slave surface without a partner.
@@ -216,7 +218,7 @@ def tie_table(
     if slave.shape[1] not in (3, 6) or slave.shape[1] != master.shape[1]:
         raise SolverError("only triangles of one kind can be tied", where=where, advice="Use T4 or T10 on both sides")
     corners = [points[side[:, :3]] for side in (slave, master)]
-    found = segments(*corners, reach)
+    found = segments(*corners, reach)  # pyright: ignore[reportCallIssue]
     rule = DEGREE_2 if slave.shape[1] == 3 else DEGREE_4
     at = np.einsum("qa,sai->sqi", triangle.shape(np, 3, rule.points), found.corners)
     double = np.linalg.norm(
@@ -234,7 +236,7 @@ def tie_table(
     mass = np.einsum("sq,sqa,sqb->sab", weight, shapes[0], shapes[0])
     whole = _summed(mass, local, len(slave_nodes))
     spaces = tuple(Multipliers(whole, held[slave_nodes, k]) for k in range(3))
-    return TieTable(nodes, *shapes, weight, slave_nodes, local, spaces)
+    return TieTable(nodes, *shapes, weight, slave_nodes, local, spaces)  # pyright: ignore[reportCallIssue]
 
 
 def _places(at: NDArray, corners: NDArray) -> NDArray[np.float64]:

@@ -48,7 +48,7 @@ class TissueContact(eqx.Module):
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
     | w `onset` | width over which the law is rounded where contact opens; None takes 1e-5 of a facet | m |
     | `refine` | each facet's rule is laid out refine² times over it: pressure is passed on more evenly | – |
-    | `reach` | how far, and how deep, a point looks; None takes the mean facet size; below a third of a wall's thickness | m |
+    | `reach` | how far, and how deep, a point looks; None takes the mean facet size | m |
 
     Pressures are per reference area of the surface that looks.
     """
@@ -114,7 +114,7 @@ class TissueContact(eqx.Module):
         )
         return replace_fields(found, refused=_neighbours(found, model)) if self.other is None else found
 
-    def bind(self, model: Model) -> list[MovingTerm]:
+    def bind(self, model: Model) -> list[Look]:
         """One moving term for each side that looks."""
         own = self if self.surfaces else self.resolved(model)
         return [own._look(model, k) for k in range(2 if own.both and own.other is not None else 1)]
@@ -263,12 +263,12 @@ class Look(MovingTerm):
 
 def spread(value: Any, count: int) -> Any:
     """One value for each of a changing number of pairs: in numpy, which compiles nothing, unless it is traced."""
-    return (jnp if isinstance(value, jax.core.Tracer) else np).broadcast_to(value, (count,))
+    return (jnp if isinstance(value, jax.core.Tracer) else np).broadcast_to(value, (count,))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def rows_of(values: Any, chosen: NDArray) -> Any:
     """Rows of an array, in numpy unless it is traced."""
-    return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]
+    return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def refined(rule: Quadrature, times: int) -> Quadrature:

@@ -104,7 +104,7 @@ class Batch:
     def push(self, along_points: NDArray, along: NDArray, along_parameters: Parameters) -> NDArray[np.float64]:
         """Rate of the forces (G, n, 3) [N] along (rows, 3), (rows, 3) and a tree of parameters."""
         calls = [
-            _push(self.law, place, rest, self.fraction, way)
+            _push(self.law, place, rest, self.fraction, way)  # pyright: ignore[reportArgumentType]
             for place, rest, way in zip(
                 self.places, self.rest, self._along(along_points, along, along_parameters), strict=True
             )
@@ -114,7 +114,7 @@ class Batch:
     def pull(self, weight: NDArray) -> Place:
         """∂(λ·f)/∂(X, u, m) for weights λ (rows, 3): by group, to be summed over nodes."""
         calls = [
-            _pull(self.law, place, rest, self.fraction, w)
+            _pull(self.law, place, rest, self.fraction, w)  # pyright: ignore[reportArgumentType]
             for place, rest, w in zip(self.places, self.rest, self._weights(weight), strict=True)
         ]
         return self._joined(calls)
@@ -124,7 +124,7 @@ class Batch:
         weights = self._weights(weight)
         ways = self._along(along_points, along, along_parameters)
         calls = [
-            _pull_rate(self.law, place, rest, self.fraction, w, way)
+            _pull_rate(self.law, place, rest, self.fraction, w, way)  # pyright: ignore[reportArgumentType]
             for place, rest, w, way in zip(self.places, self.rest, weights, ways, strict=True)
         ]
         return self._joined(calls)
@@ -132,7 +132,7 @@ class Batch:
     def _along(self, points: NDArray, displacement: NDArray, parameters: Parameters) -> Iterator[Place]:
         for rows in self.chunks.rows:
             part = jax.tree.map(lambda own, leaf, r=rows: np.asarray(leaf)[r] if own else leaf, self.own, parameters)
-            yield points[self.nodes[rows]], displacement[self.nodes[rows]], part
+            yield points[self.nodes[rows]], displacement[self.nodes[rows]], part  # pyright: ignore[reportReturnType]
 
     def _weights(self, weight: NDArray) -> Iterator[NDArray]:
         """Of each chunk; zero for the rows that fill up the last one."""

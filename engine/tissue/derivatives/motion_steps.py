@@ -165,7 +165,7 @@ class MotionSteps:
         return back((cotangent, -multiplier))
 
     def _motion(self, fields: Fields, start: Array) -> Motion:
-        return Motion(start / self.duration, fields[0], time=start, velocity=fields[1], acceleration=fields[2])
+        return Motion(start / self.duration, fields[0], time=start, velocity=fields[1], acceleration=fields[2])  # pyright: ignore[reportArgumentType]
 
     def _clock(self, start: Array) -> Clock:
         return Clock(start, self.duration / self.count, self.duration)

@@ -83,7 +83,7 @@ class Sensitivity:
         now = (as_arrays([part[2] for part in parts]), as_arrays(np.where(self.held, -weight, 0.0)))
         rate = (as_arrays([part[2] for part in rates[len(self.blocks) :]]), as_arrays(np.zeros_like(weight)))
         _, through = jax.jvp(back, (self.parameters, now), (way, rate))
-        slope = sum(scatter(part[1]) for scatter, part in zip(self._scatter, rates, strict=True))
+        slope = sum(scatter(part[1]) for scatter, part in zip(self._scatter, rates, strict=True))  # pyright: ignore[reportArgumentType]
         return np.asarray(slope), self._collected(rates, through)
 
     def _rows(self, points: Any) -> NDArray[np.float64]:
@@ -101,7 +101,7 @@ class Sensitivity:
     def _collected(self, parts: list[Place], through: Parameters) -> Parameters:
         """Adds what nodes and materials contribute themselves to what came through the terms."""
         nodes = self.problem.model.nodes
-        points = through.model.points + sum(s(p[0])[:nodes] for s, p in zip(self._scatter, parts, strict=True))
+        points = through.model.points + sum(s(p[0])[:nodes] for s, p in zip(self._scatter, parts, strict=True))  # pyright: ignore[reportArgumentType]
         tree = eqx.tree_at(lambda t: t.model.points, through, points)
         for index, part in enumerate(parts[: len(self.blocks)]):
             before = tree.model.blocks[index].material

@@ -134,7 +134,7 @@ class Equilibria:
                     block.element, problem.model.row_points[nodes], moved[nodes], block.material, rate.material
                 )
                 for local in range(nodes.shape[1]):
-                    np.add.at(total, (slice(None), nodes[:, local]), np.asarray(forces[:, :, local]))
+                    np.add.at(total, (slice(None), nodes[:, local]), np.asarray(forces[:, :, local]))  # pyright: ignore[reportArgumentType]
         total *= ~problem.held()
         blocks = [None] * len(problem.model.blocks)
         if _any(eqx.tree_at(lambda p: [b.material for b in p.model.blocks], rates, blocks)):

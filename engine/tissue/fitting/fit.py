@@ -146,6 +146,7 @@ def fit(
     point = squares.at(point.coordinates, point.state)
     free_noise = any(o.noise is None for o in observations)
     rounds = ROUNDS if free_noise or estimate_amplitude else 1
+    linear, converged = squares.linearize(point), False
     for number in range(rounds):
         point, linear, converged = squares.minimise(
             point, iterations=iterations, progress=progress, tell=f"round {number + 1}, " if rounds > 1 else ""

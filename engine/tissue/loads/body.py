@@ -59,7 +59,9 @@ class BodyForce(eqx.Module):
 
     def bind(self, model: Model) -> list[Term]:
         """One term per element block."""
-        return [BodyTerm(block.vertices, _ones(block), block.element, self.when, self.density) for block in model.blocks]
+        return [
+            BodyTerm(block.vertices, _ones(block), block.element, self.when, self.density) for block in model.blocks
+        ]
 
 
 def _ones(block: ElementBlock) -> Array:

@@ -66,6 +66,7 @@ class ActiveContraction(Wrapper):
     def problems(self) -> list[str]:
         """What is wrong with the passive material, a tension that is not plausible, β negative."""
         found = self.base.problems() + number_problems(tension=self.tension, length_dependence=self.length_dependence)
+        found += number_problems(high=1.0, share=self.share)
         tension = np.ravel(np.asarray(self.tension, float))
         odd = tension[((tension > 0) & (tension < 1.0)) | (tension > STIFFEST)]
         if not found and odd.size:

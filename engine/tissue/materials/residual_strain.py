@@ -12,7 +12,7 @@ from ..tensors import EnergyDensity, Scalar, Tensor, determinant, product
 from ..terms import schedule
 from .base import Material
 from .neo_hookean import NeoHookean
-from .parameters import as_array
+from .parameters import as_array, number_problems
 from .wrapper import Wrapper
 
 
@@ -89,7 +89,7 @@ class ResidualStrain(Wrapper):
     def problems(self) -> list[str]:
         """What is wrong with the base; A that is not finite or turns pieces inside out."""
         volume = np.atleast_1d(np.linalg.det(np.asarray(self.elastic, float)))
-        found = self.base.problems()
+        found = self.base.problems() + number_problems(high=1.0, share=self.share)
         if not np.isfinite(volume).all():
             found.append("a residual strain is not finite")
         elif (volume <= 0).any():

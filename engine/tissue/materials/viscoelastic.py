@@ -67,6 +67,8 @@ class Viscoelastic(Wrapper):
     def prepared(self, points: int) -> Self:
         """With a history of rest at so many points."""
         ready = super().prepared(points)
+        if self.before is not None:
+            return ready
         rest = jnp.zeros((len(jax.tree.leaves(self)[0]), points, 3, 3))
         return eqx.tree_at(
             lambda m: (m.overstress, m.before), ready, ((rest,) * len(self.times), rest), is_leaf=lambda x: x is None

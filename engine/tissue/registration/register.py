@@ -208,7 +208,7 @@ def _setting(model: Model, surface: str, rigid: Rigid) -> tuple[Setting, NDArray
     nodes = np.asarray(model.nodes_of(surface))
     size = float(np.linalg.norm(np.ptp(np.asarray(model.points), axis=0)))
     problem = model.problem(
-        loads=[NodalForces(surface, np.zeros((len(nodes), 3)))],
+        loads=[NodalForces(surface, np.zeros((len(nodes), 3)))],  # pyright: ignore[reportArgumentType]
         supports=[PointSprings(surface, HOLD * _young(model) * size)],
     )
     base = Setting.of(problem)

@@ -1,13 +1,14 @@
 """Hertz's contact: a ball on a rigid plane, and two balls of different meshes pressed together.
 
-A quarter of a cap, eight contact radii wide and high, moves as Hertz's pressure on an elastic half-space moves it at its
-outer faces, and as a whole by the approach; what is computed is the contact itself. The load is scaled down (radius by
-s, approach by s², force by s³) until strains are those of the linear theory.
+A quarter of a cap, eight contact radii wide and high, moves as Hertz's pressure on an elastic half-space moves it
+at its outer faces, and as a whole by the approach; what is computed is the contact itself. The load is scaled
+down (radius by s, approach by s², force by s³) until strains are those of the linear theory.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def cap(simple: NDArray) -> NDArray[np.float64]:
 
 
 def far_field(points: NDArray) -> NDArray[np.float64]:
-    """Displacement [m] of an elastic half-space z > 0 under Hertz's pressure over its face (Boussinesq's solution summed).
+    """Displacement [m] of an elastic half-space z > 0 under Hertz's pressure on its face (Boussinesq's, summed).
 
     Source: Johnson, *Contact Mechanics*, section 3.2: u_z = F (2(1 − ν) + z²/ρ²)/4πGρ,
     u_r = F r (z/ρ² − (1 − 2ν)/(ρ + z))/4πGρ.
@@ -87,11 +88,11 @@ def quarter(rings: int, layers: int, element: str) -> Model:
     return curved(Model.from_mesh(mesh, {"*": law}, element=element), cap)
 
 
-def ball_on_plane(rings: int, layers: int, element: str, **contact: float) -> Problem:
+def ball_on_plane(rings: int, layers: int, element: str, **contact: Any) -> Problem:
     """A ball on a rigid plane."""
     body = quarter(rings, layers, element)
 
-    def outer(at: NDArray) -> NDArray:
+    def outer(at: Any) -> Any:
         return far_field(np.asarray(at)) - np.array([0.0, 0.0, 0.5 * SCALE**2 * APPROACH])
 
     ground = RigidBody(HalfSpace((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)), label="plane")
@@ -102,7 +103,7 @@ def ball_on_plane(rings: int, layers: int, element: str, **contact: float) -> Pr
     )
 
 
-def ball_on_ball(rings: int, layers: int, element: str, **contact: float) -> Problem:
+def ball_on_ball(rings: int, layers: int, element: str, **contact: Any) -> Problem:
     """Two balls, the lower one of a coarser mesh that does not match."""
     meshes = [rod(rings, layers, sectors=1), rod(max(rings - 2, 2), layers, sectors=1)]
     shift = 2.0  # simple coordinates of the lower ball lie two above the upper one's
@@ -123,7 +124,7 @@ def ball_on_ball(rings: int, layers: int, element: str, **contact: float) -> Pro
         found = cap(flipped)
         return np.where(lower[:, None], found * np.array([1.0, 1.0, -1.0]), found)
 
-    def outer(at: NDArray) -> NDArray:
+    def outer(at: Any) -> Any:
         side = np.where(np.asarray(at)[:, 2:] < 0, -1.0, 1.0)
         up = far_field(np.abs(np.asarray(at)) * np.array([1.0, 1.0, 1.0]))
         up = up - np.array([0.0, 0.0, 0.5 * SCALE**2 * APPROACH])

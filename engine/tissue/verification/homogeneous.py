@@ -61,7 +61,8 @@ def stretched(law: Material, element: str, mode: str, stretch: float, progress: 
     elif mode == "pure shear":
         held.append(Fixed("y1", "y"))
     posed = body.problem(supports=held, prescribed=moved)
-    return posed, solve(posed, load_steps=2, tolerance=1e-10, progress=progress).final
+    steps = int(np.ceil(abs(stretch - 1) / 0.125))
+    return posed, solve(posed, load_steps=steps, tolerance=1e-10, progress=progress).final
 
 
 def stress_along_x(posed: Problem, state: State) -> float:

@@ -17,7 +17,7 @@ from ..static import solve
 from ..supports import Fixed
 from .case import Case, Computed, Quantity
 from .limits import Limit, digits, model, order
-from .meshes import box, curved
+from .meshes import curved, mesh_for
 from .probes import describe
 
 INNER, OUTER, YOUNG, PRESSURE = 3.0, 9.0, 1000.0, 1.0
@@ -39,7 +39,7 @@ def place(unit: NDArray) -> NDArray:
 def problem(poisson: float, element: str) -> Problem:
     """The ring under inner pressure between smooth walls."""
     law = NeoHookean.from_young(YOUNG, poisson)
-    body = curved(Model.from_mesh(box((RADIAL, AROUND, 1)), {"*": law}, element=element), place)
+    body = curved(Model.from_mesh(mesh_for(element, (RADIAL, AROUND, 1)), {"*": law}, element=element), place)
     walls = [Fixed("y0", "y"), Fixed("y1", "x"), Fixed("z0", "z"), Fixed("z1", "z")]
     return body.problem(loads=[Pressure("x0", SMALL * PRESSURE, symmetric=True)], supports=walls)
 
@@ -81,4 +81,9 @@ def _case(element: str, ratios: tuple[float, ...], power: float) -> Case:
     )
 
 
-CASES = (_case("T10", (0.3, 0.49), 4), _case("T10P1", tuple(BORE), 4))
+CASES = (
+    _case("T10", (0.3, 0.49), 4),
+    _case("T10P1", tuple(BORE), 4),
+    _case("T4P1", tuple(BORE), 2),
+    _case("H8", tuple(BORE), 2),
+)

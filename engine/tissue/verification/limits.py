@@ -35,7 +35,7 @@ def order(power: float, cells: float, what: str = "") -> Limit:
     strain and stress (Ciarlet, *The Finite Element Method for Elliptic Problems*, chapter 3); twice the exponent of
     the singularity where there is one (Grisvard).
     """
-    return Limit(cells**-power, f"(h/L)^{power:g}, {cells:g} elements over {what or 'L'}")
+    return Limit(cells**-power, f"(h/L)^{power:g}, {cells:.3g} elements over {what or 'L'}")
 
 
 def digits(reference: float, last: float) -> Limit:
