@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ...imaging.errors import SolverError
 from .host import REBUILD_GROWTH, HostLinearSolver
 from .krylov import Krylov, gmres
 from .shares import RowShares
@@ -37,6 +38,7 @@ class SaddleSolver:
         if self.split is None or not self.split.fits(matrix):
             self.split = Split(matrix, self.nodes)
         blocks = self.split.blocks(matrix)
+        blocks.check_level()
         hierarchy = self.inner.hierarchy
         fresh = hierarchy is None
         if hierarchy is None:
@@ -106,6 +108,22 @@ class SaddleBlocks:
         top = self.stiffness @ solid + self.gradient @ pressure
         return np.concatenate([top, self.divergence @ solid + self.volume @ pressure])
 
+    def check_level(self) -> None:
+        """A pressure that is the same everywhere must push on something.
+
+        Raises:
+            SolverError: it moves no free displacement and compresses nothing, so that any level of it would do.
+        """
+        level = np.ones(self.volume.shape[0])
+        pushed = np.concatenate([self.gradient @ level, self.volume @ level])
+        size = np.concatenate([abs(self.gradient) @ level, abs(self.volume) @ level])
+        if np.linalg.norm(pushed) <= 1e-10 * np.linalg.norm(size):
+            raise SolverError(
+                "the pressure of an incompressible body is undetermined: its whole surface is held",
+                where="mixed elements",
+                advice="Leave a part of the surface free, or take a Poisson's ratio below 0.5",
+            )
+
     def schur_diagonal(self) -> NDArray:
         """diag(B D⁻¹ Bᵀ)."""
         diagonal = self.stiffness.whole.diagonal()
@@ -117,7 +135,7 @@ class BlockTriangular:
 
     def __init__(self, blocks: SaddleBlocks, cycle: Any) -> None:
         self.blocks, self.cycle = blocks, cycle
-        self.compliance = blocks.schur_diagonal() - blocks.volume.diagonal()
+        self.compliance = np.maximum(blocks.schur_diagonal() - blocks.volume.diagonal(), 1e-300)
 
     def __matmul__(self, vector: NDArray) -> NDArray:
         size = self.blocks.size

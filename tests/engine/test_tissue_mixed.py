@@ -10,6 +10,7 @@ from test_tissue_reference import bore_displacement, lame
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.elements import ELEMENTS
+from preop.engine.tissue.loads import Gravity
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
@@ -79,6 +80,15 @@ def test_displacement_elements_refuse_incompressible_materials() -> None:
     with pytest.raises(SolverError, match="incompressible") as told:
         Model.from_mesh(bodies.box(), {"body": NeoHookean.from_young(YOUNG, 0.5)}, element="T10")
     assert "mixed" in told.value.line()
+
+
+@pytest.mark.parametrize("element", MIXED)
+def test_a_pressure_that_nothing_determines_is_told(element: str) -> None:
+    """The whole surface held and no compressibility: any level of the pressure would do."""
+    model = Model.from_mesh(bodies.box((2, 2, 2)), {"body": NeoHookean.from_young(YOUNG, 0.5)}, element=element)
+    sides = [Fixed(side) for side in ("x0", "x1", "y0", "y1", "z0", "z1")]
+    with pytest.raises(SolverError, match="whole surface is held"):
+        solve(model.problem(loads=[Gravity()], supports=sides))
 
 
 def test_large_shear_of_a_nearly_incompressible_block_keeps_its_volume() -> None:
