@@ -66,6 +66,7 @@ def test_the_pure_solution_is_the_hosts() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradients_and_second_order() -> None:
     """grad against the host's adjoint, jvp against grad, hessian against central differences of grad."""
     problem = held_body()

@@ -165,6 +165,8 @@ def test_a_pressurised_tube() -> None:
     assert found.miss < WITHIN
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_what_has_no_load_free_shape_is_told() -> None:
     with pytest.raises(SolverError, match="load"):
         unloaded_shape(liver(40.0, cells=2))
