@@ -47,6 +47,16 @@ def ball(radius: float = 10.0, levels: int = 3) -> SurfaceMesh:
     return SurfaceMesh(np.array(points) * radius, np.array(faces))
 
 
+def largest_kink(mesh: SurfaceMesh) -> float:
+    """Largest angle [rad] between the normals of two triangles that share an edge."""
+    corner = mesh.points[mesh.triangles]
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    normal /= np.linalg.norm(normal, axis=1)[:, None]
+    edges = np.sort(mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    pairs = np.lexsort(edges.T).reshape(-1, 2) // 3
+    return float(np.arccos(np.einsum("ij,ij->i", normal[pairs[:, 0]], normal[pairs[:, 1]]).min()))
+
+
 def cube_distance(x: np.ndarray, half: float) -> np.ndarray:
     beyond = np.abs(x) - half
     return np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(axis=1), 0)
@@ -73,10 +83,8 @@ def test_grid_of_a_ball_converges_and_is_smooth() -> None:
     planes = np.einsum("ij,ij->i", a, normal) / np.linalg.norm(normal, axis=1)
     deepest = 1e-3 * (10.0 - planes.min())  # how far the faceted ball lies within the round one, m
     assert np.abs(np.asarray(found) - exact).max() < 1.3 * deepest < 2.5e-4
-    # Splines over the kink between two facets err by its angle: twice that from a corner's radius to a facet's normal.
-    steep = np.einsum("ij,ij->i", a, normal) / np.linalg.norm(a, axis=1) / np.linalg.norm(normal, axis=1)
-    kink = 2.0 * np.arccos(steep.min())
-    assert np.abs(np.linalg.norm(slope, axis=1) - 1.0).max() < kink < 0.25
+    # Splines over the kink between two facets err by its angle at most.
+    assert np.abs(np.linalg.norm(slope, axis=1) - 1.0).max() < largest_kink(mesh) < 0.25
     node = np.asarray(shape.origin) + 1.5e-3 * np.round((places[0] - np.asarray(shape.origin)) / 1.5e-3)
     sides = [jax.grad(shape.distance)(jnp.asarray(node + s * 1e-12)) for s in (-1, 1)]
     assert np.abs(sides[0] - sides[1]).max() < 1e-7
