@@ -18,9 +18,11 @@ OUTSIDE = 0.05
 
 
 def locate(
-    model: Model, points: Float[NDArray, "n 3"], where: str
+    model: Model, points: Float[NDArray, "n 3"], where: str, *, outside: float = OUTSIDE
 ) -> tuple[Int[NDArray, "n m"], Float[NDArray, "n m"], Float[NDArray, " n"]]:
     """Nodes and weights with Σ w X = point, and how far outside [element sizes] each point lies (0: inside).
+
+    Points up to `outside` element sizes out belong to the element they are least outside of.
 
     Raises:
         SolverError: a point lies outside of all elements; says which.
@@ -46,7 +48,7 @@ def locate(
             shape = block.element.shape(local[better])
             nodes[rows, : shape.shape[1]], weights[rows, : shape.shape[1]] = chosen[better], shape
             best[rows] = beyond[better]
-    far = np.flatnonzero(best > OUTSIDE)
+    far = np.flatnonzero(best > outside)
     if far.size:
         raise SolverError(
             f"{far.size} of {len(points)} points lie outside of the body, the first is number {far[0]} at "

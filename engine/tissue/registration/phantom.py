@@ -2,8 +2,8 @@
 
 The truth differs from what `register` assumes in its mesh, its element (quadratic), its stiffness (a random field and a
 stiff tumour), its compressibility, and in what deforms it: pads that push the underside by a prescribed displacement,
-a held patch where the organ grows onto the diaphragm, soft neighbours all around, weight in a new direction and gas
-pressure on the front. None of these is a smooth traction field. Axes are LPS: the front is −y.
+a held patch where the organ grows onto the diaphragm, soft neighbours all around but at the front, which is exposed,
+weight in a new direction and gas pressure on the front. None of these is a smooth traction field. Axes are LPS: the front is −y.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ....imaging.errors import SolverError
 from ....meshing.mesh import TetMesh
 from ..fitting.location import locate
 from ..fitting.matern import element_modes
+from ..fitting.outline import Outline
 from ..loads import Gravity, Pressure
 from ..materials import NeoHookean
 from ..model import MM, Model
@@ -58,19 +59,25 @@ class Case:
 class Truth:
     """Deforms a mesh in ways drawn by chance; one model serves many cases."""
 
-    def __init__(self, mesh: TetMesh, *, young: float = 6000.0, element: str = "T10", count: int = 120) -> None:
+    def __init__(
+        self,
+        mesh: TetMesh,
+        outline: tuple[NDArray, NDArray],
+        *,
+        young: float = 6000.0,
+        element: str = "T10",
+        count: int = 120,
+    ) -> None:
+        """The organ's mesh, and its fine surface: vertices (V, 3) m and triangles (F, 3)."""
         self.young, self.element = young, element
         self.mesh = mesh
         centre = mesh.points[mesh.tetrahedra].mean(axis=1) * MM
         plain = Model.from_mesh(mesh, {"*": NeoHookean.from_young(young, 0.48)})
+        self.outline = Outline.carried_by(plain, *outline)
         self.field_basis, _ = element_modes(plain, 0.05, 30)
         facets = mesh.facet_sets["surface"]
         self.facets = np.asarray(facets)
-        self.corners = mesh.points[self.facets] * MM
-        self.centre = self.corners.mean(axis=1)
-        normal = np.cross(self.corners[:, 1] - self.corners[:, 0], self.corners[:, 2] - self.corners[:, 0])
-        self.area = np.linalg.norm(normal, axis=1) / 2
-        self.normal = normal / (2 * self.area[:, None])
+        self.centre, self.normal, _ = _geometry(mesh.points[self.facets] * MM)
         depth = np.linalg.norm(centre[:, None] - self.centre[None, :: max(len(self.centre) // 400, 1)], axis=2).min(1)
         deep = np.flatnonzero(depth > 0.012)
         chosen = np.random.default_rng(1).choice(deep, min(count, len(deep)), replace=False)
@@ -102,10 +109,10 @@ class Truth:
         def posed(place: NDArray) -> NDArray:
             return turn.apply(place - middle) + middle + shift
 
-        position = posed(np.asarray(model.points) + displacement)
         nodes, weights, _ = locate(model, self.targets, "phantom")
-        targets = np.einsum("nm,nmi->ni", weights, position[nodes])
-        seen, share = self._seen(draw, position, visible, points, noise)
+        targets = posed(self.targets + np.einsum("nm,nmi->ni", weights, displacement[nodes]))
+        carried = Outline.carried_by(model, self.outline.points, self.outline.triangles)
+        seen, share = self._seen(draw, posed(carried.moved(displacement)), visible, points, noise)
         return Case(
             seen,
             self.targets,
@@ -151,8 +158,9 @@ class Truth:
 
     def _deformed(self, young: NDArray, frame: dict, scale: float) -> tuple[Model, NDArray]:
         pads = {f"pad_{k}": self.facets[chosen] for k, (chosen, _) in enumerate(frame["pads"])}
-        front = self.facets[self.normal[:, 1] < -0.3]
-        sets = {**self.mesh.facet_sets, **pads, "held": self.facets[frame["held"]], "front": front}
+        exposed = self.normal[:, 1] < -0.3
+        front, back = self.facets[exposed], self.facets[~exposed]
+        sets = {**self.mesh.facet_sets, **pads, "held": self.facets[frame["held"]], "front": front, "back": back}
         mesh = TetMesh(
             self.mesh.points, self.mesh.tetrahedra, self.mesh.region, self.mesh.region_names, sets, self.mesh.node_sets
         )
@@ -160,7 +168,7 @@ class Truth:
         model = Model.from_mesh(mesh, {"*": material}, element=self.element)
         problem = model.problem(
             loads=[Gravity((scale * frame["gravity"]).tolist()), Pressure("front", scale * frame["gas"])],
-            supports=[Fixed("held"), Springs("surface", 1e4, 0.0)],
+            supports=[Fixed("held"), Springs("back", 1e4, 0.0)],
             prescribed=[
                 Prescribed(f"pad_{k}", (0.012 * scale * push).tolist()) for k, (_, push) in enumerate(frame["pads"])
             ],
@@ -174,20 +182,26 @@ class Truth:
         self, draw: np.random.Generator, position: NDArray, visible: float, count: int, noise: float
     ) -> tuple[NDArray, float]:
         """Points on a connected part of the front that holds `visible` of the area; a few are outliers."""
-        front = np.flatnonzero(self.normal[:, 1] < -0.5)
-        start = self.centre[draw.choice(front)]
-        distance = np.linalg.norm(self.centre - start, axis=1) + 0.06 * np.maximum(self.normal[:, 1] + 0.2, 0.0)
+        faces = self.outline.triangles
+        centre, normal, area = _geometry(self.outline.points[faces])
+        start = centre[draw.choice(np.flatnonzero(normal[:, 1] < -0.5))]
+        distance = np.linalg.norm(centre - start, axis=1) + 0.06 * np.maximum(normal[:, 1] + 0.2, 0.0)
         order = np.argsort(distance)
-        last = int(np.searchsorted(np.cumsum(self.area[order]), visible * self.area.sum()))
-        patch = order[: last + 1]
-        chosen = draw.choice(patch, count, p=self.area[patch] / self.area[patch].sum())
-        bary = draw.dirichlet(np.ones(3), count)
-        place = np.einsum("nk,nki->ni", bary, position[self.facets[chosen]])
+        patch = order[: int(np.searchsorted(np.cumsum(area[order]), visible * area.sum())) + 1]
+        chosen = draw.choice(patch, count, p=area[patch] / area[patch].sum())
+        place = np.einsum("nk,nki->ni", draw.dirichlet(np.ones(3), count), position[faces[chosen]])
         place = place + noise * draw.standard_normal(place.shape)
         wrong = draw.random(count) < OUTLIERS
         away = draw.standard_normal((count, 3))
         away *= draw.uniform(0.005, 0.02, (count, 1)) / np.linalg.norm(away, axis=1, keepdims=True)
-        return place + wrong[:, None] * away, float(self.area[patch].sum() / self.area.sum())
+        return place + wrong[:, None] * away, float(area[patch].sum() / area.sum())
+
+
+def _geometry(corners: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Centre, unit normal and area of triangles (F, 3, 3)."""
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    double = np.linalg.norm(normal, axis=1)
+    return corners.mean(axis=1), normal / double[:, None], double / 2
 
 
 def _conservative(problem: Problem) -> Problem:

@@ -22,6 +22,7 @@ from ....imaging.progress import Progress, silent
 from ..fitting.fit import Fit, fit
 from ..fitting.location import locate
 from ..fitting.observation import finite, refuse_far
+from ..fitting.outline import Outline
 from ..fitting.pose import RigidPose
 from ..fitting.setting import Setting, Unknown
 from ..fitting.stiffness import StiffnessField
@@ -124,6 +125,7 @@ def register(
     points: Float[NDArray, "n 3"],
     *,
     surface: str = "surface",
+    outline: Outline | None = None,
     noise: float | None = None,
     correlation: float = 0.0,
     prior: Prior | None = None,
@@ -135,6 +137,8 @@ def register(
         model: preoperative; its frame and the points' may differ by 20° and a few centimetres.
         points: [m] on the surface as it is now, any part of it, any number, in no order; outliers may be among them.
         surface: the model's facet set.
+        outline: the organ's fine surface, carried by the model; what was seen is compared with it. None: with the
+            facets, whose coarseness then counts as error.
         noise: standard deviation of each coordinate of the points [m]; None: found from how rough their cloud is.
         correlation: distance [m] over which points err together.
         prior: what is assumed of the deformation.
@@ -150,7 +154,7 @@ def register(
     refuse_far(seen, rest, "register", reach=0.6)
     facets = model.facets_of(surface)[:, :3]
     progress(0.0, "rigid alignment")
-    rigid = align_from_many(seen, rest, facets)
+    rigid = align_from_many(seen, *((outline.points, outline.triangles) if outline else (rest, facets)))
     distance = _distance_to_seen(rigid.model_from_seen(seen), rest)
     share = SEEN_SHARE + (1 - SEEN_SHARE) * np.clip((distance - NEAR) / (FAR - NEAR), 0.0, 1.0)
     setting, nodes = _setting(model, surface, rigid)
@@ -160,7 +164,7 @@ def register(
         HiddenLoads(_scaled(basis, model, surface, setting, nodes, prior.displacement), nodes),
         StiffnessField(model, prior.stiffness_spread, prior.stiffness_length, prior.stiffness_modes),
     )
-    observed = SurfacePoints(surface, seen, noise or roughness(seen), robust=True, correlation=correlation, reach=1.0)
+    observed = SurfacePoints(outline or surface, seen, noise or roughness(seen), robust=True, correlation=correlation, reach=1.0)
     found = fit(
         setting,
         unknowns,
