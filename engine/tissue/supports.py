@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ...imaging.errors import SolverError
+from .contact.law import mean_ramp, ramp
 from .elements.base import FacetElement
 from .facets import facet_frames
 from .model import Model
@@ -171,20 +172,31 @@ class BedTerm(Term):
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]."""
+        return self._push(reference, displacement, displacement)
+
+    @property
+    def conserving(self) -> bool:
+        """Whether its force is no line in the displacement, so that a mean over a step does other work."""
+        return self.onset is not None
+
+    def mean_force(self, reference: Array, before: Array, after: Array, fraction: Array) -> Array:
+        """Nodal forces [N] that do the work by which the bed's energy changes between two displacements."""
+        return self._push(reference, before, after)
+
+    def _push(self, reference: Array, before: Array, after: Array) -> Array:
         shape, normal = facet_frames(self.facet, reference)
         size = jnp.linalg.norm(normal, axis=1)
         unit = normal / size[:, None]
-        moved = shape @ (displacement if self.rest is None else displacement - self.rest)
-        into = jnp.sum(moved * unit, axis=1)[:, None]
-        pressed = into if self.onset is None else _ramp(into, self.onset)
-        traction = -self.stiffness * pressed * unit - self.tangential * (moved - into * unit)
+        ends = [shape @ (u if self.rest is None else u - self.rest) for u in (before, after)]
+        into = [jnp.sum(end * unit, axis=1)[:, None] for end in ends]
+        moved, depth = 0.5 * (ends[0] + ends[1]), 0.5 * (into[0] + into[1])
+        pressed = depth
+        if self.onset is not None:
+            shift, width = 0.5 * self.onset, jnp.asarray(self.onset)
+            same = before is after
+            pressed = ramp(depth - shift, width) if same else mean_ramp(into[0] - shift, into[1] - shift, width)
+        traction = -self.stiffness * pressed * unit - self.tangential * (moved - depth * unit)
         return jnp.einsum("q,qa,qi->ai", self.facet.quadrature.weights * size, shape, traction)
-
-
-def _ramp(gap: Array, onset: float) -> Array:
-    """0 below zero, g²/2w up to w, then g − w/2: once continuously differentiable."""
-    within = jnp.clip(gap, 0.0, onset)
-    return within * within / (2 * onset) + jnp.maximum(gap - onset, 0.0)
 
 
 class PointSpringTerm(Term):

@@ -40,6 +40,15 @@ class Term(eqx.Module):
         """Whether the tangent of the whole term is symmetric, so that conjugate gradients apply."""
         return True
 
+    @property
+    def conserving(self) -> bool:
+        """Whether it has a `mean_force`, for steps in time that conserve energy."""
+        return False
+
+    def mean_force(self, reference: Array, before: Array, after: Array, fraction: Array) -> Float[Array, "m 3"]:
+        """Force [N] on one group that does the work of a whole step; that half way, which is so where it is linear."""
+        return self.force(reference, 0.5 * (before + after), fraction)
+
     def rows(self, chosen: np.ndarray) -> Term:
         """The term of some of its groups, as numpy arrays; a term with fields that all groups share overrides this."""
         return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self)

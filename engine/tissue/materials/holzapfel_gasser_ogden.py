@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
@@ -46,7 +45,7 @@ class HolzapfelGasserOgden(Decoupled):
         cls,
         circumferential: Any,
         axial: Any,
-        degrees: float,
+        degrees: Any,
         *,
         shear_modulus: Scalar,
         fiber_modulus: Scalar,
@@ -54,10 +53,12 @@ class HolzapfelGasserOgden(Decoupled):
         dispersion: Scalar,
         bulk_modulus: Scalar,
     ) -> HolzapfelGasserOgden:
-        """Families at ± an angle [°] to the circumferential direction; both directions (3,) or (E, 3), at right
-        angles."""
-        cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-        around, along_axis = cosine * np.asarray(circumferential, float), sine * np.asarray(axial, float)
+        """Families at ± an angle [°], one or (E,), to the circumferential direction; differentiable in it.
+
+        Both directions (3,) or (E, 3), at right angles.
+        """
+        angle = jnp.radians(jnp.asarray(degrees, float))[..., None]
+        around, along_axis = jnp.cos(angle) * as_array(circumferential), jnp.sin(angle) * as_array(axial)
         families = (around + along_axis, around - along_axis)
         return cls(shear_modulus, fiber_modulus, fiber_exponent, dispersion, *families, bulk_modulus=bulk_modulus)
 
