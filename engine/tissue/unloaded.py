@@ -40,6 +40,9 @@ ACCURACY = 1e-4
 MAX_ROUNDS = 25
 MAX_CUTBACKS = 6
 SHORTEST = 2.0**-10
+STALLED = 4
+"""Rounds in which Newton's method on X at least halves the residual, or the load step is given up: where there is no
+load-free shape it would creep on for all its rounds at every one of the halved steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +155,7 @@ def _reach(
     inverse: InverseSystem, shape: NDArray, fraction: float, tolerance: float, progress: Progress
 ) -> tuple[NDArray | None, int, float]:
     """The load-free shape at one load fraction, None where it is not found; iterations; ‖residual‖ / force scale."""
-    now = inverse.look(shape, fraction)
+    now, shares = inverse.look(shape, fraction), []
     for rounds in range(MAX_ROUNDS):
         gap = inverse.gap(shape, fraction)
         size = norm(now.residual * inverse.free)
@@ -163,6 +166,9 @@ def _reach(
             return None, rounds, share
         if share <= tolerance and np.abs(gap).max() <= 1e-12 + 1e-9 * np.abs(shape).max():
             return shape, rounds, share
+        shares.append(share)
+        if rounds >= STALLED and share > 0.5 * shares[-1 - STALLED]:
+            return None, rounds, share
         way = inverse.step(shape, fraction, now, min(0.01, max(0.1 * tolerance / share, 1e-8)))
         length = 1.0
         while length >= SHORTEST:

@@ -78,8 +78,13 @@ def load_free_shape(
     from ...engine.tissue.unloaded import unloaded_shape
 
     try:
+        # Where this finds nothing, the fixed point does not either, and takes long to say so.
         found = unloaded_shape(
-            problem, tolerance=options.tolerance, accuracy=tolerance_mm / MM_PER_M, progress=progress
+            problem,
+            method="newton",
+            tolerance=options.tolerance,
+            accuracy=tolerance_mm / MM_PER_M,
+            progress=progress,
         )
     except SolverError as error:
         where = f"{cause}, {error.where}" if error.where else cause
