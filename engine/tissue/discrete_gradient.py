@@ -153,7 +153,7 @@ class ConservingForces:
                 rows = np.minimum(np.arange(start, start + size), len(nodes) - 1)
                 part = jax.tree.map(lambda leaf, r=rows: np.asarray(leaf)[r], material)
                 at = nodes[rows]
-                force = conserving_forces(block.element, self.points[at], *(field[at] for field in moved), part)
+                force = conserving_forces(block.element, self.points[at], moved[0][at], moved[1][at], part)  # pyright: ignore[reportArgumentType]
                 true = min(size, len(nodes) - start)
                 np.add.at(total, at[:true], np.asarray(force)[:true])
         return total

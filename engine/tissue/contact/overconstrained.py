@@ -66,9 +66,10 @@ def _sampled(problem: Problem) -> NDArray[np.float64]:
 def _clashes(problem: Problem, contact: object, held: NDArray, moved: NDArray, fraction: float) -> list[Clash]:
     if isinstance(contact, RigidContact):
         return _into_body(problem, contact, held, moved, fraction)
+    fixed = np.asarray(held.all(axis=1))
     if isinstance(contact, TissueContact):
-        return _into_tissue(problem, contact, held.all(axis=1), moved, fraction)
-    return _torn(problem, contact, held.all(axis=1), moved) if isinstance(contact, Tie) else []
+        return _into_tissue(problem, contact, fixed, moved, fraction)
+    return _torn(problem, contact, fixed, moved) if isinstance(contact, Tie) else []
 
 
 def _into_body(problem: Problem, contact: RigidContact, held: NDArray, moved: NDArray, fraction: float) -> list[Clash]:

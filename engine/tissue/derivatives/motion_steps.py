@@ -95,8 +95,10 @@ class MotionSteps:
     def start(self, velocity: Any = None) -> Fields:
         """The fields at time 0, in balance with the loads there."""
         motion = first_motion(self.system, None, velocity)
-        parts = (jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration))
-        return Fields(*parts, self.remembered.of(self.base.problem))
+        moved, speed, change = (
+            jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration)
+        )
+        return Fields(moved, speed, change, self.remembered.of(self.base.problem))
 
     def advance(self, before: Fields, index: int) -> Fields:
         """One step.
