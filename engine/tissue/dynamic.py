@@ -15,6 +15,7 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from .contact.overconstrained import check_contacts
 from .dynamic_march import March, Pace
 from .integrators import GeneralizedAlpha, Integrator
 from .mass import mass_matrix
@@ -79,6 +80,7 @@ def solve(
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         with timer.part("setup"):
+            check_contacts(problem, ())
             base = make_system(problem, linear_solver, timer)
             matrix = mass_matrix(problem.model, mass)
             system = StepSystem(base, problem, matrix, rule, damping, duration)

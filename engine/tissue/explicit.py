@@ -15,6 +15,7 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from .contact.overconstrained import check_contacts
 from .explicit_march import ExplicitMarch
 from .explicit_steps import Stepper
 from .history import remembers
@@ -72,6 +73,7 @@ def solve(
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         with timer.part("setup"):
+            check_contacts(problem, ())
             masses = lumped_masses(problem.model)
             first = _first(problem, start, velocity, duration)
             masses, scaling = _scaled(problem, first, masses, step, safety, mass_scaling, duration)

@@ -97,17 +97,18 @@ def _into_tissue(
     """The deepest point between two facets whose nodes are all held, one on each side of a contact."""
     model, found = problem.model, []
     for look in contact.bind(model):
+        looking, facing = (np.asarray(held[nodes].all(axis=1)) for nodes in (look.slave.faces, look.master.facets))
+        if not (looking.any() and facing.any()):
+            continue
         pairs = look.pairs(moved, fraction)
         owner = pairs.met.point // len(look.rule.weights)
-        fixed = held[look.slave.faces[owner]].all(axis=1) & held[look.master.facets[pairs.met.facet]].all(axis=1)
-        if not fixed.any():
-            continue
+        fixed = looking[owner] & facing[pairs.met.facet]
         at = contact_points(look.paired(pairs), np.asarray(model.points), moved, fraction, CHUNK)
         depth = np.where(fixed, -at.gap, 0.0)
         worst = int(np.argmax(depth))
         if depth[worst] > _allowed(problem, contact.facets, contact.penetration):
             node = int(look.slave.faces[owner[worst]][0])
-            other = f"{contact.other or contact.facets!s}"
+            other = contact.other or contact.facets
             found.append(Clash(node, float(depth[worst]), f"held nodes of {other!r}", contact.label))
     return found
 
