@@ -169,7 +169,7 @@ def _reach(
         shares.append(share)
         if rounds >= STALLED and share > 0.5 * shares[-1 - STALLED]:
             return None, rounds, share
-        way = inverse.step(shape, fraction, now, min(0.01, max(0.1 * tolerance / share, 1e-8)))
+        way = inverse.step(shape, fraction, now, min(0.1, max(share, 0.3 * tolerance / share, 1e-8)))
         length = 1.0
         while length >= SHORTEST:
             after = inverse.look(shape + length * way, fraction)
