@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from test_tissue_reference import bore_displacement, lame
 
-from preop.engine.tissue import fields
+from preop.engine.tissue import dynamic, fields
 from preop.engine.tissue.elements import ELEMENTS
+from preop.engine.tissue.integrators import Newmark
 from preop.engine.tissue.loads import Gravity
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -113,3 +114,46 @@ def test_a_state_is_a_state_of_displacements_and_pressures(element: str) -> None
     # The side is free: μ (λ² − 1) + p = 0 with W_shape = μ/2 (I₁ − 3) − μ ln J.
     assert np.asarray(state.pressure) == pytest.approx(float(law.shear_modulus) * (1 - lateral**2), rel=1e-6)
     assert jnp.asarray(state.rows).shape == (len(model.points) + len(model.pressure_corners), 3)
+
+
+@pytest.mark.slow  # compiling a whole residual and tangent takes most of it
+@pytest.mark.parametrize("element", MIXED)
+def test_a_device_finds_what_the_host_finds(element: str) -> None:
+    """Full incompressibility, glued ends, large shear: displacement and pressure to 1e-8."""
+    model = Model.from_mesh(bodies.box((2, 2, 2)), {"body": NeoHookean.from_young(YOUNG, 0.5)}, element=element)
+    problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0.2, 0.0, 0.1))])
+    host, device = (solve(problem, linear_solver=where, tolerance=1e-11) for where in ("host", "device"))
+    assert device.statistics.stability == host.statistics.stability == "stable"
+    for name in ("displacement", "pressure"):
+        wanted = np.asarray(getattr(host.final, name))
+        assert np.asarray(getattr(device.final, name)) == pytest.approx(wanted, abs=1e-8 * np.abs(wanted).max())
+
+
+def mode(along: np.ndarray) -> np.ndarray:
+    """First bending mode of a cantilever of length one."""
+    k, ratio = 1.8751040687, 0.7340955
+    return np.cosh(k * along) - np.cos(k * along) - ratio * (np.sinh(k * along) - np.sin(k * along))
+
+
+@pytest.mark.parametrize("element", MIXED)
+def test_a_nearly_incompressible_beam_swings_with_its_period(element: str) -> None:
+    """Euler and Bernoulli: ω = 1.8751² √(EI/ρA)/L², less (h/L)² 1.4 of shear and rotary inertia, in half a period.
+
+    With T4P1 the four cells across leave (1/4)² of bending besides.
+    """
+    side, density, cells = 0.1, 1000.0, (8, 1, 1) if element == "T10P1" else (24, 4, 4)
+    mesh = bodies.box(cells, size=(1000.0, 1e3 * side, 1e3 * side))
+    law = NeoHookean.from_young(YOUNG, 0.4999)
+    problem = Model.from_mesh(mesh, {"body": law}, element=element, density=density).problem(supports=[Fixed("x0")])
+    period = 2 * np.pi / (1.8751040687**2 * np.sqrt(YOUNG * side**2 / (12 * density)))
+    start = 1e-3 * jnp.asarray(mode(np.asarray(problem.model.points)[:, 0]))[:, None] * jnp.array([0.0, 0.0, 1.0])
+    steps = 24
+    path = dynamic.solve(
+        problem, duration=0.6 * period, steps=steps, integrator=Newmark(), velocity=lambda _: start, tolerance=1e-8
+    ).require_converged()
+    tip = int(np.argmax(np.asarray(problem.model.points).sum(axis=1)))
+    height = np.array([float(state.displacement[tip, 2]) for state in path.states])
+    last = np.flatnonzero((height[:-1] > 0) & (height[1:] <= 0))[0]
+    time = np.array(path.times)
+    zero = time[last] + (time[last + 1] - time[last]) * height[last] / (height[last] - height[last + 1])
+    assert 2 * zero == pytest.approx(period, rel=0.03 if element == "T10P1" else 0.03 + 1 / 16)
