@@ -19,7 +19,8 @@ from ..precision import require_float64
 from .elements import element_named, facet_of
 from .elements.base import Element, FacetElement
 from .materials import Material, Sheet, Strand
-from .parts import Part, blocks_of
+from .parts import Part, blocks_of, with_pressures
+from .pressure_rows import pressure_rows
 from .promotion import Promotion, promote
 from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
@@ -118,8 +119,9 @@ class Model(eqx.Module):
         stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
-        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
-        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
+        ends = mesh.cells[:, : kind.pressures]
+        corners, rows = pressure_rows(ends, mesh.region, len(mesh.points), len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, rows], axis=1))
         blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
             points=jax.device_put(promotion.points * MM),
@@ -164,14 +166,15 @@ class Model(eqx.Module):
         facets = {name: _facet_arrays(given, len(places), name) for name, given in (facet_sets or {}).items()}
         for name, arrays in facets.items():
             sets.setdefault(name, np.unique(np.concatenate([a.ravel() for a in arrays])).astype(np.int32))
+        blocks, corners = with_pressures(blocks_of(places, parts, labels), len(places))
         return cls(
             points=jnp.asarray(places),
-            blocks=blocks_of(places, parts, labels),
+            blocks=blocks,
             node_sets=sets,
             facet_sets={name: arrays[0] if len(arrays) == 1 else arrays for name, arrays in facets.items()},
             region_names=tuple((label, name) for name, label in labels.items()),
             mesh_nodes=len(places),
-            pressure_corners=np.zeros(0, np.int64),
+            pressure_corners=corners,
         )
 
     def with_sheet(
@@ -229,8 +232,8 @@ class Model(eqx.Module):
         return self.points if len(self.pressure_corners) == 0 else self.points[self._rows]
 
     @property
-    def _rows(self) -> NDArray[np.int64]:
-        return np.concatenate([np.arange(self.nodes), self.pressure_corners])
+    def _rows(self) -> Int[Array, " rows"]:
+        return jnp.concatenate([jnp.arange(self.nodes), jnp.asarray(self.pressure_corners)])
 
     @property
     def element(self) -> Element:
@@ -284,19 +287,6 @@ class Model(eqx.Module):
             raise SolverError(f"no facet set is named {name!r}", where="model", advice=advice)
         given = self.facet_sets[name]
         return [(facet_of(array.shape[1]), array) for array in (given if isinstance(given, tuple) else (given,))]
-
-
-def _pressure_rows(mesh: TetMesh | HexMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
-
-    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
-    """
-    if kind.pressures == 0:
-        return np.zeros(0, np.int64), np.zeros((len(mesh.cells), 0), np.int32)
-    corners = mesh.cells[:, : kind.pressures].astype(np.int64)
-    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
-    unique, row = np.unique(key, return_inverse=True)
-    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
 
 
 def checked_set(nodes: Sequence[int] | NDArray, count: int, name: str) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -17,7 +17,9 @@ from .elements.base import Element
 from .elements.shell import Shell6
 from .materials import Material, Sheet, Strand
 from .materials.shell import ShellSection
+from .pressure_rows import pressure_rows
 from .shell_edges import shell_patches
+from .stacking import fitted
 
 if TYPE_CHECKING:
     from .model import ElementBlock
@@ -59,18 +61,15 @@ def blocks_of(
     blocks = []
     for part in parts:
         kind, where = element_named(part.element), f"part {part.region!r}"
-        if kind.pressures:
-            raise SolverError(
-                f"{kind.name} has unknown pressures, which parts do not make",
-                where=where,
-                advice="Make the body with Model.from_mesh",
-            )
         nodes = _checked_nodes(part.nodes, kind, len(points), where)
         material: Any = per_element(part.material, len(nodes), where)
         check_fit(kind, material, where)
         if isinstance(kind, Shell6):
             nodes, edges = shell_patches(nodes, None if part.clamped is None else np.asarray(part.clamped), points)
             material = ShellSection.of(material, edges)
+        region = np.full(len(nodes), labels[part.region], np.int32)
+        if kind.dimension == 3:
+            material = fitted(material, kind, region, {labels[part.region]: part.region})
         check_rest(points, nodes, kind, first)
         blocks.append(
             ElementBlock(
@@ -78,12 +77,26 @@ def blocks_of(
                 nodes=jnp.asarray(nodes),
                 material=material,
                 density=jnp.full(len(nodes), checked_density(part.density, part.region)),
-                region=jnp.full(len(nodes), labels[part.region], jnp.int32),
+                region=jnp.asarray(region),
                 source=jnp.arange(first, first + len(nodes), dtype=jnp.int32),
             )
         )
         first += len(nodes)
     return tuple(blocks)
+
+
+def with_pressures(blocks: tuple[ElementBlock, ...], nodes: int) -> tuple[tuple[ElementBlock, ...], NDArray[np.int64]]:
+    """The blocks, mixed ones with the rows of their pressures after `nodes`, and the node at which each of these is."""
+    corners = [np.asarray(block.nodes)[:, : block.element.pressures] for block in blocks]
+    region = [np.repeat(np.asarray(block.region), one.shape[1]) for block, one in zip(blocks, corners, strict=True)]
+    flat = np.concatenate([one.reshape(-1, 1) for one in corners])
+    places, rows = pressure_rows(flat, np.concatenate(region), nodes, nodes)
+    own = np.split(rows, np.cumsum([one.size for one in corners])[:-1])
+    completed = [
+        replace(block, nodes=jnp.concatenate([block.nodes, jnp.asarray(row.reshape(one.shape))], axis=1))
+        for block, one, row in zip(blocks, corners, own, strict=True)
+    ]
+    return tuple(completed), places
 
 
 def _checked_nodes(nodes: NDArray, kind: Element, count: int, where: str) -> NDArray[np.int32]:

@@ -39,7 +39,13 @@ def tumble(points):
 
 @pytest.mark.parametrize(
     ("element", "linear_solver", "steps"),
-    [("T4", "host", 20), ("T10", "host", 8), pytest.param("T4", "device", 4, marks=pytest.mark.slow)],
+    [
+        ("T4", "host", 20),
+        ("T10", "host", 8),
+        ("T4P1", "host", 6),
+        ("T10P1", "host", 4),
+        pytest.param("T4", "device", 4, marks=pytest.mark.slow),
+    ],
 )
 def test_free_flight_keeps_momentum_and_angular_momentum(element: str, linear_solver: str, steps: int) -> None:
     """To round-off, at strains of tens of per cent and a turn of 1.4 rad (20 steps)."""

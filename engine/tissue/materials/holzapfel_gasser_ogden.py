@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
+from .fiber_term import fiber_energy
 from .parameters import as_array, number_problems, stiffness_problems
 
 
@@ -83,9 +84,7 @@ class HolzapfelGasserOgden(Decoupled):
         total = 0.5 * self.shear_modulus * measure
         for fiber in (self.first_fiber, self.second_fiber):
             strain = self.dispersion * measure + (1.0 - 3.0 * self.dispersion) * (along(stretch, fiber) - 1.0)
-            tense = jnp.where(strain > 0.0, strain, 0.0)
-            growth = jnp.expm1(self.fiber_exponent * tense * tense)
-            total = total + 0.5 * self.fiber_modulus / self.fiber_exponent * growth
+            total = total + fiber_energy(strain, self.fiber_modulus, self.fiber_exponent)
         return total
 
     def problems(self) -> list[str]:
