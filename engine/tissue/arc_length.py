@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from . import given
 from .host_system import HostSystem, HostTangent
 from .newton import ROUND_OFF, newton, norm
 from .path import Path, PathState
@@ -23,7 +24,8 @@ from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, State, Statistics, StepStatistics
 from .stability import stability
-from .static import compile_seconds
+from .start import check_start
+from .static import compile_seconds, require_held
 from .system import Timer
 
 EASY_ITERATIONS = 5
@@ -67,10 +69,18 @@ def trace(
         SolverError: an argument out of range.
     """
     require_float64()
-    if problem.floating or problem.moving():
-        raise SolverError("a path needs a body that is held and pairs that do not change", where="arc_length.trace")
-    if not (0 < first <= 1 and longest >= 1 and steps >= 1 and np.isfinite(until) and 0 < tolerance < 1):
-        raise SolverError("first, longest, steps, until or tolerance is out of range", where="arc_length.trace")
+    where = "arc_length.trace"
+    require_held(problem, where)
+    check_start(start, problem)
+    if problem.moving():
+        raise SolverError("a path needs pairs that do not change", where=where, advice="Tie the surfaces, or use solve")
+    given.number(first, "a first step", where, above=0.0, high=1.0, advice="Give a load fraction")
+    given.number(longest, "a longest step", where, low=1.0, advice="Give it over the first")
+    given.number(until, "an end", where, above=0.0, advice="Give a load fraction")
+    given.tolerance(tolerance, where)
+    steps, max_iterations = given.whole(steps, "steps", where), given.whole(max_iterations, "iterations", where)
+    if stop is not None and not callable(stop):
+        raise SolverError(f"a {type(stop).__name__} cannot tell when to stop", where=where, advice="Give a function")
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         march = March(HostSystem(problem, timer), tolerance, max_iterations, progress)

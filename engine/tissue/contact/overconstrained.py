@@ -11,7 +11,9 @@ from ....imaging.errors import SolverError
 from ..model import MM
 from ..problem import Problem
 from .penalty import facet_sizes
+from .points import contact_points
 from .rigid import RigidContact
+from .tissue import Look, TissueContact
 
 ALLOWED = 0.02
 """Depth of a held node, over the size of its facets, that a rounded surface may have."""
@@ -20,11 +22,12 @@ CHECKED = 8
 
 
 def check_contacts(problem: Problem, fractions: Sequence[float]) -> None:
-    """No prescribed node is inside a rigid body that it cannot give way to.
+    """No prescribed node is inside a rigid body, or a prescribed surface, that it cannot give way to.
 
     Raises:
         SolverError: one is; names the node, the bodies, the depth and the load.
     """
+    _check_tissues(problem, fractions)
     contacts = [contact for contact in problem.contacts if isinstance(contact, RigidContact)]
     if not contacts:
         return
@@ -35,6 +38,46 @@ def check_contacts(problem: Problem, fractions: Sequence[float]) -> None:
         deep = [(contact, node, depth) for contact, node, depth in found if node >= 0]
         if deep:
             _raise(deep, points, float(fraction))
+
+
+def _check_tissues(problem: Problem, fractions: Sequence[float]) -> None:
+    """Two surfaces that are held or prescribed on both sides do not overlap."""
+    contacts = [contact for contact in problem.contacts if isinstance(contact, TissueContact)]
+    held, points = problem.held().all(axis=1), np.asarray(problem.model.points)
+    looks = [(contact, look) for contact in contacts for look in contact.bind(problem.model) if _stuck(look, held)]
+    for fraction in sorted({*fractions, *(np.arange(1, CHECKED + 1) / CHECKED)}) if looks else ():
+        moved = np.asarray(problem.prescribed_displacement(float(fraction)))
+        for contact, look in looks:
+            node, depth = _deepest_pair(problem, look, held, moved, float(fraction))
+            if node >= 0:
+                raise SolverError(
+                    f"over-constrained contact: node {node} at {np.round(points[node] / MM, 2)} mm and what it meets "
+                    f"are both held or prescribed, {depth / MM:.3g} mm in each other at {100 * fraction:.4g} % of the "
+                    "load",
+                    where=contact.label,
+                    advice="Leave one of the two surfaces free to give way, or change the motion",
+                )
+
+
+def _stuck(look: Look, held: NDArray) -> bool:
+    """Whether facets on both sides cannot give way."""
+    return all(held[side.facets].all(axis=1).any() for side in (look.slave, look.master))
+
+
+def _deepest_pair(problem: Problem, look: Look, held: NDArray, moved: NDArray, fraction: float) -> tuple[int, float]:
+    """A node of the deepest pair of facets that cannot give way, and how deep it is [m]; −1 where none is."""
+    met = look.pairs(moved, fraction)
+    owner = met.met.point // len(look.rule.weights)
+    found = contact_points(look.paired(met), np.asarray(problem.model.points), moved, fraction)
+    stiff = held[look.slave.facets[owner]].all(axis=1) & held[look.master.facets[met.met.facet]].all(axis=1)
+    depth = np.where(stiff, -np.asarray(found.gap).reshape(len(owner), -1).min(axis=1), 0.0)
+    allowed = ALLOWED * float(facet_sizes(problem.model, look.slave.facets).mean())
+    worst = int(np.argmax(depth)) if len(depth) else -1
+    return (
+        (int(look.slave.facets[owner[worst]][0]), float(depth[worst]))
+        if worst >= 0 and depth[worst] > allowed
+        else (-1, 0.0)
+    )
 
 
 def _deepest(

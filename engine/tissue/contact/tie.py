@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..elements.tri import DEGREE_2, DEGREE_4
 from ..model import MM, Model
 from ..terms import Term
@@ -65,7 +66,9 @@ class Tie(eqx.Module):
         jump: float | None = None,
         reach: float | None = None,
     ) -> None:
-        self.facets, self.other, self.jump, self.reach = facets, other, jump, reach
+        self.facets, self.other = facets, other
+        self.jump = None if jump is None else given.number(jump, "a jump", self.label, low=0.0, advice="Give m")
+        self.reach = None if reach is None else given.number(reach, "a reach", self.label, above=0.0, advice="Give m")
         self.penalty = check_numbers(self.label, penalty, None, 0.0, None, None)[0]
         self.table = self.multiplier = None
 
