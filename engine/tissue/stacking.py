@@ -104,13 +104,22 @@ def parameter_shapes(material: Material) -> list[tuple[str, str, tuple[int, ...]
             if isinstance(key, jax.tree_util.GetAttrKey):
                 owner, name = node, key.name
                 node: Any = getattr(node, key.name)
-                if isinstance(node, list):
-                    advice = "Give an array, or a tuple where the law has several terms"
-                    raise SolverError(f"{name} of {material.name!r} is a list", where="material", advice=advice)
+                _refuse_loose_numbers(node, name, owner)
             else:
                 node = node[key.idx]  # pyright: ignore[reportAttributeAccessIssue]
         found.append((owner.name, name, owner.vectors.get(name, ())))
     return found
+
+
+def _refuse_loose_numbers(value: Any, name: str, owner: Any) -> None:
+    """A list, or a direction as a tuple, would count as many parameters of one number each."""
+    loose = isinstance(value, tuple) and name in owner.vectors and value and np.ndim(value[0]) == 0
+    if isinstance(value, list) or loose:
+        raise SolverError(
+            f"{name} of {owner.name!r} is a {type(value).__name__}",
+            where="material",
+            advice="Give an array; a tuple only where the law has several terms",
+        )
 
 
 def check_direction(values: NDArray, name: str, region: str, elements: NDArray, centres: NDArray) -> None:

@@ -204,7 +204,8 @@ SEEN: Cases = {
     "wrong size": (lambda: fitted(unknowns=[Quantity("g", pull, spread=1.0, size=7)]), "3 entries, not 7"),
     **{f"register {name}": (lambda given=given: register(MODEL, given, surface="z1"), words)
        for name, given, words in (("NaN", NAN * CLOUD, "not finite"), ("two", CLOUD[:2], "too few"),
-                                  ("none", None, "real"), ("mm", 1e3 * CLOUD, "far from the body"), ("in 2D", CLOUD[:, :2], "shape"),
+                                  ("none", None, "real"), ("mm", 1e3 * CLOUD, "far from the body"),
+                                  ("in 2D", CLOUD[:, :2], "shape"),
                                   ("words", "abc", "real"), ("complex", CLOUD + 1j, "real"),
                                   ("one place", np.full((50, 3), 0.005), "one place or line"))},
     "register surface": (lambda: register(MODEL, CLOUD, surface="q"), "is named 'q'"),

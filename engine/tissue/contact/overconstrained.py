@@ -43,7 +43,7 @@ def check_contacts(problem: Problem, fractions: Sequence[float]) -> None:
 def _check_tissues(problem: Problem, fractions: Sequence[float]) -> None:
     """Two surfaces that are held or prescribed on both sides do not overlap."""
     contacts = [contact for contact in problem.contacts if isinstance(contact, TissueContact)]
-    held, points = problem.held().all(axis=1), np.asarray(problem.model.points)
+    held, points = np.asarray(problem.held().all(axis=1)), np.asarray(problem.model.points)
     looks = [(contact, look) for contact in contacts for look in contact.bind(problem.model) if _stuck(look, held)]
     for fraction in sorted({*fractions, *(np.arange(1, CHECKED + 1) / CHECKED)}) if looks else ():
         moved = np.asarray(problem.prescribed_displacement(float(fraction)))

@@ -26,7 +26,7 @@ from .least_squares import LeastSquares, Linear, Point
 from .observation import Observation
 from .posterior import Posterior
 from .setting import Setting, Unknown
-from .statement import statement
+from .statement import misfits, statement
 
 ROUNDS = 8
 """Of noise and amplitude estimates, each followed by a minimisation from the last best point."""
@@ -136,8 +136,9 @@ def fit(
     """
     require_float64()
     unknowns, observations = _listed(unknowns, Unknown, "unknowns"), _listed(observations, Observation, "observations")
-    setting = problem
-    if not isinstance(problem, Setting):
+    if isinstance(problem, Setting):
+        setting = problem
+    else:
         require_held(problem, "fit")
         setting = Setting.of(problem)
     tolerance, iterations = given.tolerance(tolerance, "fit"), given.whole(iterations, "iterations", "fit")
@@ -181,14 +182,17 @@ def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Seque
     state = checked.final
     widths = squares.widths()
     posterior = Posterior.of(point.coordinates, linear.normal(point, widths)[0], flat)
+    seen = squares.observations
+    residuals = tuple(r * w for r, w in zip(point.residuals, widths, strict=True))
+    unexplained = misfits([o.label for o in seen], [None if o.robust else o.noise for o in seen], residuals)
     return Fit(
         estimates=tuple(_estimates(posterior, unknowns, equilibria)),
-        statement=statement(posterior, unknowns, equilibria.spans),
+        statement=" ".join([statement(posterior, unknowns, equilibria.spans), *unexplained]),
         posterior=posterior,
         setting=setting,
         state=state,
         noises=tuple(squares.noises),
-        residuals=tuple(r * w for r, w in zip(point.residuals, widths, strict=True)),
+        residuals=residuals,
         weights=tuple(point.weights),
         amplitudes=tuple(float(s) for s in equilibria.scales),
         slope=linear.slope,

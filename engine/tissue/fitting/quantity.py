@@ -81,6 +81,7 @@ class Quantity(Unknown):
         return eqx.tree_at(lambda s: self.where(s.problem), setting, value)
 
     def _array(self, problem: Any) -> Array:
+        found: Any
         try:
             found = self.where(problem)
         except (AttributeError, IndexError, KeyError):
