@@ -261,7 +261,7 @@ def _check(
     require_problem(problem, where)
     given.number(duration, "a duration", where, above=0.0, advice="Give seconds")
     given.number(end, "an end", where, above=0.0, advice="Give seconds")
-    given.number(steps, "steps", where, low=1.0, advice="Use 1 or more")
+    given.whole(steps, "steps", where, advice="Use 1 or more")
     given.tolerance(tolerance, where)
     given.whole(max_iterations, "iterations", where)
     if accuracy is not None:
