@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from . import given
 from .arc_length_march import March
 from .host_system import HostSystem
 from .path import Path, PathState
 from .problem import Problem
 from .solution import State, Statistics
-from .static import compile_seconds
+from .start import check_start
+from .static import compile_seconds, require_held
 from .system import Timer
 
 
@@ -59,10 +59,18 @@ def trace(
         SolverError: an argument out of range.
     """
     require_float64()
-    if problem.floating or problem.moving():
-        raise SolverError("a path needs a body that is held and pairs that do not change", where="arc_length.trace")
-    if not (0 < first <= 1 and longest >= 1 and steps >= 1 and np.isfinite(until) and 0 < tolerance < 1):
-        raise SolverError("first, longest, steps, until or tolerance is out of range", where="arc_length.trace")
+    where = "arc_length.trace"
+    require_held(problem, where)
+    check_start(start, problem)
+    if problem.moving():
+        raise SolverError("a path needs pairs that do not change", where=where, advice="Tie the surfaces, or use solve")
+    given.number(first, "a first step", where, above=0.0, high=1.0, advice="Give a load fraction")
+    given.number(longest, "a longest step", where, low=1.0, advice="Give it over the first")
+    given.number(until, "an end", where, above=0.0, advice="Give a load fraction")
+    given.tolerance(tolerance, where)
+    steps, max_iterations = given.whole(steps, "steps", where), given.whole(max_iterations, "iterations", where)
+    if stop is not None and not callable(stop):
+        raise SolverError(f"a {type(stop).__name__} cannot tell when to stop", where=where, advice="Give a function")
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         march = March(HostSystem(problem, timer), tolerance, max_iterations, progress)

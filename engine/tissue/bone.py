@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
+from . import given
 
 MORGAN = "Morgan, Bayraktar and Keaveny, J Biomech 36:897 (2003), doi:10.1016/s0021-9290(03)00071-x"
 ASH_SHARE = 0.598
@@ -92,7 +93,8 @@ class Calibration:
         Raises:
             SolverError: not finite, not rising, or in kg/m³.
         """
-        if not (np.isfinite(self.intercept) and np.isfinite(self.slope) and self.slope > 0):
+        given.number(self.intercept, "an intercept", "calibration", advice="Give g/cm³ at 0 HU")
+        if not given.number(self.slope, "a slope", "calibration", advice="Give g/cm³ per HU") > 0:
             raise SolverError(
                 f"a calibration of {self.intercept:g} + {self.slope:g} HU does not rise", where="calibration"
             )
@@ -110,6 +112,8 @@ class Calibration:
         Raises:
             SolverError: the same HU twice, or as above.
         """
+        for point in (first, second):
+            given.array(point, "a point", "calibration", (2,), advice="Give (HU, g/cm³)")
         if first[0] == second[0]:
             raise SolverError(f"two points at {first[0]:g} HU make no line", where="calibration")
         slope = (second[1] - first[1]) / (second[0] - first[0])
@@ -165,7 +169,13 @@ def bone_stiffness(hounsfield: Any, site: str, calibration: Calibration) -> Bone
     """
     if site not in BONE_LAWS:
         raise SolverError(f"no bone law for {site!r}", where="bone", advice=f"Choose from {sorted(BONE_LAWS)}")
-    law, values = BONE_LAWS[site], np.atleast_1d(np.asarray(hounsfield, float))
+    if not isinstance(calibration, Calibration):
+        told = f"a {type(calibration).__name__} is no calibration"
+        raise SolverError(told, where="bone", advice="Give one of the scanner: Calibration.from_points")
+    law, values = BONE_LAWS[site], np.atleast_1d(np.asarray(hounsfield))
+    if values.dtype.kind not in "fiub" or values.size == 0:
+        raise SolverError("there are no HU", where="bone", advice="Give the mean HU of each element")
+    values = values.astype(float)
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= CT_RANGE[0]) & (values <= CT_RANGE[1])))
     if bad.size:
         raise SolverError(

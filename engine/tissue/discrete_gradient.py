@@ -125,8 +125,8 @@ def _mean_force(term: Term, reference: Array, before: Array, after: Array, fract
     if isinstance(term, RigidTerm):
         shared = term.body
 
-        def one(group: RigidTerm, *at: Array) -> Array:
-            return replace(group, body=shared).mean_force(*at, fraction)
+        def one(group: RigidTerm, points: Array, first: Array, last: Array) -> Array:
+            return replace(group, body=shared).mean_force(points, first, last, fraction)
 
         return jax.vmap(one)(replace(term, body=None), reference, before, after)
     return jax.vmap(type(term).mean_force, (0, 0, 0, 0, None))(term, reference, before, after, fraction)

@@ -15,12 +15,13 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from . import given
 from .contact.overconstrained import check_contacts
 from .dynamic_march import March, Pace
 from .integrators import GeneralizedAlpha, Integrator
 from .mass import mass_matrix
 from .motion import Damping
-from .problem import Problem
+from .problem import Problem, require_problem
 from .solution import State, Statistics
 from .start import first_motion
 from .static import compile_seconds
@@ -76,7 +77,7 @@ def solve(
     require_float64()
     rule, damping = integrator or GeneralizedAlpha(), damping or Damping()
     end = duration if until is None else until
-    _check(duration, steps, end, tolerance, accuracy, damping)
+    _check(problem, duration, steps, end, tolerance, accuracy, damping, max_iterations)
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         with timer.part("setup"):
@@ -105,22 +106,30 @@ def _goals(begin: float, end: float, keep: Sequence[float] | None) -> list[float
     """Times to meet [s]."""
     if not begin < end:
         raise SolverError(f"the motion starts at {begin:g} s and ends at {end:g} s", where="dynamic.solve")
-    wanted = sorted(float(time) for time in keep or ())
+    wanted = sorted(np.asarray(given.array(() if keep is None else keep, "a time", "keep", (None,))).tolist())
     if wanted and not (begin < wanted[0] and wanted[-1] <= end):
         raise SolverError(f"times to keep must lie within {begin:g} to {end:g} s", where="keep")
     return wanted if wanted and wanted[-1] == end else [*wanted, end]
 
 
-def _check(duration: float, steps: int, end: float, tolerance: float, accuracy: float | None, damping: Damping) -> None:
-    if not (np.isfinite(duration) and duration > 0 and np.isfinite(end)):
-        raise SolverError(f"a duration of {duration} s is not possible", where="dynamic.solve")
-    if not steps >= 1:
-        raise SolverError(f"{steps} steps are not possible", where="dynamic.solve", advice="Use 1 or more")
-    if not 0 < tolerance < 1:
-        raise SolverError(
-            f"a tolerance of {tolerance} is not possible", where="dynamic.solve", advice="Use 1e-6 to 1e-10"
-        )
-    if accuracy is not None and not accuracy > 0:
-        raise SolverError(f"an accuracy of {accuracy} m is not possible", where="dynamic.solve")
-    if not (float(damping.mass) >= 0 and float(damping.stiffness) >= 0):
-        raise SolverError("damping must not be negative", where="dynamic.solve")
+def _check(
+    problem: Problem,
+    duration: float,
+    steps: int,
+    end: float,
+    tolerance: float,
+    accuracy: float | None,
+    damping: Damping,
+    max_iterations: int,
+) -> None:
+    where = "dynamic.solve"
+    require_problem(problem, where)
+    given.number(duration, "a duration", where, above=0.0, advice="Give seconds")
+    given.number(end, "an end", where, above=0.0, advice="Give seconds")
+    given.whole(steps, "steps", where, advice="Use 1 or more")
+    given.tolerance(tolerance, where)
+    given.whole(max_iterations, "iterations", where)
+    if accuracy is not None:
+        given.number(accuracy, "an accuracy", where, above=0.0, advice="Give m")
+    given.number(damping.mass, "a damping", where, low=0.0, advice="Give 1/s")
+    given.number(damping.stiffness, "a damping", where, low=0.0, advice="Give s")

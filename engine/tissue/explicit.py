@@ -15,6 +15,7 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from . import given
 from .contact.overconstrained import check_contacts
 from .explicit_march import ExplicitMarch
 from .explicit_steps import Stepper
@@ -22,7 +23,7 @@ from .history import remembers
 from .mass import refuse_massless
 from .motion import Motion, prescribed_rates
 from .places import element_place
-from .problem import Problem
+from .problem import Problem, require_problem
 from .solution import State, Statistics
 from .stable_step import MassScaling, lumped_masses, no_scaling, nodal_masses, scale_masses, stable_step
 from .start import start_velocity
@@ -68,7 +69,7 @@ def solve(
     """
     require_float64()
     end = duration if until is None else until
-    _check(duration, end, safety, damping, step)
+    _check(problem, duration, end, safety, damping, step)
     _refuse_pressures(problem)
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
@@ -153,25 +154,26 @@ def _scaled(
 
 
 def _times(begin: float, end: float, keep: int | Sequence[float]) -> list[float]:
-    if isinstance(keep, (int, np.integer)):
-        wanted = [float(time) for time in np.linspace(begin, end, int(keep) + 1)[1:]] if keep >= 1 else [end]
+    if np.ndim(keep) == 0:
+        count = given.whole(keep, "motions to keep", "keep", least=0)
+        wanted = [float(time) for time in np.linspace(begin, end, count + 1)[1:]] if count >= 1 else [end]
     else:
-        wanted = sorted(float(time) for time in keep)
+        wanted = sorted(np.asarray(given.array(keep, "a time", "keep", (None,))).tolist())
         wanted = wanted if wanted and wanted[-1] == end else [*wanted, end]
     if not (begin < wanted[0] and max(wanted) <= end):
         raise SolverError(f"times to keep must lie within {begin:g} to {end:g} s", where="keep")
     return wanted
 
 
-def _check(duration: float, end: float, safety: float, damping: float, step: float | None) -> None:
-    if not (np.isfinite(duration) and duration > 0 and np.isfinite(end)):
-        raise SolverError(f"a duration of {duration} s is not possible", where="explicit.solve")
-    if not safety > 0:
-        raise SolverError(f"a safety of {safety} is not possible", where="explicit.solve", advice="Use 0.5 to 0.95")
-    if not damping >= 0:
-        raise SolverError("damping must not be negative", where="explicit.solve")
-    if step is not None and not (np.isfinite(step) and step > 0):
-        raise SolverError(f"a step of {step} s is not possible", where="explicit.solve")
+def _check(problem: Problem, duration: float, end: float, safety: float, damping: float, step: float | None) -> None:
+    where = "explicit.solve"
+    require_problem(problem, where)
+    given.number(duration, "a duration", where, above=0.0, advice="Give seconds")
+    given.number(end, "an end", where, above=0.0, advice="Give seconds")
+    given.number(safety, "a safety", where, above=0.0, advice="Use 0.5 to 0.95")
+    given.number(damping, "a damping", where, low=0.0, advice="Give 1/s")
+    if step is not None:
+        given.number(step, "a step", where, above=0.0, advice="Give seconds")
 
 
 def _refuse_pressures(problem: Problem) -> None:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...imaging.errors import SolverError
+from . import given
 from .elements.base import Element
 from .materials import Material, batch_last
 from .model import ElementBlock, Model
@@ -92,7 +93,13 @@ def changed(material: Material) -> Any:
 
 
 def stepped(problem: Problem, seconds: Any) -> Problem:
-    """The problem with the length of the step that comes known to its materials."""
+    """The problem with the length of the step that comes known to its materials.
+
+    Raises:
+        SolverError: seconds that are negative or not finite.
+    """
+    length = given.array(seconds, "a step", "stepped", ())
+    given.at_least(length, 0.0, "a step", "s", "stepped", "Give seconds")
     return with_materials(problem, tuple(block.material.stepped(seconds) for block in problem.model.blocks))
 
 

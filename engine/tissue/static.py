@@ -22,14 +22,16 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from . import given
 from .contact.overconstrained import check_contacts
 from .contact.unsettled import unsettled
 from .history import Past
 from .newton import NewtonOutcome, newton
 from .places import element_place
-from .problem import Problem
+from .problem import Problem, require_problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
 from .stability import Stability, stability
+from .start import check_start
 from .system import NodalField, System, Tangent, Timer
 from .systems import make_system
 
@@ -81,16 +83,13 @@ def solve(
         SolverError: 64-bit floats are off, or an argument is out of range.
     """
     require_float64()
-    done = 0.0 if resume is None else float(resume.load_fraction)
-    fractions = _fractions(load_steps, done)
-    if duration is not None and not (np.isfinite(duration) and duration > 0):
-        raise SolverError(f"a duration of {duration} s is not possible", where="solve")
-    if problem.floating:
-        raise SolverError(
-            "a body that may float has no equilibrium", where="solve", advice="Hold it, or use dynamic.solve"
-        )
-    if not 0 < tolerance < 1:
-        raise SolverError(f"a tolerance of {tolerance} is not possible", where="solve", advice="Use 1e-6 to 1e-10")
+    require_held(problem, "solve")
+    for given_state in (start, resume):
+        check_start(given_state, problem)
+    fractions = load_fractions(load_steps, 0.0 if resume is None else float(resume.load_fraction))
+    tolerance, max_iterations = given.tolerance(tolerance, "solve"), given.whole(max_iterations, "iterations", "solve")
+    if duration is not None:
+        duration = given.number(duration, "a duration", "solve", above=0.0, advice="Give seconds")
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         with timer.part("setup"):
@@ -137,7 +136,6 @@ class March:
 
     def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
-        self._fits(start if resume is None else resume)
         guess = None if start is None else self.system.field_of(start)
         self.history = [(0.0, self.system.zeros())]
         if resume is not None:
@@ -153,14 +151,6 @@ class March:
             self.settled = None if self.system.problem.contacts else outcome.tangent
             self.problems.append(self.solved)
         return ResultCode.converged, ""
-
-    def _fits(self, start: State | None) -> None:
-        if start is not None and start.rows.shape != self.system.points.shape:
-            raise SolverError(
-                f"the state to start from has {len(start.rows)} rows, the model {len(self.system.points)}",
-                where="start",
-                advice="Start from a state of the same mesh and element",
-            )
 
     def verify(self, result: ResultCode, where: str) -> tuple[ResultCode, str]:
         """Takes back states that are unstable, from the last to the first that is not."""
@@ -298,15 +288,32 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _fractions(load_steps: int | Sequence[float], done: float = 0.0) -> list[float]:
-    if isinstance(load_steps, (int, np.integer)):
-        if load_steps < 1:
-            raise SolverError(f"{load_steps} load steps are not possible", where="load_steps", advice="Use 1 or more")
-        return [*(done + (1.0 - done) * (k + 1) / load_steps for k in range(load_steps - 1)), 1.0]
-    fractions = [float(f) for f in load_steps]
-    if not fractions or min(np.diff([done, *fractions])) <= 0 or abs(fractions[-1] - 1.0) > 1e-12:
+def load_fractions(load_steps: int | Sequence[float], done: float = 0.0) -> list[float]:
+    """The fractions of the load at which a state is wanted, from above `done` to 1.
+
+    Raises:
+        SolverError: no whole number above zero, or fractions that do not rise to 1.
+    """
+    if np.ndim(load_steps) == 0:
+        count = given.whole(load_steps, "load steps", "load_steps", advice="Use 1 or more, or rising load fractions")
+        load_steps = [done + (1.0 - done) * (k + 1) / count for k in range(count - 1)] + [1.0]
+    fractions = np.asarray(given.array(load_steps, "a load fraction", "load_steps", (None,))).tolist()
+    if not fractions or not min(np.diff([done, *fractions])) > 0 or abs(fractions[-1] - 1.0) > 1e-12:
         raise SolverError(f"load fractions {fractions} must rise from above {done:g} to 1", where="load_steps")
     return [*fractions[:-1], 1.0]
+
+
+def require_held(problem: Problem, where: str) -> None:
+    """It is a problem, and of a body that does not float.
+
+    Raises:
+        SolverError: it is not.
+    """
+    require_problem(problem, where)
+    if problem.floating:
+        raise SolverError(
+            "a body that may float has no equilibrium", where=where, advice="Hold it, or use dynamic.solve"
+        )
 
 
 class compile_seconds:

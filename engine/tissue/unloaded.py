@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from ..precision import require_float64
+from . import given
 from .anderson import Anderson
 from .floating import check_held
 from .inverse_system import InverseSystem
@@ -32,7 +33,7 @@ from .model import MM
 from .newton import force_scale, norm
 from .problem import Problem
 from .solution import State
-from .static import solve
+from .static import require_held, solve
 from .supports import Springs
 
 ACCURACY = 1e-4
@@ -99,6 +100,10 @@ def unloaded_shape(
         SolverError: no load-free shape was found, or loading it leads to another shape than the scanned one.
     """
     require_float64()
+    require_held(problem, "unloaded_shape")
+    given.tolerance(tolerance, "unloaded_shape")
+    given.whole(load_steps, "load steps", "unloaded_shape")
+    given.number(accuracy, "an accuracy", "unloaded_shape", above=0.0, advice="Give m")
     if method not in ("auto", "newton", "fixed point"):
         raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice="Use newton or fixed point")
     if beds_at_rest not in ("unloaded", "scan"):

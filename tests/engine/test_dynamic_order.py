@@ -164,7 +164,7 @@ def test_slips_are_named() -> None:
         ({"steps": 0}, "0 steps"), ({"steps": 2, "mass": "heavy"}, "no mass"),
         ({"steps": 2, "accuracy": -1.0}, "accuracy"),
         ({"steps": 2, "velocity": np.zeros((2, 3))}, "shape"), ({"steps": 2, "velocity": (0, np.nan, 0)}, "not finite"),
-        ({"steps": 2, "keep": [3.0]}, "within"), ({"steps": 2, "damping": Damping(-1.0)}, "negative"),
+        ({"steps": 2, "keep": [3.0]}, "within"), ({"steps": 2, "damping": Damping(-1.0)}, "damping of -1"),
     ):  # fmt: skip
         with pytest.raises(SolverError, match=words):
             solve(bar(), duration=1.0, **arguments)

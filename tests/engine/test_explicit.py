@@ -187,7 +187,7 @@ def test_damping_and_what_moves_a_side_are_accounted_for() -> None:
 def test_slips_are_named() -> None:
     for arguments, words in (
         ({"duration": -1.0}, "duration"), ({"duration": 1.0, "step": np.nan}, "step"),
-        ({"duration": 1.0, "damping": -1.0}, "negative"), ({"duration": 1.0, "mass_scaling": True}, "wanted"),
+        ({"duration": 1.0, "damping": -1.0}, "damping of -1"), ({"duration": 1.0, "mass_scaling": True}, "wanted"),
         ({"duration": 1.0, "keep": [2.0]}, "within"), ({"duration": 1.0, "safety": 0.0}, "safety"),
     ):  # fmt: skip
         with pytest.raises(SolverError, match=words):

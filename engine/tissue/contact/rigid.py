@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..elements import facet_of
 from ..model import Model
 from .penalty import ONSET_SHARE, default_penalty, facet_sizes
@@ -60,6 +61,9 @@ class RigidContact(eqx.Module):
         stick: float | None = None,
         onset: float | None = None,
     ) -> None:
+        if not isinstance(body, RigidBody):
+            told = f"{type(body).__name__} is no rigid body"
+            raise SolverError(told, where=f"contact of {facets!r}", advice="Give RigidBody(shape, path)")
         self.facets, self.body = facets, body
         checked = check_numbers(
             f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset
@@ -163,16 +167,16 @@ def check_numbers(
     Raises:
         SolverError: one is negative, zero where that is not possible, or not finite.
     """
-    named = {"penalty": penalty, "penetration": penetration, "stick": stick, "onset": onset}
-    for name, value in named.items():
-        if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
-            raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
-    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
-        raise SolverError(
-            f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5"
-        )
-    some = [None if value is None else jnp.asarray(value, float) for value in (penalty, stick, onset)]
-    return some[0], jnp.asarray(friction, float), some[1], some[2]
+    tiny, advice = float(np.finfo(float).tiny), "It must be positive"
+    if penetration is not None:
+        given.number(penetration, "a penetration", where, above=0.0, advice=f"{advice}, in m")
+    some = []
+    for name, value in (("a penalty", penalty), ("a stick", stick), ("an onset", onset)):
+        found = None if value is None else given.array(value, name, where, (), (None,), advice=advice)
+        some.append(found if found is None else given.at_least(found, tiny, name, "", where, advice))
+    rough = "Most tissues lie in 0 to 0.5"
+    drag = given.array(friction, "a friction", where, (), (None,), advice=rough)
+    return some[0], given.at_least(drag, 0.0, "a friction", "", where, rough), some[1], some[2]
 
 
 def replace_fields(module: Any, **fields: Any) -> Any:

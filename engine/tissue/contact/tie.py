@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
+from .. import given
 from ..model import Model
 from ..terms import Term
 from .penalty import default_penalty, facet_sizes
@@ -58,7 +59,9 @@ class Tie(eqx.Module):
         jump: float | None = None,
         reach: float | None = None,
     ) -> None:
-        self.facets, self.other, self.jump, self.reach = facets, other, jump, reach
+        self.facets, self.other = facets, other
+        self.jump = None if jump is None else given.number(jump, "a jump", self.label, low=0.0, advice="Give m")
+        self.reach = None if reach is None else given.number(reach, "a reach", self.label, above=0.0, advice="Give m")
         self.penalty = check_numbers(self.label, penalty, None, 0.0, None, None)[0]
         self.table = self.multiplier = None
 

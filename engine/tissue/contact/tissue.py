@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from ....imaging.errors import SolverError
+from .. import given
 from ..elements import facet_of
 from ..model import Model
 from ..moving import CHUNK
@@ -74,7 +76,11 @@ class TissueContact(eqx.Module):
         where = f"contact of {facets!r} with {other or 'itself'!r}"
         checked = check_numbers(where, penalty, penetration, friction, stick, onset)
         self.penalty, self.friction, self.stick, self.onset = checked
-        self.penetration, self.reach, self.refine = penetration, reach, int(refine)
+        self.penetration = penetration
+        self.reach = None if reach is None else given.number(reach, "a reach", where, above=0.0, advice="Give m")
+        self.refine = given.whole(refine, "refinements", where)
+        if other == facets:
+            raise SolverError(f"{facets!r} is named twice", where=where, advice="Leave out the other set for folds")
         self.frictional = eqx.is_array(friction) or friction > 0
         self.surfaces, self.refused, self.history = (), None, None
 

@@ -11,7 +11,7 @@ from ....imaging.errors import SolverError
 from ..elements.base import FacetElement
 from ..model import Model
 from .closest import closest_on_surface
-from .observation import Bound, Observation, finite, positive_noise, refuse_far
+from .observation import Bound, Observation, distance, positive_noise, refuse_far, vectors
 from .setting import Setting
 
 SPLIT_6 = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]])
@@ -63,9 +63,10 @@ class SurfacePoints(Observation):
         reach: float = 0.5,
     ) -> None:
         self.label = f"surface {facets!r}"
-        self.facets, self.points = facets, finite(points, "points", self.label).reshape(-1, 3)
-        self.noise, self.robust, self.correlation = positive_noise(noise, self.label), robust, correlation
-        self.reach = reach
+        self.facets, self.points = facets, vectors(points, "points", self.label)
+        self.noise, self.robust = positive_noise(noise, self.label), robust
+        self.correlation = distance(correlation, "a correlation", self.label)
+        self.reach = distance(reach, "a reach", self.label)
 
     @property
     def count(self) -> int:
@@ -94,16 +95,16 @@ class SurfacePoints(Observation):
         owner, local, flat_normal = nearest(facets, position, points)
         nodes, weights = facets[owner], element.shape(local)
         gap = points - np.einsum("nm,nmi->ni", weights, position[nodes])
-        distance = np.linalg.norm(gap, axis=1)
-        close = distance < 1e-9 * float(np.ptp(position, axis=0).max())
-        unit = np.where(close[:, None], flat_normal, gap / np.maximum(distance, 1e-300)[:, None])
+        away = np.linalg.norm(gap, axis=1)
+        close = away < 1e-9 * float(np.ptp(position, axis=0).max())
+        unit = np.where(close[:, None], flat_normal, gap / np.maximum(away, 1e-300)[:, None])
         sign = np.where(np.einsum("ni,ni->n", unit, flat_normal) < 0, -1.0, 1.0)
         return BoundSurface(
             jnp.asarray(nodes),
             jnp.asarray(weights),
             jnp.asarray(self.points),
             jnp.asarray(unit * sign[:, None]),
-            jnp.asarray(distance * sign),
+            jnp.asarray(away * sign),
         )
 
 

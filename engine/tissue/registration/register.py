@@ -19,9 +19,10 @@ from scipy.spatial import cKDTree
 
 from ....imaging.errors import SolverError
 from ....imaging.progress import Progress, silent
+from .. import given
 from ..fitting.fit import Fit, fit
 from ..fitting.location import locate
-from ..fitting.observation import finite, refuse_far
+from ..fitting.observation import refuse_far, vectors
 from ..fitting.pose import RigidPose
 from ..fitting.setting import Setting, Unknown
 from ..fitting.stiffness import StiffnessField
@@ -63,6 +64,18 @@ class Prior:
     stiffness_modes: int = 16
     found: bool = True
     pose: tuple[float, float] = (0.2, 0.03)
+
+    def check(self) -> None:
+        """Raise where a number is not possible.
+
+        Raises:
+            SolverError: one is not.
+        """
+        for name in ("displacement", "length", "stiffness_spread", "stiffness_length"):
+            given.number(getattr(self, name), f"a {name.replace('_', ' ')}", "prior", above=0.0, advice="Give m, or 1")
+        for name in ("modes", "stiffness_modes"):
+            given.whole(getattr(self, name), name.replace("_", " "), "prior")
+        given.array(self.pose, "a pose", "prior", (2,), advice="Give rad and m")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +156,11 @@ def register(
         SolverError: NaN, fewer than 20 points, points far from the model, no convergence.
     """
     prior = prior or Prior()
-    seen = finite(points, "points", "register").reshape(-1, 3)
-    if len(seen) < 20:
-        raise SolverError(f"{len(seen)} points are too few", where="register", advice="Give 20 or more, over a patch")
+    if not isinstance(model, Model):
+        raise SolverError(f"a {type(model).__name__} is no model", where="register", advice="Make one: Model.from_mesh")
+    prior.check()
+    seen = vectors(points, "points", "register")
+    _spread_out(seen, model)
     rest = np.asarray(model.points)
     refuse_far(seen, rest, "register", reach=0.6)
     facets = model.facets_of(surface)[:, :3]
@@ -174,6 +189,16 @@ def register(
     back = np.asarray(final.model_from_seen(jnp.asarray(seen)))
     near = _distance_to_seen(back, rest + np.asarray(found.state.displacement)) < NEAR
     return Registration(found, rigid, model, _area_share(rest, facets, near), unknowns)
+
+
+def _spread_out(seen: NDArray, model: Model) -> None:
+    """Enough points, over a patch: a pose cannot be told from a point or a line."""
+    advice = "Give 20 or more, over a patch of the surface"
+    if len(seen) < 20:
+        raise SolverError(f"{len(seen)} points are too few", where="register", advice=advice)
+    widths = np.linalg.svd(seen - seen.mean(axis=0), compute_uv=False) / np.sqrt(len(seen))
+    if widths[1] < 1e-3 * float(np.ptp(np.asarray(model.points), axis=0).max()):
+        raise SolverError("the points lie on one place or line", where="register", advice=advice)
 
 
 def roughness(points: Float[NDArray, "n 3"]) -> float:

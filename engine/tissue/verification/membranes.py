@@ -71,7 +71,8 @@ def _blown(
     axes: int, progress: Progress,
 ) -> Computed:  # fmt: skip
     """Under a pressure from inside: the mean stretch of its nodes."""
-    turned = np.cross(*(points[triangles[:, k]] - points[triangles[:, 0]] for k in (1, 2)))
+    first, second = (points[triangles[:, k]] - points[triangles[:, 0]] for k in (1, 2))
+    turned = np.cross(first, second)
     outward = np.sign((turned * points[triangles[:, 0]]).sum(axis=1))
     skin = Part("M6", triangles, Sheet(LAW, THICK, incompressible=True))
     body = Model.from_parts(points, [skin], node_sets=sets, facet_sets={"wall": triangles})
