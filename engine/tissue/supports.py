@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, Int
 
 from ...imaging.errors import SolverError
 from . import given
-from .contact.law import mean_ramp, ramp
 from .elements.base import FacetElement
 from .facets import facet_frames
 from .model import Model
+from .ramp import mean_ramp, ramp
 from .terms import Constraint, Term, components_of
 
 SOFTEST_BED = 1.0

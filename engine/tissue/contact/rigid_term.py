@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from ..elements.base import FacetElement
 from ..facets import facet_frames
+from ..ramp import mean_ramp
 from ..terms import Term
 from . import law
 from .points import ContactPoints
@@ -70,7 +71,7 @@ class RigidTerm(Term):
         middle = shape @ (reference + 0.5 * (before + after))
         slope = jax.vmap(self.body.gap_and_normal, (0, None))(middle, fraction)[1]
         ends = [self.multiplier / self.penalty - gap for gap in gaps]
-        push = self.penalty * law.mean_ramp(ends[0], ends[1], self.onset)
+        push = self.penalty * mean_ramp(ends[0], ends[1], self.onset)
         return jnp.einsum("q,qa,qi->ai", area, shape, push[:, None] * slope)
 
     def forces(self, reference: Array, displacement: Array, fraction: Array) -> Array:
