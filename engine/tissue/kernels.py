@@ -86,13 +86,18 @@ class BlockKernel:
         key = (self.element, type(self.material[0]), self.chunks.size)
         if key not in _PREPARED:
             _PREPARED.add(key)
-            beside(lambda: self.tangents(np.zeros((int(self.nodes.max()) + 1, 3)), 0, 0.0))
+            beside(lambda: self.couplings(np.zeros((int(self.nodes.max()) + 1, 3)), 0, 0.0))
 
     def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
-        nodes = self.gather[chunk]
+        moved, material = displacement[self.gather[chunk]], self.material[chunk].at(fraction)
+        return self.element.tangent(self.reference[chunk], moved, material)  # pyright: ignore[reportArgumentType]
+
+    def couplings(self, displacement: NDArray, chunk: int, fraction: float) -> NDArray:
+        """Stiffness blocks (9, pairs, chunk) N/m of one chunk as `Element.couplings` gives them, padding included."""
+        moved = np.take(displacement, self.gather[chunk], axis=0)
         material = self.material[chunk].at(fraction)
-        return self.element.tangent(self.reference[chunk], displacement[nodes], material)  # pyright: ignore[reportArgumentType]
+        return np.asarray(self.element.couplings(self.reference[chunk], moved, material))  # pyright: ignore[reportArgumentType]
 
 
 class TermKernel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -165,10 +166,18 @@ def test_the_pattern_holds_every_pair_and_its_mirror() -> None:
     assert {(int(i), int(j)) for i, j in np.argwhere(dense)} == {(int(a), int(b)) for a, b in coupled}
     data = np.random.default_rng(0).standard_normal((len(pattern.indices), 3, 3))
     whole = pattern.matrix(data).toarray()
-    for sign in (1.0, -1.0):
-        summed = data.copy()
-        pattern.add_transposed(summed, sign)
-        np.testing.assert_allclose(pattern.matrix(summed).toarray(), whole + sign * whole.T)
+    entries = np.ascontiguousarray(data.reshape(-1, 9).T)
+    summed = pattern.matrix(pattern.completed(entries, balanced=False)).toarray()
+    np.testing.assert_allclose(summed, whole + whole.T)
+    entries[:, pattern.diagonal] = 0.0
+    off = pattern.matrix(entries.T.reshape(-1, 3, 3)).toarray()
+    balanced = pattern.matrix(pattern.completed(entries, balanced=True)).toarray()
+    np.testing.assert_allclose(balanced, balanced.T, atol=1e-14)
+    blocks = (balanced - off - off.T).reshape(6, 3, 6, 3).swapaxes(1, 2)
+    sums = (off + off.T).reshape(6, 3, 6, 3).sum(axis=2)
+    for a, b in itertools.product(range(6), repeat=2):
+        wanted = -0.5 * (sums[a] + sums[a].T) if a == b else np.zeros((3, 3))
+        np.testing.assert_allclose(blocks[a, b], wanted, atol=1e-14)
     slot = pattern.slots(np.array([4]), np.array([2]))[0]
     np.testing.assert_array_equal(data[slot], whole[12:15, 6:9])
 

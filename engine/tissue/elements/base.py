@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ....meshing.mesh import OUTWARD
 from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array, inverse
+from .couplings import entries_first
 
 
 class Quadrature(NamedTuple):
@@ -78,6 +79,7 @@ class Element(abc.ABC):
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
         pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
+        translates: whether moving all of its rows alike costs nothing, so that its blocks sum to zero over each row.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Element(abc.ABC):
     facet_edges: NDArray[np.int64]
     chunk: int
     pressures: int = 0
+    translates: bool = True
     dimension: int = 3
     corners: int = 4
     faces: NDArray[np.int64] = OUTWARD
@@ -133,6 +136,14 @@ class Element(abc.ABC):
         modulus = _modulus(material, kinematics.deformation_gradient, kinematics.weight)
         return stiffness(kinematics.gradient, modulus)
 
+    def couplings(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "9 pairs elements"]:
+        """The blocks of `tangent` as the host adds them up: entry by entry, the elements last.
+
+        Where the element `translates`, only those of the pairs a < b, from which the others follow.
+        """
+        pairs = self.tangent(reference, displacement, material)
+        return entries_first(pairs, rows=self.nodes + self.pressures, translates=self.translates)
+
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
         return kinematics_of(self, reference, displacement)
@@ -163,7 +174,8 @@ class Element(abc.ABC):
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
         local = np.transpose(self.gradient(rule.points), (1, 2, 0))[..., None]  # (n, 3, Q, 1)
         points = jnp.transpose(reference, (1, 2, 0))[:, :, None]
-        entries = [sum(points[a, i] * local[a, j] for a in range(self.nodes)) for i in range(3) for j in range(3)]
+        used = [[a for a in range(self.nodes) if np.any(local[a, j])] for j in range(3)]
+        entries = [sum(points[a, i] * local[a, j] for a in used[j]) for i in range(3) for j in range(3)]
         inv, det = inverse(Tensor(entries))
         gradient = jnp.stack([jnp.stack([_combine(local[a], inv, i) for i in range(3)]) for a in range(self.nodes)])
         return gradient, det * rule.weights[:, None]
