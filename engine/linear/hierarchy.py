@@ -102,10 +102,15 @@ class Hierarchy:
 
 
 class Cycle:
-    """x = V b: one V-cycle from zero, symmetric, with Chebyshev smoothing of degree 2 before and after."""
+    """x = V b: one V-cycle from zero, symmetric, with Chebyshev smoothing of degree 2 before and after.
+
+    Attributes:
+        matrix: the one on the finest level.
+    """
 
     def __init__(self, hierarchy: Hierarchy, matrix: Any) -> None:
         shares = matrix if isinstance(matrix, RowShares) else RowShares(matrix)
+        self.matrix = shares
         finest = Level(shares, inverse_diagonal(shares.whole), transfer=hierarchy.transfer)
         if hierarchy.coarser:
             finest.find_largest(hierarchy.steepest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,23 +174,31 @@ class HostTangent:
     round_off: float
     extra: sparse.bsr_matrix | None = None
     """What pairs that change add, on its own pattern."""
+    _held: sparse.bsr_matrix | None = field(default=None, init=False)
 
     def product(self, direction: NDArray) -> NDArray:
         """K d (nodes, 3) N, held components included."""
         image = self.matrix @ direction.ravel()
         return (image if self.extra is None else image + self.extra @ direction.ravel()).reshape(-1, 3)
 
-    def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
-        """Solve for the free components; held ones are zero."""
-        free = self.system.free
-        found = self.system.solver.solve(self.held(), rhs, tolerance, free, self.positions)
-        return LinearOutcome(found.solution, found.iterations, found.converged, found.indefinite, found.residuals)
+    def solve(self, rhs: NDArray, tolerance: float, probe: NDArray | None = None) -> LinearOutcome:
+        """Solve for the free components; held ones are zero. Looks for negative curvature in a probe's modes as well."""
+        free, solver = self.system.free, self.system.solver
+        if probe is None or isinstance(solver, SaddleSolver):
+            found = solver.solve(self.held(), rhs, tolerance, free, self.positions)
+        else:
+            found = solver.solve(self.held(), rhs, tolerance, free, self.positions, probe * free)
+        return LinearOutcome(
+            found.solution, found.iterations, found.converged, found.indefinite, found.residuals, found.probed
+        )
 
     def held(self) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
-        with self.system.timer.part("assembly"):
-            matrix = self.assembly.constrained(self.matrix, self.system.free)
-            return matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
+        if self._held is None:
+            with self.system.timer.part("assembly"):
+                matrix = self.assembly.constrained(self.matrix, self.system.free)
+                self._held = matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
+        return self._held
 
     def indefinite_solver(self) -> IndefiniteSolver:
         """For a tangent beyond a limit point, where conjugate gradients stop."""

@@ -17,6 +17,8 @@ from .system import Evaluation, NodalField, System, Tangent
 
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
+CLOSE = 4.0
+"""A system to be solved nearly as exactly as the last one must be is taken to be the last one."""
 FORCING_MOVING = 0.01
 """While prescribed nodes still move, a sloppy solve leaves the layer beside them crushed: 6 iterations become 16.
 What remains once they rest is another residual, from which Eisenstat and Walker's rule starts afresh."""
@@ -28,6 +30,8 @@ CHORD_CONTRACTION = 0.1
 CHORD_MARGIN = 4.0
 """A step with the tangent of the step before shrinks the residual about twice as much as that step did; where twice
 that much is enough to converge, no new tangent is assembled."""
+PROBE_TOLERANCE = 1e-3
+"""To this share of its residual a system is solved where it is to show negative curvature."""
 SETTLED = 1e-3
 """A tangent stands for that of the state found where the strains have changed by less than this since."""
 
@@ -52,13 +56,17 @@ class NewtonRecord:
 
 
 class NewtonOutcome(NamedTuple):
-    """How one load step ended, and where; the last tangent, where it is that of this state for all purposes."""
+    """How one load step ended, and where; the last tangent, where it is that of this state for all purposes.
+
+    `stable`: the last linear systems would have told if it were not; False where they could not.
+    """
 
     result: ResultCode
     displacement: NodalField
     evaluation: Evaluation
     record: NewtonRecord
     tangent: Tangent | None = None
+    stable: bool = False
 
 
 class Chord:
@@ -66,11 +74,11 @@ class Chord:
 
     def __init__(self) -> None:
         self.tangent: Tangent | None = None
-        self.drift, self.before, self.spent = 0.0, 0.0, True
+        self.drift, self.before, self.spent, self.probed = 0.0, 0.0, True, False
 
     def renew(self, tangent: Tangent) -> Tangent:
         """Take a new tangent."""
-        self.tangent, self.drift, self.spent = tangent, 0.0, False
+        self.tangent, self.drift, self.spent, self.probed = tangent, 0.0, False, False
         return tangent
 
     def moved(self, rhs: NodalField, step: NodalField, trial: Trial, *, exact: bool) -> None:
@@ -119,8 +127,11 @@ def newton(
     tolerance: float,
     max_iterations: int,
     tell: Callable[[int, float], None],
+    probe: NodalField | None = None,
 ) -> NewtonOutcome:
     """Equilibrium at one load fraction, from a displacement with det F > 0.
+
+    With a `probe` (see `stability.probe`) the linear systems that are solved exactly enough look for negative curvature.
 
     Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
     round-off of the element forces.
@@ -140,7 +151,9 @@ def newton(
         if not np.isfinite(size):
             return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
         if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm, noise):
-            return NewtonOutcome(ResultCode.converged, displacement, now, record, chord.settled(now.energy))
+            settled = chord.settled(now.energy)
+            stable = settled is not None and chord.probed
+            return NewtonOutcome(ResultCode.converged, displacement, now, record, settled, stable)
         if record.newton_iterations == max_iterations:
             break
         tangent = None if moving or not chord.enough(size, tolerance * scale) else chord.tangent
@@ -149,7 +162,9 @@ def newton(
         drag = tangent.product(gap) * free if moving else 0.0 * gap
         rhs = -(now.residual * free + drag)
         share = FORCING_MOVING if moving else forcing.next(norm(rhs), 0.3 * tolerance * scale / size)
-        linear = tangent.solve(rhs, share)
+        looking = probe is not None and share <= PROBE_TOLERANCE and not chord.probed
+        linear = tangent.solve(rhs, share, probe) if looking else tangent.solve(rhs, share)
+        chord.probed = chord.probed or linear.probed
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
         record.linear_residuals.append(linear.residuals)
@@ -185,6 +200,7 @@ class Forcing:
             value = 0.9 * (size / self.before) ** 2
             guard = 0.9 * self.last**2
             value = max(value, guard) if guard > 0.1 else value
+            value = floor if value < CLOSE * floor else value
         self.before, self.last = size, min(max(value, floor, 1e-10), FORCING_MAX)
         return self.last
 

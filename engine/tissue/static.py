@@ -29,7 +29,7 @@ from .newton import NewtonOutcome, newton
 from .places import element_place
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics, StepStatistics
-from .stability import Stability, stability
+from .stability import Stability, probe, stability
 from .system import NodalField, System, Tangent, Timer
 from .systems import make_system
 
@@ -97,6 +97,7 @@ def solve(
             system = make_system(problem, linear_solver, timer)
         march = March(system, fractions, tolerance, max_iterations, progress)
         march.past = Past(problem.model, duration)
+        march.probe = probe(system) if check_stability and system.symmetric and system.definite else None
         result, where = march.run(start, resume)
         if check_stability:
             with timer.part("stability"):
@@ -133,7 +134,9 @@ class March:
         self.stability = Stability.unknown
         self.solved = system.problem
         self.past = Past(system.problem.model, None)
+        self.probe: NodalField | None = None
         self.settled: Tangent | None = None
+        self.told_stable = False
 
     def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
@@ -150,7 +153,8 @@ class March:
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
             self.states.append(self.past.kept(self.system, wanted, outcome.displacement))
-            self.settled = None if self.system.problem.contacts else outcome.tangent
+            settled = not self.system.problem.contacts
+            self.settled, self.told_stable = outcome.tangent if settled else None, outcome.stable and settled
             self.problems.append(self.solved)
         return ResultCode.converged, ""
 
@@ -168,8 +172,10 @@ class March:
             state = self.states[-1]
             self.system.use(self.problems[-1])
             self.progress(0.95, "checking that the balance is stable")
-            self.stability = stability(self.system, state, self.settled)
-            self.settled = None
+            self.stability = (
+                Stability.stable if self.told_stable else stability(self.system, state, self.settled)
+            )
+            self.settled, self.told_stable = None, False
             if self.stability is not Stability.unstable:
                 break
             self.states.pop()
@@ -241,6 +247,7 @@ class March:
             tolerance=self.tolerance,
             max_iterations=self.max_iterations,
             tell=tell,  # pyright: ignore[reportArgumentType]
+            probe=self.probe if goal == self.fractions[-1] else None,
         )
 
     def _extrapolate(self, goal: float) -> NodalField:

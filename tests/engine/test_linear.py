@@ -11,7 +11,7 @@ import bodies
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import eigsh, spsolve
 
 from preop.engine.linear import shares
 from preop.engine.linear.direct import Factorisation
@@ -138,6 +138,26 @@ def test_negative_curvature_is_met_by_both_methods() -> None:
         assert found.indefinite
         assert not found.converged
         assert rhs @ found.solution.ravel() > 0
+
+
+def test_a_probe_meets_what_the_right_hand_side_does_not_hold() -> None:
+    """One direction of negative curvature, sideways and antisymmetric, in a body whose weight is straight down.
+
+    K − 1.2 λ v vᵀ with the vector v of the lowest eigenvalue λ that the weight has no part in.
+    """
+    system, matrix, rhs = assembled(block(8))
+    values, vectors = eigsh(matrix.tocsc(), 6, sigma=0.0)
+    unseen = int(np.argmin(np.abs(vectors.T @ rhs)))
+    mode = vectors[:, unseen : unseen + 1]
+    probe = np.random.default_rng(0).standard_normal(system.points.shape) * system.free
+    solver = HostLinearSolver(Timer(), method="multigrid")
+    told = solver.solve(matrix, rhs.reshape(-1, 3), 1e-6, system.free, system.points, probe)
+    assert told.converged
+    assert told.probed
+    assert np.linalg.norm(matrix @ told.solution.ravel() - rhs) <= 1.01e-6 * np.linalg.norm(rhs)
+    bent = sparse.bsr_matrix(matrix - 1.2 * values[unseen] * sparse.csr_matrix(mode @ mode.T), blocksize=(3, 3))
+    silent = solver.solve(bent, rhs.reshape(-1, 3), 1e-6, system.free, system.points, probe)
+    assert not silent.probed
 
 
 def test_direct_and_multigrid_find_the_same_balance() -> None:
