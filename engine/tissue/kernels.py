@@ -51,6 +51,7 @@ class BlockKernel:
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
         self.gather = [self.nodes[rows] for rows in self.chunks.rows]
         self.reference = [jax.device_put(points[nodes]) for nodes in self.gather]
+        self._force, self._jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
         self.use(block.material)
 
     def use(self, material: Material) -> None:
@@ -61,17 +62,15 @@ class BlockKernel:
         ]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
-        """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
-        force, jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
+        """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,); the next call overwrites them."""
+        force, jacobian = self._force, self._jacobian
         energy = np.zeros(len(self.gather))
         slices = self.chunks.slices()
 
         def fill(chunks: range) -> None:
-            calls = [
-                self.element.evaluate(self.reference[k], displacement[self.gather[k]], self.material[k].at(fraction))  # pyright: ignore[reportArgumentType]
-                for k in chunks
-            ]
-            for k, call in zip(chunks, calls, strict=True):
+            for k in chunks:
+                moved, material = np.take(displacement, self.gather[k], axis=0), self.material[k].at(fraction)
+                call = self.element.evaluate(self.reference[k], moved, material)  # pyright: ignore[reportArgumentType]
                 true = slices[k].stop - slices[k].start
                 force[slices[k]] = np.asarray(call.force)[:true]
                 jacobian[slices[k]] = np.asarray(call.min_jacobian)[:true]
