@@ -83,7 +83,7 @@ class HostLinearSolver:
         with self.timer.part("preconditioner"):
             self.cycle = None
             self.hierarchy = Hierarchy.of(matrix, rigid_body_modes(positions) * free.reshape(-1, 1))
-            self.cycle = self.hierarchy.cycle(matrix)
+            self.cycle = self.hierarchy.cycle(matrix, own=True)
             self.rebuilds += 1
 
     def _renew(self, shares: RowShares) -> None:

@@ -49,7 +49,7 @@ class BlockKernel:
         self.element = block.element
         self.nodes = np.asarray(block.nodes)
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
-        self.gather = [self.nodes[rows] for rows in self.chunks.rows]
+        self.gather = [self.nodes[rows].astype(np.intp) for rows in self.chunks.rows]
         self.reference = [jax.device_put(points[nodes]) for nodes in self.gather]
         self._force, self._jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
         self.use(block.material)

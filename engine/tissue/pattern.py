@@ -118,7 +118,7 @@ class Pattern:
         self._slot = sparse.csr_array((numbers, self.indices, self.indptr), shape=(count, count))
         self.slots_count = len(self.indices)
         self.diagonal = self.slots(np.arange(count), np.arange(count))
-        self.mirror = self._slot.T.tocsr().data
+        self.mirror = self._slot.T.tocsr().data.astype(np.intp)
 
     def slots(self, a: NDArray, b: NDArray) -> NDArray[np.int32]:
         """Slots of the blocks (a, b), which must be in the pattern."""

@@ -122,9 +122,7 @@ class Element(abc.ABC):
         """
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
-        force = internal_force(kinematics.gradient, kinematics.weight, piola)
-        energy = jnp.sum(density * kinematics.weight, axis=0)
-        return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
+        return balance(kinematics, density, piola, jacobian)
 
     def tangent(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "elements pairs 9"]:
         """Stiffness blocks ∂f_a/∂u_b [N/m] of the node pairs a ≤ b (`np.triu_indices(n)`), each row by row.
@@ -223,6 +221,14 @@ def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Arr
     tensor = from_array(deformation_gradient)
     density, piola = first_piola(batch_last(material).energy_density, tensor)
     return density, piola.array, determinant(tensor)
+
+
+@jax.jit
+def balance(kinematics: Kinematics, density: Array, piola: Array, jacobian: Array) -> ElementEvaluation:
+    """What W (Q, E), P (3, 3, Q, E) and det F (Q, E) give."""
+    force = internal_force(kinematics.gradient, kinematics.weight, piola)
+    energy = jnp.sum(density * kinematics.weight, axis=0)
+    return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
 
 @jax.jit
