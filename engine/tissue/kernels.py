@@ -10,6 +10,7 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ..linear.shares import beside, cores, share
+from .elements.base import geometry_of
 from .materials import Material
 from .model import ElementBlock
 from .terms import Term
@@ -50,7 +51,9 @@ class BlockKernel:
         self.nodes = np.asarray(block.nodes)
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
         self.gather = [self.nodes[rows].astype(np.intp) for rows in self.chunks.rows]
-        self.reference = [jax.device_put(points[nodes]) for nodes in self.gather]
+        self.reference: list[Any] = [jax.device_put(points[nodes]) for nodes in self.gather]
+        if self.element.keeps_geometry:
+            self.reference = [geometry_of(self.element, reference) for reference in self.reference]
         self._force, self._jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
         self.use(block.material)
 

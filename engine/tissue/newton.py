@@ -17,8 +17,6 @@ from .system import Evaluation, NodalField, System, Tangent
 
 ROUND_OFF = 64 * np.finfo(float).eps
 FORCING_MAX = 0.1
-CLOSE = 4.0
-"""A system to be solved nearly as exactly as the last one must be is taken to be the last one."""
 FORCING_MOVING = 0.01
 """While prescribed nodes still move, a sloppy solve leaves the layer beside them crushed: 6 iterations become 16.
 What remains once they rest is another residual, from which Eisenstat and Walker's rule starts afresh."""
@@ -200,7 +198,6 @@ class Forcing:
             value = 0.9 * (size / self.before) ** 2
             guard = 0.9 * self.last**2
             value = max(value, guard) if guard > 0.1 else value
-            value = floor if value < CLOSE * floor else value
         self.before, self.last = size, min(max(value, floor, 1e-10), FORCING_MAX)
         return self.last
 

@@ -79,6 +79,7 @@ class Element(abc.ABC):
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
         pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
+        keeps_geometry: whether kernels of the host are given the `Geometry` of a chunk in place of its node positions.
         translates: whether moving all of its rows alike costs nothing, so that its blocks sum to zero over each row.
     """
 
@@ -93,6 +94,7 @@ class Element(abc.ABC):
     facet_edges: NDArray[np.int64]
     chunk: int
     pressures: int = 0
+    keeps_geometry: bool = False
     translates: bool = True
     dimension: int = 3
     corners: int = 4
@@ -179,6 +181,13 @@ class Element(abc.ABC):
         return gradient, det * rule.weights[:, None]
 
 
+class Geometry(NamedTuple):
+    """At (Q, E) points, what does not change while a body moves: ∂N/∂X (n, 3, Q, E) [1/m] and volume weights (Q, E)."""
+
+    gradient: Float[Array, "nodes 3 points elements"]
+    weight: Float[Array, "points elements"]
+
+
 class Kinematics(NamedTuple):
     """At (Q, E) points: F (3, 3, Q, E), ∂N/∂X (n, 3, Q, E) [1/m] and volume weights (Q, E) [m³]."""
 
@@ -204,8 +213,15 @@ def cauchy(piola: Array, deformation_gradient: Array) -> Float[Array, "3 3 ..."]
 
 
 @partial(jax.jit, static_argnames="element")
-def kinematics_of(element: Element, reference: Array, displacement: Array) -> Kinematics:
-    gradient, weight = element.geometry(reference, element.quadrature)
+def geometry_of(element: Element, reference: Array) -> Geometry:
+    """At the points of the strain energy."""
+    return Geometry(*element.geometry(reference, element.quadrature))
+
+
+@partial(jax.jit, static_argnames="element")
+def kinematics_of(element: Element, reference: Array | Geometry, displacement: Array) -> Kinematics:
+    known = isinstance(reference, Geometry)
+    gradient, weight = reference if known else element.geometry(reference, element.quadrature)
     moved = jnp.transpose(displacement, (1, 2, 0))
     entries = [
         sum(moved[a, i] * gradient[a, j] for a in range(element.nodes)) + (1.0 if i == j else 0.0)

@@ -39,7 +39,7 @@ class MixedElement(Element):
             (Dohrmann and Bochev 2004; Bochev, Dohrmann and Gunzburger 2006).
     """
 
-    mixed, translates = True, False
+    mixed, translates, keeps_geometry = True, False, False
     stabilised: bool = False
 
     couplings = Element.couplings

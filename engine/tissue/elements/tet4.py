@@ -29,7 +29,7 @@ class Tet4(Element):
 
     name, nodes, order, chunk = "T4", 4, 1, 4096
     quadrature, load_quadrature = DEGREE_1, DEGREE_2
-    facet = TRI3
+    facet, keeps_geometry = TRI3, True
     edges = np.zeros((0, 2), dtype=np.int64)
     facet_edges = np.zeros((0, 2), dtype=np.int64)
 
