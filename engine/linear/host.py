@@ -61,10 +61,11 @@ class HostLinearSolver:
         """
         if self.direct(matrix.shape[0]) and (found := self._factorised(matrix, rhs)) is not None:
             return found
-        fresh = self.cycle is None
-        if fresh:
+        known = self.cycle
+        fresh = known is None
+        if known is None:
             self.build(matrix, free, positions)
-        elif self.cycle.matrix.whole is not matrix:
+        elif known.matrix.whole is not matrix:
             self._renew(RowShares(matrix))
         outcome = self._probed(rhs, tolerance, probe) if probe is not None and self.symmetric else None
         outcome = outcome or self._krylov(rhs, tolerance, own=fresh)
@@ -103,10 +104,12 @@ class HostLinearSolver:
         """Conjugate gradients from a start whose residual is about the right-hand side and as much of the probe.
 
         They look for negative curvature in all of its modes on the way to the same solution, for an iteration or two
-        more; None where they met some or did not settle.
+        more; None where they met some or did not settle, or where the cycle is exact and would hide it.
         """
+        assert self.cycle is not None
+        if len(self.cycle.levels) == 1:
+            return None
         with self.timer.part("krylov"):
-            assert self.cycle is not None
             flat = np.ascontiguousarray(rhs).ravel()
             start = self.cycle @ (probe.ravel() * (np.linalg.norm(flat) / np.linalg.norm(probe)))
             found = conjugate_gradients(self.cycle.matrix, flat, self.cycle, tolerance, MAX_ITERATIONS, start=start)

@@ -21,9 +21,9 @@ from .newton import ROUND_OFF, newton, norm
 from .path import Path, PathState
 from .places import element_place
 from .problem import Problem
+from .record import compile_seconds
 from .solution import ResultCode, State, Statistics, StepStatistics
 from .stability import stability
-from .static import compile_seconds
 from .system import Timer
 
 EASY_ITERATIONS = 5

@@ -18,9 +18,9 @@ from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .equilibrium import Balance
 from .host_system import HostSystem
+from .march import March
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics
-from .static import March
 from .system import Timer
 
 

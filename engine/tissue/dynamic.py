@@ -17,15 +17,16 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from .accounting import Accountant
+from .augmentation import augmented
 from .history import Past
 from .integrators import GeneralizedAlpha, Integrator
 from .mass import mass_matrix
 from .motion import Damping, Motion
 from .newton import NewtonOutcome, newton
 from .problem import Problem
+from .record import compile_seconds, step_statistics
 from .solution import ResultCode, State, Statistics
 from .start import first_motion
-from .static import MAX_AUGMENTATIONS, compile_seconds, step_statistics
 from .system import Timer
 from .systems import make_system
 from .time_step import StepSystem
@@ -180,7 +181,7 @@ class March:
         outcome = self._newton(self._guess(), fraction, tell)
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(system.displacement, fraction, tell)
-        outcome = self._augment(outcome, fraction, tell)
+        outcome = augmented(system, outcome, fraction, lambda first: self._newton(first, fraction, tell))
         result, error = outcome.result, 0.0
         if result is ResultCode.converged:
             rates = system.rates(outcome.displacement)
@@ -202,19 +203,6 @@ class March:
             system.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
         return result, self._where(outcome, time), error
-
-    def _augment(self, outcome: NewtonOutcome, fraction: float, tell: Any) -> NewtonOutcome:
-        """Moves the multipliers of contacts on until no point is deeper than asked."""
-        system = self.system
-        for _ in range(MAX_AUGMENTATIONS):
-            if outcome.result is not ResultCode.converged:
-                return outcome
-            if not system.augment(outcome.displacement, fraction):
-                return outcome
-            record = outcome.record
-            outcome = self._newton(outcome.displacement, fraction, tell)
-            outcome.record.add(record)
-        return outcome._replace(result=ResultCode.contact_unresolved)
 
     def _newton(self, first: Any, fraction: float, tell: Any) -> NewtonOutcome:
         return newton(

@@ -182,7 +182,7 @@ class HostTangent:
         return (image if self.extra is None else image + self.extra @ direction.ravel()).reshape(-1, 3)
 
     def solve(self, rhs: NDArray, tolerance: float, probe: NDArray | None = None) -> LinearOutcome:
-        """Solve for the free components; held ones are zero. Looks for negative curvature in a probe's modes as well."""
+        """Solve for the free components; held ones are zero. A probe's modes are looked at for negative curvature."""
         free, solver = self.system.free, self.system.solver
         if probe is None or isinstance(solver, SaddleSolver):
             found = solver.solve(self.held(), rhs, tolerance, free, self.positions)

@@ -65,7 +65,7 @@ class BlockKernel:
         ]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
-        """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,); the next call overwrites them."""
+        """Forces (E, n, 3) N, strain energy J, smallest det F (E,) at a load fraction, until the next call."""
         force, jacobian = self._force, self._jacobian
         energy = np.zeros(len(self.gather))
         slices = self.chunks.slices()

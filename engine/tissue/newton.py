@@ -129,7 +129,7 @@ def newton(
 ) -> NewtonOutcome:
     """Equilibrium at one load fraction, from a displacement with det F > 0.
 
-    With a `probe` (see `stability.probe`) the linear systems that are solved exactly enough look for negative curvature.
+    With a `probe` (see `stability.probe`) linear systems that are solved exactly look for negative curvature.
 
     Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
     round-off of the element forces.
