@@ -17,9 +17,10 @@ from .arc_length_march import March
 from .host_system import HostSystem
 from .path import Path, PathState
 from .problem import Problem
+from .record import compile_seconds
 from .solution import State, Statistics
 from .start import check_start
-from .static import compile_seconds, require_held
+from .static import require_held
 from .system import Timer
 
 

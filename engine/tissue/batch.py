@@ -19,9 +19,10 @@ from ..precision import require_float64
 from . import given
 from .equilibrium import Balance
 from .host_system import HostSystem
+from .march import March
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics
-from .static import March, require_held
+from .static import require_held
 from .system import Timer
 
 

@@ -154,8 +154,8 @@ class DeviceTangent:
         parts.append(LocalStiffness(jnp.arange(len(mass.diagonal))[:, None], own))
         return DeviceTangent(self.system, Blocks(parts, self.blocks.free), stiffness * self.round_off)
 
-    def solve(self, rhs: Array, tolerance: float) -> LinearOutcome:
-        """Solve for the free components; held ones are zero."""
+    def solve(self, rhs: Array, tolerance: float, probe: Array | None = None) -> LinearOutcome:
+        """Solve for the free components; held ones are zero. A probe is not used."""
         if not self.system.definite:
             return self._solve_saddle(rhs, tolerance)
         if self.system.stale:

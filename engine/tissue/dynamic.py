@@ -22,9 +22,9 @@ from .integrators import GeneralizedAlpha, Integrator
 from .mass import mass_matrix
 from .motion import Damping
 from .problem import Problem, require_problem
+from .record import compile_seconds
 from .solution import State, Statistics
 from .start import first_motion
-from .static import compile_seconds
 from .system import Timer
 from .systems import make_system
 from .time_step import StepSystem

@@ -10,11 +10,12 @@ import numpy as np
 
 from ...imaging.progress import Progress
 from .accounting import Accountant
+from .augmentation import augmented
 from .history import Past
 from .motion import Motion
 from .newton import NewtonOutcome, newton
+from .record import step_statistics
 from .solution import ResultCode
-from .static import MAX_AUGMENTATIONS, step_statistics
 from .time_step import StepSystem
 
 MAX_CUTBACKS = 10
@@ -96,7 +97,7 @@ class March:
         outcome = self._newton(self._guess(), fraction, tell)
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(system.displacement, fraction, tell)
-        outcome = self._augment(outcome, fraction, tell)
+        outcome = augmented(system, outcome, fraction, lambda first: self._newton(first, fraction, tell))
         result, error = outcome.result, 0.0
         if result is ResultCode.converged:
             rates = system.rates(outcome.displacement)
@@ -118,19 +119,6 @@ class March:
             system.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
         return result, self._where(outcome, time), error
-
-    def _augment(self, outcome: NewtonOutcome, fraction: float, tell: Any) -> NewtonOutcome:
-        """Moves the multipliers of contacts on until no point is deeper than asked."""
-        system = self.system
-        for _ in range(MAX_AUGMENTATIONS):
-            if outcome.result is not ResultCode.converged:
-                return outcome
-            if not system.augment(outcome.displacement, fraction):
-                return outcome
-            record = outcome.record
-            outcome = self._newton(outcome.displacement, fraction, tell)
-            outcome.record.add(record)
-        return outcome._replace(result=ResultCode.contact_unresolved)
 
     def _newton(self, first: Any, fraction: float, tell: Any) -> NewtonOutcome:
         return newton(

@@ -24,10 +24,10 @@ from .mass import refuse_massless
 from .motion import Motion, prescribed_rates
 from .places import element_place
 from .problem import Problem, require_problem
+from .record import compile_seconds
 from .solution import State, Statistics
 from .stable_step import MassScaling, lumped_masses, no_scaling, nodal_masses, scale_masses, stable_step
 from .start import start_velocity
-from .static import compile_seconds
 from .system import Timer
 from .trajectory import ExplicitTrajectory
 

@@ -198,9 +198,9 @@ class StepTangent:
         held = direction * (1.0 - self.system.free)
         return image if norm(held) == 0.0 else image - self.inertia * self.system.mass.product(held)
 
-    def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
+    def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
         """Solve for the free components."""
-        found = self.whole.solve(rhs, tolerance)
+        found = self.whole.solve(rhs, tolerance, probe)
         return found if self.between is None else found._replace(solution=found.solution * self.between)
 
     def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> Tangent:
