@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/registration.py [--cases 24] [--truth 2500] [--model 5000] [--write]
 
-The phantom's liver (vessels outside of it left out) is meshed twice. Truths: `engine/tissue/registration/phantom.py`;
-none lies in the family that the registration can represent. Rows that the truth's own solver cannot compute are drawn
-anew and counted; a registration that fails is a row.
+The phantom's liver (vessels outside of it left out) is imaged on two grids: one gives the truth its mesh and surface,
+the other the model's. Truths: `engine/tissue/registration/phantom.py`; none lies in the family that the registration
+can represent. Truths that cannot be computed are drawn anew and counted; a registration that fails is a row.
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     from preop.engine.tissue.materials import NeoHookean
     from preop.engine.tissue.model import Model
+    from preop.engine.tissue.registration.outline import Outline
     from preop.engine.tissue.registration.phantom import Truth
 
-    meshes = [liver(arguments.truth, 3), liver(arguments.model, 6)]
-    truth = Truth(meshes[0])
-    model = Model.from_mesh(meshes[1], {"*": NeoHookean.from_young(5e3, 0.45)})
+    truth_mesh, fine = liver(160, arguments.truth, 3.0, 3)
+    mesh, surface = liver(128, arguments.model, 5.0, 6)
+    truth = Truth(truth_mesh, fine)
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(5e3, 0.45)})
+    outline = Outline.carried_by(model, *surface)
     lines = [
-        f"Truth {len(meshes[0].tetrahedra)} T10, model {len(meshes[1].tetrahedra)} T4. {machine_line()}",
+        f"Truth {len(truth_mesh.tetrahedra)} T10, model {len(mesh.tetrahedra)} T4. {machine_line()}",
         "",
         "| seed | deformation mm | visible | noise mm | best rigid mm | rigid mm | registered mm | largest mm "
         "| predicted mm | z spread | in 68 % | in 95 % | s |",
@@ -56,32 +59,47 @@ def main() -> None:
         while case is None:
             case, seed = drawn(truth, seed, deformation, visible, noise), seed + 1
             skipped += case is None
-        line, score, mean = row(model, case, seed - 1)
+        line, score, mean = row(model, outline, case, seed - 1)
         lines.append(line)
         print(line, flush=True)
-        if score is not None:
+        if score is not None and mean is not None:
             scores.append(score)
-            means.append(mean)
+            means.append((visible, deformation, *mean))
     z = np.concatenate(scores)
     lines += [
         "",
         f"{len(scores)} of {arguments.cases} registered; {skipped} truths could not be computed. Means: rigid "
-        f"{np.mean([m[0] for m in means]):.2f} mm, registered {np.mean([m[1] for m in means]):.2f} mm; z spread "
+        f"{np.mean([m[2] for m in means]):.2f} mm, registered {np.mean([m[3] for m in means]):.2f} mm; z spread "
         f"{np.sqrt((z**2).mean()):.2f}; in 68 %: {(np.abs(z) < 1).mean():.2f}; "
         f"in 95 %: {(np.abs(z) < 1.96).mean():.2f}.",
     ]
-    print(lines[-1])
+    lines += ["", *grouped(np.array(means), 0, "visible"), "", *grouped(np.array(means), 1, "deformation m")]
+    print("\n".join(lines[-12:]))
     if arguments.write:
         RESULTS.write_text("\n".join(["# Registration of a liver", "", *lines, ""]), encoding="utf-8")
 
 
-def liver(count: int, seed: int):
-    """The phantom's liver in about so many tetrahedra."""
+def grouped(means: np.ndarray, column: int, name: str) -> list[str]:
+    """Means over the cases that share a setting."""
+    lines = [f"| {name} | cases | rigid mm | registered mm | below 3 mm |", "|" + "---|" * 5]
+    for value in np.unique(means[:, column]):
+        chosen = means[means[:, column] == value]
+        below = int((chosen[:, 3] < 3.0).sum())
+        lines.append(f"| {value:g} | {len(chosen)} | {chosen[:, 2].mean():.2f} | {chosen[:, 3].mean():.2f} | {below} |")
+    return lines
+
+
+def liver(grid: int, count: int, edge: float, seed: int):
+    """The phantom's liver on a grid, in about so many tetrahedra, and its surface: vertices in m, triangles."""
     from preop.imaging.phantom import PhantomParameters, make_phantom
+    from preop.meshing.surface import surface_from_mask
     from preop.meshing.tetrahedra import tetrahedralize
 
-    phantom = make_phantom(PhantomParameters(shape=(128, 128, 128), noise_hu=0.0))
-    return tetrahedralize(phantom.labels, {"liver": PARTS}, target_tetrahedra=count, seed=seed)
+    labels = make_phantom(PhantomParameters(shape=(grid, grid, grid), noise_hu=0.0)).labels
+    mask = np.any([labels.mask(part) for part in PARTS], axis=0)
+    surface = surface_from_mask(mask, labels.grid, name="liver", edge_length_mm=edge)
+    mesh = tetrahedralize(labels, {"liver": PARTS}, target_tetrahedra=count, seed=seed)
+    return mesh, (1e-3 * surface.points, surface.triangles)
 
 
 def drawn(truth, seed: int, deformation: float, visible: float, noise: float):
@@ -94,7 +112,7 @@ def drawn(truth, seed: int, deformation: float, visible: float, noise: float):
         return None
 
 
-def row(model, case, seed: int):
+def row(model, outline, case, seed: int):
     """A line of the table, z-scores (components of all targets), and (rigid, registered) mean error [mm]."""
     from preop.engine.tissue.registration.register import register
     from preop.imaging.errors import SolverError
@@ -102,7 +120,7 @@ def row(model, case, seed: int):
     start = time.perf_counter()
     head = f"| {seed} | {1e3 * case.deformation:.0f} | {case.visible:.2f} | {1e3 * case.noise:.0f} "
     try:
-        found = register(model, case.points)
+        found = register(model, case.points, outline=outline)
     except SolverError as error:
         return f"{head}| {1e3 * case.rigid_best:.2f} | failed: {error} |", None, None
     place, covariance = found.targets(case.targets)

@@ -35,8 +35,8 @@ class SurfaceMesh:
     fields: Mapping[str, NDArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
-        object.__setattr__(self, "triangles", np.ascontiguousarray(self.triangles, dtype=np.int32))
+        object.__setattr__(self, "points", _real(self.points, "points", self.name or "surface"))
+        object.__setattr__(self, "triangles", _whole(self.triangles, "triangles", self.name or "surface"))
         _check_connectivity(self.points, self.triangles, 3, self.name or "surface")
 
     @property
@@ -76,9 +76,9 @@ class TetMesh:
     node_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
-        object.__setattr__(self, "tetrahedra", np.ascontiguousarray(self.tetrahedra, dtype=np.int32))
-        object.__setattr__(self, "region", np.ascontiguousarray(self.region, dtype=np.int32))
+        object.__setattr__(self, "points", _real(self.points, "points", "tetrahedral mesh"))
+        object.__setattr__(self, "tetrahedra", _whole(self.tetrahedra, "tetrahedra", "tetrahedral mesh"))
+        object.__setattr__(self, "region", _whole(self.region, "region labels", "tetrahedral mesh"))
         _check_connectivity(self.points, self.tetrahedra, 4, "tetrahedral mesh")
         if self.region.shape != (len(self.tetrahedra),):
             raise MeshError(f"{len(self.tetrahedra)} tetrahedra but {self.region.shape} region labels")
@@ -126,9 +126,9 @@ class HexMesh:
     node_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
-        object.__setattr__(self, "hexahedra", np.ascontiguousarray(self.hexahedra, dtype=np.int32))
-        object.__setattr__(self, "region", np.ascontiguousarray(self.region, dtype=np.int32))
+        object.__setattr__(self, "points", _real(self.points, "points", "hexahedral mesh"))
+        object.__setattr__(self, "hexahedra", _whole(self.hexahedra, "hexahedra", "hexahedral mesh"))
+        object.__setattr__(self, "region", _whole(self.region, "region labels", "hexahedral mesh"))
         _check_connectivity(self.points, self.hexahedra, 8, "hexahedral mesh")
         if self.region.shape != (len(self.hexahedra),):
             raise MeshError(f"{len(self.hexahedra)} hexahedra but {self.region.shape} region labels")
@@ -191,6 +191,22 @@ class Embedding:
         """Interpolate a nodal field (N, ...) to the visual vertices (V, ...)."""
         corners = nodal[tetrahedra[self.carrier]]
         return np.einsum("vc,vc...->v...", self.weights, corners)
+
+
+def _real(values: object, what: str, where: str) -> NDArray[np.float64]:
+    """The values as floats; complex numbers and words are refused."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiub":
+        raise MeshError(f"{what} are of type {found.dtype}, not real numbers", where=where)
+    return np.ascontiguousarray(found, dtype=np.float64)
+
+
+def _whole(values: object, what: str, where: str) -> NDArray[np.int32]:
+    """The values as whole numbers; fractions are refused, not cut off."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "iub" and not (found.dtype.kind == "f" and (found == np.round(found)).all()):
+        raise MeshError(f"{what} are not whole numbers", where=where, advice="Give node indices from 0")
+    return np.ascontiguousarray(found, dtype=np.int32)
 
 
 def _check_connectivity(points: NDArray, cells: NDArray, corners: int, where: str) -> None:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-DIRECT_UNKNOWNS = 1500
-"""At and below this a system is factorised; both ways take milliseconds there, and pivots tell more."""
+DIRECT_UNKNOWNS = 1000
+"""At and below this a system is factorised. A whole solve of a bar is as fast both ways at 1,100 unknowns, of a cube at
+500, and loses 0.05 s at 1,200 (`benchmarks/results/direct_or_multigrid.md`); pivots tell more, and below `COARSEST`
+there is no coarser level anyway."""
 
 
 class Factorisation:

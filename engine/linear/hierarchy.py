@@ -71,6 +71,7 @@ class Hierarchy:
         self.entries = [level.matrix.whole.data.size for level in levels]
         # The finest matrix is not kept: a cycle brings the tangent at hand.
         self.transfer, self.steepest, self.coarser = levels[0].transfer, levels[0].steepest, levels[1:]
+        self.largest = levels[0].largest
         self.coarse = CoarseDirect(levels[-1].matrix.whole) if self.coarser else None
 
     @classmethod
@@ -96,18 +97,25 @@ class Hierarchy:
         """Entries of all levels' matrices over those of the finest."""
         return sum(self.entries) / max(self.entries[0], 1)
 
-    def cycle(self, matrix: Any) -> Cycle:
-        """The V-cycle for a matrix like the one this was made from (n, n)."""
-        return Cycle(self, matrix)
+    def cycle(self, matrix: Any, *, own: bool = False) -> Cycle:
+        """The V-cycle for a matrix like the one this was made from (n, n), or for its `own`."""
+        return Cycle(self, matrix, self.largest if own else None)
 
 
 class Cycle:
-    """x = V b: one V-cycle from zero, symmetric, with Chebyshev smoothing of degree 2 before and after."""
+    """x = V b: one V-cycle from zero, symmetric, with Chebyshev smoothing of degree 2 before and after.
 
-    def __init__(self, hierarchy: Hierarchy, matrix: Any) -> None:
+    Attributes:
+        matrix: the one on the finest level.
+    """
+
+    def __init__(self, hierarchy: Hierarchy, matrix: Any, largest: float | None = None) -> None:
         shares = matrix if isinstance(matrix, RowShares) else RowShares(matrix)
+        self.matrix = shares
         finest = Level(shares, inverse_diagonal(shares.whole), transfer=hierarchy.transfer)
-        if hierarchy.coarser:
+        if largest is not None:
+            finest.largest = largest
+        elif hierarchy.coarser:
             finest.find_largest(hierarchy.steepest)
             hierarchy.steepest = finest.steepest
         self.levels = [finest, *hierarchy.coarser]

@@ -40,7 +40,13 @@ class HostLinearSolver:
         self.rebuilds = 0
 
     def solve(
-        self, matrix: sparse.bsr_matrix, rhs: NDArray, tolerance: float, free: NDArray, positions: NDArray
+        self,
+        matrix: sparse.bsr_matrix,
+        rhs: NDArray,
+        tolerance: float,
+        free: NDArray,
+        positions: NDArray,
+        probe: NDArray | None = None,
     ) -> Krylov:
         """Solve to a relative residual; rebuilds the hierarchy once where it has aged.
 
@@ -50,16 +56,19 @@ class HostLinearSolver:
             tolerance: on ‖residual‖ / ‖rhs‖.
             free: (rows, 3), 1 where not held.
             positions: (rows, 3) m, of which rigid body modes are made.
+            probe: (rows, 3) a pattern of all modes, zero where held: the solve is to tell as well whether the matrix,
+                if symmetric, is positive definite.
         """
         if self.direct(matrix.shape[0]) and (found := self._factorised(matrix, rhs)) is not None:
             return found
-        fresh = self.cycle is None
-        shares = RowShares(matrix)
-        if fresh:
+        known = self.cycle
+        fresh = known is None
+        if known is None:
             self.build(matrix, free, positions)
-        else:
-            self._renew(shares)
-        outcome = self._krylov(shares, rhs, tolerance, own=fresh)
+        elif known.matrix.whole is not matrix:
+            self._renew(RowShares(matrix))
+        outcome = self._probed(rhs, tolerance, probe) if probe is not None and self.symmetric else None
+        outcome = outcome or self._krylov(rhs, tolerance, own=fresh)
         if self._aged(outcome, tolerance, fresh) and not fresh:
             self.cycle = None
             if not outcome.converged and not outcome.indefinite:
@@ -75,7 +84,7 @@ class HostLinearSolver:
         with self.timer.part("preconditioner"):
             self.cycle = None
             self.hierarchy = Hierarchy.of(matrix, rigid_body_modes(positions) * free.reshape(-1, 1))
-            self.cycle = self.hierarchy.cycle(matrix)
+            self.cycle = self.hierarchy.cycle(matrix, own=True)
             self.rebuilds += 1
 
     def _renew(self, shares: RowShares) -> None:
@@ -91,8 +100,25 @@ class HostLinearSolver:
             return False
         return effort > REBUILD_GROWTH * self.effort_when_new or not outcome.converged
 
-    def _krylov(self, matrix: RowShares, rhs: NDArray, tolerance: float, *, own: bool) -> Krylov:
+    def _probed(self, rhs: NDArray, tolerance: float, probe: NDArray) -> Krylov | None:
+        """Conjugate gradients from a start whose residual is about the right-hand side and as much of the probe.
+
+        They look for negative curvature in all of its modes on the way to the same solution, for an iteration or two
+        more; None where they met some or did not settle, or where the cycle is exact and would hide it.
+        """
+        assert self.cycle is not None
+        if len(self.cycle.levels) == 1:
+            return None
         with self.timer.part("krylov"):
+            flat = np.ascontiguousarray(rhs).ravel()
+            start = self.cycle @ (probe.ravel() * (np.linalg.norm(flat) / np.linalg.norm(probe)))
+            found = conjugate_gradients(self.cycle.matrix, flat, self.cycle, tolerance, MAX_ITERATIONS, start=start)
+        return found._replace(solution=found.solution.reshape(-1, 3), probed=True) if found.converged else None
+
+    def _krylov(self, rhs: NDArray, tolerance: float, *, own: bool) -> Krylov:
+        with self.timer.part("krylov"):
+            assert self.cycle is not None
+            matrix = self.cycle.matrix
             flat = np.ascontiguousarray(rhs).ravel()
             if self.symmetric:
                 outcome = conjugate_gradients(matrix, flat, self.cycle, tolerance, MAX_ITERATIONS, own=own)
@@ -118,7 +144,7 @@ class HostLinearSolver:
                 return found._replace(solution=found.solution.reshape(-1, 3), converged=False, indefinite=True)
             size = float(np.linalg.norm(flat))
             left = float(np.linalg.norm(flat - matrix @ solution)) / size if size else 0.0
-        return Krylov(solution.reshape(-1, 3), 1, bool(left < 1e-6), residuals=(1.0, left))
+        return Krylov(solution.reshape(-1, 3), 1, bool(left < 1e-6), residuals=(1.0, left), probed=self.symmetric)
 
 
 class Diagonal:

@@ -15,23 +15,35 @@ BASIS_BYTES = 1 << 30
 
 
 class Krylov(NamedTuple):
-    """Solution, iterations, converged, negative curvature met, and ‖residual‖ / ‖right-hand side‖ by iteration."""
+    """Solution, iterations, converged, negative curvature met, and ‖residual‖ / ‖right-hand side‖ by iteration.
+
+    `probed`: negative curvature would have been met wherever there is some.
+    """
 
     solution: NDArray
     iterations: int
     converged: bool
     indefinite: bool = False
     residuals: tuple[float, ...] = ()
+    probed: bool = False
 
 
 def conjugate_gradients(
-    matrix: Any, rhs: NDArray, precondition: Any, tolerance: float, limit: int, *, own: bool = True
+    matrix: Any,
+    rhs: NDArray,
+    precondition: Any,
+    tolerance: float,
+    limit: int,
+    *,
+    own: bool = True,
+    start: NDArray | None = None,
 ) -> Krylov:
     """Preconditioned conjugate gradients that stop at negative curvature (Nocedal and Wright, section 7.1).
 
     A preconditioner that is not positive proves the matrix it was made from indefinite: this one where it is its `own`.
+    From a `start` other than zero the residual is still compared with the right-hand side.
     """
-    solution, residual = np.zeros_like(rhs), rhs.copy()
+    solution, residual = (np.zeros_like(rhs), rhs.copy()) if start is None else (start.copy(), rhs - matrix @ start)
     size = float(np.linalg.norm(rhs))
     if size == 0.0:
         return Krylov(solution, 0, True)

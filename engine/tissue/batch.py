@@ -16,11 +16,13 @@ import numpy as np
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
+from . import given
 from .equilibrium import Balance
 from .host_system import HostSystem
+from .march import March
 from .problem import Problem
 from .solution import ResultCode, Solution, State, Statistics
-from .static import March
+from .static import require_held
 from .system import Timer
 
 
@@ -47,10 +49,15 @@ def solve_many(
         SolverError: 64-bit floats are off, or a problem has other nodes or elements than the first.
     """
     require_float64()
+    tolerance = given.tolerance(tolerance, "solve_many")
+    max_iterations = given.whole(max_iterations, "iterations", "solve_many")
+    if isinstance(problems, Problem):
+        raise SolverError("one problem is not many", where="solve_many", advice="Give a list of them")
     count = total if total is not None else len(problems) if hasattr(problems, "__len__") else None  # pyright: ignore
     before: HostSystem | None = None
     state: State | None = None
     for index, problem in enumerate(problems):
+        require_held(problem, f"problem {index}")
         progress(None if not count else index / count, f"solve {index + 1}" + (f" of {count}" if count else ""))
         system = system_after(problem, before)
         solution = _solved(system, state, tolerance, max_iterations, check_stability)

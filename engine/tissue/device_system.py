@@ -15,11 +15,13 @@ from jaxtyping import Array
 from ...imaging.errors import SolverError
 from ..linear.device import Blocks, LocalStiffness, solve_device
 from ..linear.device_cycle import DeviceCycle
+from ..linear.device_saddle import Saddle, solve_saddle
 from ..linear.host import REBUILD_GROWTH
 from .device_hierarchy import device_cycle
 from .mass import MassMatrix
 from .problem import Problem
 from .residual import evaluate_blocks, external_force
+from .row_scale import row_scale
 from .solution import State
 from .system import Evaluation, LinearOutcome, Timer
 from .terms import Term
@@ -30,12 +32,6 @@ class DeviceSystem:
 
     def __init__(self, problem: Problem, timer: Timer) -> None:
         self.problem, self.timer = problem.begun(), timer
-        if len(problem.model.pressure_corners):
-            raise SolverError(
-                "mixed elements (unknown pressure) are solved on the host only",
-                where="linear_solver='device'",
-                advice="Use linear_solver='host', or an element without pressure unknowns",
-            )
         if problem.moving():
             raise SolverError(
                 "contact between tissues is searched for on the host",
@@ -50,18 +46,22 @@ class DeviceSystem:
                 where="linear_solver='device'",
                 advice="Use the host solver; for a pressure, hold the rim or give Pressure(symmetric=True)",
             )
-        self.symmetric, self.definite, self.nodes = True, True, problem.model.nodes
+        self.symmetric, self.nodes = True, problem.model.nodes
+        self.definite = not len(problem.model.pressure_corners)
         self.free = jnp.asarray(~problem.held(), float)
-        self.points = problem.model.points
+        self.points = problem.model.row_points
+        self.row_scale = jnp.asarray(row_scale(problem.model))
+        self.counts = [block.element.nodes for block in problem.model.blocks]
+        self.counts += [term.nodes.shape[1] for term in self.live]
         self.spacing = float(jnp.ptp(self.points, axis=0).max()) / len(self.points) ** (1 / 3)
         self.cycle: DeviceCycle | None = None
         self.stale, self.effort_when_new = True, None
         self.source = np.concatenate([np.asarray(block.source) for block in problem.model.blocks])
 
     def renew(self, blocks: Blocks) -> None:
-        """A new hierarchy for a tangent."""
+        """A new hierarchy for a tangent, or for its rows of displacements."""
         with self.timer.part("preconditioner"):
-            self.cycle = device_cycle(blocks, np.asarray(self.points))
+            self.cycle = device_cycle(blocks, np.asarray(self.points)[: self.nodes])
             self.stale, self.effort_when_new = False, None
 
     def aged(self, outcome: LinearOutcome, tolerance: float) -> None:
@@ -93,19 +93,19 @@ class DeviceSystem:
 
     def zeros(self) -> Array:
         """No displacement (nodes, 3) m."""
-        return jnp.zeros_like(self.problem.model.points)
+        return jnp.zeros_like(self.points)
 
     def array(self, values: object) -> Array:
         """A nodal field on the device."""
         return jnp.asarray(values, float)
 
     def field_of(self, state: State) -> Array:
-        """The displacement of a state."""
-        return state.rows
+        """The unknowns of a state: displacements [m], and pressures over `row_scale` [m]."""
+        return state.rows / self.row_scale
 
     def state_of(self, fraction: float, field: Array) -> State:
-        """The state of a displacement."""
-        return State.of_rows(fraction, field, self.problem.model.nodes)
+        """The state of a field of unknowns."""
+        return State.of_rows(fraction, field * self.row_scale, self.nodes)
 
     def prescribed(self, fraction: float) -> Array:
         """Prescribed displacement (nodes, 3) m, zero where free."""
@@ -115,18 +115,20 @@ class DeviceSystem:
         """Internal and external forces, energy and the smallest det F."""
         with self.timer.part("residual"):
             internal, external, energy, jacobian, square = jax.block_until_ready(
-                _evaluate(self.problem, self.terms, displacement, jnp.asarray(fraction))
+                _evaluate(self.problem, self.terms, displacement * self.row_scale, jnp.asarray(fraction))
             )
             worst = int(jnp.argmin(jnp.where(jnp.isnan(jacobian), -jnp.inf, jacobian)))
         smallest = float(jacobian[worst])
         smallest = smallest if np.isfinite(smallest) else -np.inf
+        internal = internal * self.row_scale
         return Evaluation(internal, external, float(energy), smallest, int(self.source[worst]), float(square) ** 0.5)
 
     def linearize(self, displacement: Array, fraction: float) -> DeviceTangent:
         """Element stiffness blocks."""
         with self.timer.part("assembly"):
-            parts = jax.block_until_ready(_linearize(self.problem, self.live, displacement, jnp.asarray(fraction)))
-            blocks = Blocks(parts, self.free)
+            unknowns = displacement * self.row_scale
+            parts = jax.block_until_ready(_linearize(self.problem, self.live, unknowns, jnp.asarray(fraction)))
+            blocks = Blocks(parts if self.definite else _scaled(parts, self.row_scale[:, 0]), self.free)
             noise = np.finfo(float).eps * float(_diagonal_norm(blocks) * (jnp.abs(displacement).max() + self.spacing))
         return DeviceTangent(self, blocks, noise)
 
@@ -152,8 +154,10 @@ class DeviceTangent:
         parts.append(LocalStiffness(jnp.arange(len(mass.diagonal))[:, None], own))
         return DeviceTangent(self.system, Blocks(parts, self.blocks.free), stiffness * self.round_off)
 
-    def solve(self, rhs: Array, tolerance: float) -> LinearOutcome:
-        """Solve for the free components; held ones are zero."""
+    def solve(self, rhs: Array, tolerance: float, probe: Array | None = None) -> LinearOutcome:
+        """Solve for the free components; held ones are zero. A probe is not used."""
+        if not self.system.definite:
+            return self._solve_saddle(rhs, tolerance)
         if self.system.stale:
             self.system.renew(self.blocks)
         with self.system.timer.part("krylov"):
@@ -166,13 +170,27 @@ class DeviceTangent:
             return self.solve(rhs, tolerance)
         return outcome
 
+    def _solve_saddle(self, rhs: Array, tolerance: float) -> LinearOutcome:
+        """With unknown pressures."""
+        system = self.system
+        masses = self.blocks.parts[len(system.counts) :]
+        counts = [*system.counts, *(part.nodes.shape[1] for part in masses)]
+        saddle = Saddle.of(self.blocks, counts, system.nodes)
+        if system.stale:
+            system.renew(saddle.solid)
+        with system.timer.part("krylov"):
+            found = solve_saddle(saddle, rhs, tolerance, system.cycle)
+        outcome = LinearOutcome(found.solution, found.iterations, found.converged)
+        system.aged(outcome, tolerance)
+        return outcome
+
 
 @eqx.filter_jit
 def _evaluate(problem: Problem, terms: list[Term], displacement: Array, fraction: Array) -> tuple[Array, ...]:
     internal = jnp.zeros_like(displacement)
     energy, square, jacobians = jnp.zeros(()), jnp.zeros(()), []
     for block, part in zip(problem.model.blocks, evaluate_blocks(displacement, problem, fraction), strict=True):
-        for local in range(block.element.nodes):
+        for local in range(block.nodes.shape[1]):
             internal = internal.at[block.nodes[:, local]].add(part.force[:, local])
         energy, square = energy + part.energy.sum(), square + jnp.sum(part.force**2)
         jacobians.append(part.min_jacobian)
@@ -182,20 +200,31 @@ def _evaluate(problem: Problem, terms: list[Term], displacement: Array, fraction
 
 @eqx.filter_jit
 def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction: Array) -> list[LocalStiffness]:
-    points = problem.model.points
+    points = problem.model.row_points
     parts = []
     for block in problem.model.blocks:
         material = block.material.at(fraction)
         pairs = block.element.tangent(points[block.nodes], displacement[block.nodes], material)
-        first, second = np.triu_indices(block.element.nodes)
+        rows = block.nodes.shape[1]
+        first, second = np.triu_indices(rows)
         blocks = pairs.reshape(len(block.nodes), -1, 3, 3)
-        size = (len(block.nodes), block.element.nodes, block.element.nodes, 3, 3)
+        size = (len(block.nodes), rows, rows, 3, 3)
         half = jnp.zeros(size).at[:, first, second].set(blocks)
         parts.append(LocalStiffness.of(block.nodes, half + jnp.transpose(half, (0, 2, 1, 4, 3))))
     for term in live:
         full = term.tangents(points[term.nodes], displacement[term.nodes], fraction)
         parts.append(LocalStiffness.of(term.nodes, 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))))
     return parts
+
+
+@eqx.filter_jit
+def _scaled(parts: list[LocalStiffness], scale: Array) -> list[LocalStiffness]:
+    """Rows and columns of pressures in the units of `row_scale`."""
+    found = []
+    for nodes, matrices in parts:
+        own = jnp.repeat(scale[nodes], 3, axis=1)
+        found.append(LocalStiffness(nodes, matrices * own[:, :, None] * own[:, None]))
+    return found
 
 
 @eqx.filter_jit

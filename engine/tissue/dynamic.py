@@ -8,52 +8,27 @@ trajectory.energy.largest_drift    # energy that came from nowhere, over the lar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
-from .accounting import Accountant
-from .history import Past
+from . import given
+from .contact.overconstrained import check_contacts
+from .dynamic_march import March, Pace
 from .integrators import GeneralizedAlpha, Integrator
 from .mass import mass_matrix
-from .motion import Damping, Motion
-from .newton import NewtonOutcome, newton
-from .problem import Problem
-from .solution import ResultCode, State, Statistics
+from .motion import Damping
+from .problem import Problem, require_problem
+from .record import compile_seconds
+from .solution import State, Statistics
 from .start import first_motion
-from .static import MAX_AUGMENTATIONS, compile_seconds, step_statistics
 from .system import Timer
 from .systems import make_system
 from .time_step import StepSystem
 from .trajectory import Trajectory
-
-MAX_CUTBACKS = 10
-GROWTH = 1.5
-EASY_ITERATIONS = 6
-SAFETY = 0.9
-
-
-class Pace(NamedTuple):
-    """Which steps are taken: at most `longest` [s], shorter where the local error [m] would exceed `accuracy`."""
-
-    longest: float
-    accuracy: float | None
-
-    def after(self, step: float, iterations: int, error: float) -> float:
-        """The next step [s]: Newton's effort lets it grow, the error wants Δt³ ~ accuracy."""
-        factor = GROWTH if iterations <= EASY_ITERATIONS else 1.0
-        if self.accuracy is not None:
-            wanted = SAFETY * (self.accuracy / max(error, 1e-300)) ** (1.0 / 3.0)
-            factor = min(factor, max(wanted, 0.2))
-        return min(step * factor, self.longest)
-
-    def refuses(self, error: float) -> bool:
-        """Whether a step is to be taken again, shorter."""
-        return self.accuracy is not None and error > 2.0 * self.accuracy
 
 
 def solve(
@@ -102,10 +77,11 @@ def solve(
     require_float64()
     rule, damping = integrator or GeneralizedAlpha(), damping or Damping()
     end = duration if until is None else until
-    _check(duration, steps, end, tolerance, accuracy, damping)
+    _check(problem, duration, steps, end, tolerance, accuracy, damping, max_iterations)
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
         with timer.part("setup"):
+            check_contacts(problem, ())
             base = make_system(problem, linear_solver, timer)
             matrix = mass_matrix(problem.model, mass)
             system = StepSystem(base, problem, matrix, rule, damping, duration)
@@ -126,136 +102,34 @@ def solve(
     return Trajectory(result, tuple(march.states), march.account.energy, statistics, where)
 
 
-class March:
-    """Goes through time: guesses, cuts back, grows again."""
-
-    def __init__(
-        self, system: StepSystem, first: Motion, pace: Pace, tolerance: float, max_iterations: int, progress: Progress
-    ) -> None:
-        self.system, self.now, self.pace, self.progress = system, first, pace, progress
-        self.tolerance, self.max_iterations = tolerance, max_iterations
-        self.states, self.steps, self.cutbacks = [first], [], 0
-        self.past = Past(system.problem.model, system.duration)
-        system.use(self.past.resumed(system.problem, first))
-        self.account = Accountant(system, first)
-
-    def run(self, goals: Sequence[float], keep_all: bool) -> tuple[ResultCode, str]:
-        """All steps up to each goal [s]; the states there are kept."""
-        length, begin = self.pace.longest, float(self.now.time)
-        for goal in goals:
-            smallest = self.pace.longest / 2**MAX_CUTBACKS
-            while float(self.now.time) < goal:
-                left = goal - float(self.now.time)
-                count = np.ceil(left / length - 1e-9)
-                step = left / count if count < 3 else length
-                result, where, error = self._step(step, (begin, goals[-1]), last=count == 1, goal=goal)
-                if result is ResultCode.converged:
-                    if count > 1 or step >= length:
-                        length = self.pace.after(step, self.steps[-1].newton_iterations, error)
-                    if keep_all or float(self.now.time) == goal:
-                        self.states.append(self.now)
-                    continue
-                self.cutbacks += 1
-                length = 0.5 * step
-                if length < smallest:
-                    return result, where
-        self.progress(1.0, "end of the motion")
-        return ResultCode.converged, ""
-
-    def _step(
-        self, step: float, span: tuple[float, float], *, last: bool, goal: float
-    ) -> tuple[ResultCode, str, float]:
-        """One attempt; moves on where it succeeds. The result, where it failed, the local error [m]."""
-        system, old = self.system, self.now
-        time = goal if last else float(old.time) + step
-        fraction = time / system.duration
-        before, lag = system.problem, system.integrator.force_lag
-        system.use(self.past.stepped(before, (1.0 - lag) * (time - float(old.time)) / system.duration))
-        system.begin(old, time - float(old.time))
-
-        def tell(iteration: int, residual: float) -> None:
-            done = (float(old.time) - span[0]) / (span[1] - span[0])
-            self.progress(float(done), f"{time:.4g} s, iteration {iteration}, residual {residual:.1e}")
-
-        outcome = self._newton(self._guess(), fraction, tell)
-        if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
-            outcome = self._newton(system.displacement, fraction, tell)
-        outcome = self._augment(outcome, fraction, tell)
-        result, error = outcome.result, 0.0
-        if result is ResultCode.converged:
-            rates = system.rates(outcome.displacement)
-            system.use(self.past.stepped(system.problem, (time - float(old.time)) / system.duration))
-            moved = self.account.look(outcome, rates, fraction)
-            if not moved.min_jacobian > 0:
-                result, outcome = ResultCode.inverted_element, outcome._replace(evaluation=moved)
-            else:
-                change = system.integrator.error(system.acceleration, rates.acceleration, system.step)
-                error = float(abs(change * system.free).max())
-                if self.pace.refuses(error) and step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1):
-                    result = ResultCode.newton_diverged
-                else:
-                    self.now = self.account.accept(outcome, rates, time, fraction)
-                    system.advance(outcome.displacement, fraction)
-                    self.past.advance(system.base, outcome.displacement, fraction)
-                    self.now = replace(self.now, materials=self.past.materials(system.problem))
-        if result is not ResultCode.converged:
-            system.use(before)
-        self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
-        return result, self._where(outcome, time), error
-
-    def _augment(self, outcome: NewtonOutcome, fraction: float, tell: Any) -> NewtonOutcome:
-        """Moves the multipliers of contacts on until no point is deeper than asked."""
-        system = self.system
-        for _ in range(MAX_AUGMENTATIONS):
-            if outcome.result is not ResultCode.converged:
-                return outcome
-            if not system.augment(outcome.displacement, fraction):
-                return outcome
-            record = outcome.record
-            outcome = self._newton(outcome.displacement, fraction, tell)
-            outcome.record.add(record)
-        return outcome._replace(result=ResultCode.contact_unresolved)
-
-    def _newton(self, first: Any, fraction: float, tell: Any) -> NewtonOutcome:
-        return newton(
-            self.system, first, fraction, tolerance=self.tolerance, max_iterations=self.max_iterations, tell=tell
-        )
-
-    def _guess(self) -> Any:
-        """Where the body flies at constant acceleration."""
-        now, step = self.system, self.system.step
-        flight = now.displacement + step * now.velocity + 0.5 * step * step * now.acceleration
-        return flight * now.free + now.displacement * (1.0 - now.free)
-
-    def _where(self, outcome: NewtonOutcome, time: float) -> str:
-        place = f"between {float(self.now.time):.6g} and {time:.6g} s"
-        if outcome.result is ResultCode.inverted_element:
-            from .places import element_place
-
-            place += f", {element_place(self.system.problem.model, outcome.evaluation.worst_element)}"
-        return place
-
-
 def _goals(begin: float, end: float, keep: Sequence[float] | None) -> list[float]:
     """Times to meet [s]."""
     if not begin < end:
         raise SolverError(f"the motion starts at {begin:g} s and ends at {end:g} s", where="dynamic.solve")
-    wanted = sorted(float(time) for time in keep or ())
+    wanted = sorted(np.asarray(given.array(() if keep is None else keep, "a time", "keep", (None,))).tolist())
     if wanted and not (begin < wanted[0] and wanted[-1] <= end):
         raise SolverError(f"times to keep must lie within {begin:g} to {end:g} s", where="keep")
     return wanted if wanted and wanted[-1] == end else [*wanted, end]
 
 
-def _check(duration: float, steps: int, end: float, tolerance: float, accuracy: float | None, damping: Damping) -> None:
-    if not (np.isfinite(duration) and duration > 0 and np.isfinite(end)):
-        raise SolverError(f"a duration of {duration} s is not possible", where="dynamic.solve")
-    if not steps >= 1:
-        raise SolverError(f"{steps} steps are not possible", where="dynamic.solve", advice="Use 1 or more")
-    if not 0 < tolerance < 1:
-        raise SolverError(
-            f"a tolerance of {tolerance} is not possible", where="dynamic.solve", advice="Use 1e-6 to 1e-10"
-        )
-    if accuracy is not None and not accuracy > 0:
-        raise SolverError(f"an accuracy of {accuracy} m is not possible", where="dynamic.solve")
-    if not (float(damping.mass) >= 0 and float(damping.stiffness) >= 0):
-        raise SolverError("damping must not be negative", where="dynamic.solve")
+def _check(
+    problem: Problem,
+    duration: float,
+    steps: int,
+    end: float,
+    tolerance: float,
+    accuracy: float | None,
+    damping: Damping,
+    max_iterations: int,
+) -> None:
+    where = "dynamic.solve"
+    require_problem(problem, where)
+    given.number(duration, "a duration", where, above=0.0, advice="Give seconds")
+    given.number(end, "an end", where, above=0.0, advice="Give seconds")
+    given.whole(steps, "steps", where, advice="Use 1 or more")
+    given.tolerance(tolerance, where)
+    given.whole(max_iterations, "iterations", where)
+    if accuracy is not None:
+        given.number(accuracy, "an accuracy", where, above=0.0, advice="Give m")
+    given.number(damping.mass, "a damping", where, low=0.0, advice="Give 1/s")
+    given.number(damping.stiffness, "a damping", where, low=0.0, advice="Give s")

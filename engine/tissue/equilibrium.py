@@ -23,9 +23,11 @@ from jaxtyping import Array, Bool, Float
 from ...imaging.errors import SolverError
 from ..linear.device import Blocks, solve_device
 from ..precision import require_float64
+from . import given
 from .device_newton import Newton, Options
 from .problem import Problem
 from .residual import external_force, internal_force
+from .static import require_held
 
 LINEAR_TOLERANCE = 1e-12
 """Of the solves of the implicit rule."""
@@ -77,12 +79,18 @@ def balance(
             tangent, contact between tissues.
     """
     require_float64()
+    require_held(problem, "equilibrium")
+    given.whole(load_steps, "load steps", "equilibrium")
+    given.tolerance(tolerance, "equilibrium")
+    given.whole(max_iterations, "iterations", "equilibrium")
     begun = problem.begun()
     _check(begun)
     arrays, rest = eqx.partition(begun, _traceable)
     frame = Frame(rest, Options(load_steps, tolerance, max_iterations, check_stability))
-    start = jnp.zeros_like(problem.model.points) if guess is None else jnp.asarray(guess, float)
-    at = jnp.asarray(fraction, float)
+    start, shape = jnp.zeros_like(problem.model.points), problem.model.points.shape
+    start = start if guess is None else given.array(guess, "a guess", "equilibrium", shape, advice="Give m")
+    at = given.array(fraction, "a load fraction", "equilibrium", ())
+    given.at_least(at, 0.0, "a load fraction", "", "equilibrium", "Give 0 to 1")
     found, record = _balanced(frame, arrays, jax.lax.stop_gradient(start), at)
     return Balance(found, record[0] > 0.5, record[1], record[2])
 

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from ...meshing.mesh import HexMesh, TetMesh
+from . import given
 from .elements import element_named
 from .laplace import Harmonic
 
 SHORTEST = 1e-10
 """A vector this much shorter than the others of its field has no direction."""
+ADVICE = "Return a real vector for each position"
 Mesh = TetMesh | HexMesh
 
 
@@ -29,7 +31,8 @@ def constant(mesh: Mesh, direction: Any) -> NDArray[np.float64]:
     Raises:
         SolverError: it has no length or is not finite.
     """
-    return normalised(mesh, np.broadcast_to(np.asarray(direction, float), (len(mesh.cells), 3)), "constant")
+    unit = np.asarray(given.array(direction, "a direction", "fibres", (3,), advice="Give x, y, z"))
+    return normalised(mesh, np.broadcast_to(unit, (len(mesh.cells), 3)), "constant")
 
 
 def from_function(
@@ -48,11 +51,25 @@ def from_function(
     """
     corners = mesh.points[mesh.cells]
     if element is None:
-        return normalised(mesh, direction(corners.mean(axis=1)), "function")
+        return normalised(mesh, _evaluated(direction, corners.mean(axis=1)), "function")
     kind, simplest = element_named(element), element_named("T4" if isinstance(mesh, TetMesh) else "H8")
     shape = simplest.shape(kind.quadrature.points)
     places = np.einsum("qa,eai->eqi", shape, corners)
-    return normalised(mesh, direction(places.reshape(-1, 3)).reshape(places.shape), "function")
+    return normalised(mesh, _evaluated(direction, places.reshape(-1, 3)).reshape(places.shape), "function")
+
+
+def _evaluated(direction: Callable[[NDArray], NDArray], places: NDArray) -> NDArray[np.float64]:
+    try:
+        found = np.asarray(direction(places))
+    except (TypeError, ValueError) as error:
+        raise SolverError(f"the field fails: {error}", where="fibres, function", advice=ADVICE) from error
+    if found.dtype.kind not in "fiu" or found.shape != places.shape:
+        raise SolverError(
+            f"the field returned {found.dtype} of shape {found.shape} for {places.shape}",
+            where="fibres, function",
+            advice=ADVICE,
+        )
+    return found.astype(float)
 
 
 def along_gradient(mesh: Mesh, field: Harmonic) -> NDArray[np.float64]:
@@ -87,6 +104,9 @@ def helix(
         SolverError: ∇φ is zero in an element, or the axis runs along it (at the tip of an apex); it is told with its
             coordinate.
     """
+    inner, outer = (given.number(angle, "an angle", "helix", advice="Give degrees") for angle in (inner, outer))
+    if not isinstance(wall, Harmonic) or len(wall.gradient) != len(mesh.cells):
+        raise SolverError("the wall's φ is not of this mesh", where="helix", advice="Give laplace(mesh, inner, outer)")
     across = normalised(mesh, wall.gradient, "gradient of φ")
     axes = constant(mesh, axis) if np.ndim(axis) == 1 else normalised(mesh, np.asarray(axis, float), "axis")
     along = normalised(mesh, axes - np.sum(axes * across, axis=1)[:, None] * across, "axis across the wall", 1e-6)

@@ -92,6 +92,9 @@ def _parts(model: Model) -> tuple[NDArray[np.int32], int]:
         table, owners = np.concatenate(faces), np.concatenate(owner)
         order = np.lexsort(table.T)
         same = (table[order[1:]] == table[order[:-1]]).all(axis=1)
+        again = np.flatnonzero(same[1:] & same[:-1])
+        if again.size:
+            _refuse_overlap(model, table[order[again[0]]], [int(owners[order[again[0] + k]]) for k in range(3)])
         left.append(owners[order[:-1][same]])
         right.append(owners[order[1:][same]])
     total, welds = int(starts[-1]), _welds(model, starts)
@@ -101,6 +104,16 @@ def _parts(model: Model) -> tuple[NDArray[np.int32], int]:
     _, part = connected_components(graph, directed=False)
     unique, part = np.unique(part[:total], return_inverse=True)
     return part.astype(np.int32), len(unique)
+
+
+def _refuse_overlap(model: Model, face: NDArray, elements: list[int]) -> None:
+    source = np.concatenate([np.asarray(block.source) for block in model.blocks])
+    at = np.round(np.asarray(model.points)[face].mean(axis=0) / MM, 2)
+    raise SolverError(
+        f"elements {', '.join(str(int(source[e])) for e in elements)} share one face at {at} mm",
+        where="model",
+        advice="Two solids can meet there, not three: look for an element given twice, or meshes that overlap",
+    )
 
 
 def _welds(model: Model, starts: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -178,7 +191,7 @@ def _support(modes: NDArray, nodes: NDArray, held: NDArray, springs: Springs) ->
         mine = inside[groups].all(axis=1)
         if mine.any():
             local = modes[groups[mine]]
-            extra = np.einsum("gaip,gabij,gbjq->pq", local, blocks[mine], local)
+            extra = _pushing(np.einsum("gaip,gabij,gbjq->pq", local, blocks[mine], local))
             gram = gram + extra / max(np.trace(extra), 1e-300)
     return gram
 
@@ -199,7 +212,14 @@ def _between(resistance: NDArray, modes: NDArray, parts: list[NDArray], springs:
             for other in touched:
                 block = np.einsum("gaip,gabij,gbjq->pq", local[k], blocks[across], local[other])
                 extra[6 * k : 6 * k + 6, 6 * other : 6 * other + 6] = block
+        extra = _pushing(extra)
         resistance += extra / max(np.trace(extra), 1e-300)
+
+
+def _pushing(stiffness: NDArray) -> NDArray:
+    """The part of a stiffness that resists: a curved body that presses in pushes sideways, which holds nothing."""
+    values, vectors = np.linalg.eigh(0.5 * (stiffness + stiffness.T))
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
 def _idle(modes: NDArray) -> NDArray:
@@ -225,7 +245,8 @@ def _joints(resistance: NDArray, modes: NDArray, parts: list[NDArray]) -> None:
 def _told(points: NDArray, nodes: NDArray, motion: NDArray, *, jointed: bool) -> str:
     centre = np.round(points[nodes].mean(axis=0) / MM, 1)
     shift, turn = motion[:3], motion[3:]
-    slides = np.linalg.norm(shift) >= np.linalg.norm(turn)
+    # A turn about an axis beside the middle is a shift and a turn of it: only what hardly turns shifts.
+    slides = np.linalg.norm(turn) <= 0.1 * np.linalg.norm(shift)
     axis = np.round((shift if slides else turn) / np.linalg.norm(shift if slides else turn), 2)
     manner = "shift freely along" if slides else "turn freely about"
     joint = ", which meets the rest in an edge or a point only," if jointed else ""

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from ...imaging.errors import SolverError
+from . import given
 from .model import Model
 from .places import element_place, node_place
-from .problem import Problem
+from .problem import Problem, require_problem
 from .solution import State
 from .system import Timer
 
@@ -75,9 +76,7 @@ class NodalForces:
         kinds = ("internal", "external", "residual", "reaction", "unbalanced")
         if kind not in kinds:
             raise SolverError(f"no forces are named {kind!r}", where="forces", advice=f"Choose from {kinds}")
-        centre = np.asarray(about, float)
-        if centre.shape != (3,) or not np.isfinite(centre).all():
-            raise SolverError(f"moments about {about} are not possible", where="forces", advice="Give x, y, z in m")
+        centre = np.asarray(given.array(about, "a point for moments", "forces", (3,), advice="Give x, y, z in m"))
         rows = slice(None) if name is None else self.model.nodes_of(name)
         force = getattr(self, kind)[rows]
         arms = (np.asarray(self.model.points) + self.displacement)[rows] - centre
@@ -99,12 +98,13 @@ def nodal_forces(
     """
     from .host_system import HostSystem
 
+    require_problem(problem, "forces")
+    if load_fraction is not None:
+        load_fraction = given.number(load_fraction, "a load fraction", "forces")
     if not isinstance(displacement, State):
-        given = jnp.asarray(checked_field(problem.model, displacement, "displacement"))
-        displacement = State(1.0 if load_fraction is None else load_fraction, given)
+        field = jnp.asarray(checked_field(problem.model, displacement, "displacement"))
+        displacement = State(1.0 if load_fraction is None else load_fraction, field)
     fraction = float(displacement.load_fraction if load_fraction is None else load_fraction)
-    if not np.isfinite(fraction):
-        raise SolverError(f"a load fraction of {fraction} is not possible", where="forces")
     system, nodes = HostSystem(problem, Timer()), problem.model.nodes
     if displacement.rows.shape != system.points.shape:
         raise SolverError("mixed elements need pressures too", where="displacement", advice="Give a State with them")
@@ -130,7 +130,14 @@ def checked_field(model: Model, field: object, what: str) -> Float[np.ndarray, "
         raise SolverError(
             f"{type(field).__name__} is no nodal field", where=what, advice="Give an array (nodes, 3) in m"
         )
-    values = np.asarray(field, float)
+    try:
+        values = np.asarray(field)
+    except ValueError as error:
+        told = "rows of unequal length are no nodal field"
+        raise SolverError(told, where=what, advice="Give (nodes, 3) in m") from error
+    if values.dtype.kind not in "fiub":
+        raise SolverError(f"a nodal field of {values.dtype} is not real", where=what, advice="Give (nodes, 3) in m")
+    values = values.astype(float)
     if values.shape != model.points.shape:
         advice = "Mid-edge nodes of T10 follow the nodes of the mesh; `Model.points` has one row for each"
         raise SolverError(f"shape {values.shape} does not fit {model.points.shape}", where=what, advice=advice)

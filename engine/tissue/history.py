@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...imaging.errors import SolverError
+from . import given
 from .elements.base import Element
 from .materials import Material, batch_last
 from .model import ElementBlock, Model
@@ -81,15 +82,24 @@ def remembers(model: Model) -> bool:
 
 
 def _remembers(material: Material) -> bool:
-    """Whether `advanced` changes a field of it, at a stretch that no history has seen."""
+    return any(jax.tree.leaves(changed(material)))
+
+
+def changed(material: Material) -> Any:
+    """A tree like the material: which of its arrays `advanced` moves on, at a stretch that no history has seen."""
     one = batch_last(jax.tree.map(lambda leaf: leaf[:1], material))
     stretch = jnp.broadcast_to(jnp.diag(jnp.asarray([1.3, 0.9, 0.9]))[:, :, None, None], (3, 3, 1, 1))
-    after = one.advanced(from_array(stretch))
-    return any(old is not new for old, new in zip(jax.tree.leaves(one), jax.tree.leaves(after), strict=True))
+    return jax.tree.map(lambda old, new: old is not new, one, one.advanced(from_array(stretch)))
 
 
 def stepped(problem: Problem, seconds: Any) -> Problem:
-    """The problem with the length of the step that comes known to its materials."""
+    """The problem with the length of the step that comes known to its materials.
+
+    Raises:
+        SolverError: seconds that are negative or not finite.
+    """
+    length = given.array(seconds, "a step", "stepped", ())
+    given.at_least(length, 0.0, "a step", "s", "stepped", "Give seconds")
     return with_materials(problem, tuple(block.material.stepped(seconds) for block in problem.model.blocks))
 
 

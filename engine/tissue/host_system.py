@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,11 @@ from scipy import sparse
 from ..linear.host import HostLinearSolver
 from ..linear.indefinite import IndefiniteSolver
 from ..linear.saddle import SaddleSolver
-from ..linear.shares import in_order
+from .assembly import Assembly
 from .kernels import BlockKernel, TermKernel
 from .mass import MassMatrix
 from .moving import MovingForces, without_held
-from .pattern import BATCH, BlockScatter, Pattern, VectorScatter
+from .pattern import VectorScatter
 from .problem import Problem
 from .row_scale import row_scale
 from .solution import State
@@ -163,76 +163,6 @@ class HostSystem:
         return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise), extra)
 
 
-class Assembly:
-    """Pattern and scatters of one problem."""
-
-    def __init__(self, blocks: list[BlockKernel], terms: list[TermKernel], count: int) -> None:
-        self.blocks, self.terms = blocks, terms
-        self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
-        self.batches: list[list[tuple[range, BlockScatter]]] = []
-        for block in blocks:
-            per = max(1, BATCH // block.chunks.size * 4 // block.nodes.shape[1])
-            first, second = np.triu_indices(block.nodes.shape[1])
-            batches = []
-            for start in range(0, len(block.gather), per):
-                chunks = range(start, min(start + per, len(block.gather)))
-                nodes = block.nodes[chunks.start * block.chunks.size : chunks.stop * block.chunks.size]
-                slots = self.pattern.slots(nodes[:, first], nodes[:, second]).ravel()
-                batches.append((chunks, BlockScatter(slots, len(self.pattern.indices))))
-            self.batches.append(batches)
-        self._held: tuple[NDArray, NDArray] | None = None
-        self._mass: tuple[MassMatrix, NDArray] | None = None
-        self.term_scatter = [BlockScatter(self._term_slots(term.nodes), len(self.pattern.indices)) for term in terms]
-
-    def _term_slots(self, nodes: NDArray) -> NDArray:
-        first, second = np.broadcast_arrays(nodes[:, :, None], nodes[:, None, :])
-        return self.pattern.slots(first, second).ravel()
-
-    def data(self, displacement: NDArray, fraction: float) -> NDArray:
-        """Blocks (nnz, 3, 3) of the tangent."""
-        half = np.zeros((len(self.pattern.indices), 9))
-        for block, batches in zip(self.blocks, self.batches, strict=True):
-
-            def summed(batch: tuple[range, BlockScatter], block: BlockKernel = block) -> NDArray:
-                chunks, scatter = batch
-                calls = [block.tangents(displacement, chunk, fraction) for chunk in chunks]
-                values = np.concatenate([np.asarray(call) for call in calls]).reshape(-1, 9)
-                return scatter.sums(values[: scatter.entries])
-
-            # Added by this thread in the order of the batches, so that the sum does not depend on who was faster.
-            for (_, scatter), values in zip(batches, in_order(summed, batches), strict=True):
-                half[scatter.rows] += values
-        skew = np.zeros_like(half) if any(not term.symmetric for term in self.terms) else None
-        for term, scatter in zip(self.terms, self.term_scatter, strict=True):
-            blocks = 0.5 * term.tangents(displacement, fraction).reshape(-1, 9)
-            scatter.add(half, blocks)
-            if skew is not None and not term.symmetric:
-                scatter.add(skew, blocks)
-        data = half.reshape(-1, 3, 3)
-        self.pattern.add_transposed(data)
-        if skew is not None:
-            part = skew.reshape(-1, 3, 3)
-            self.pattern.add_transposed(part, sign=-1.0)
-            data += part
-        return data
-
-    def mass_slots(self, mass: MassMatrix) -> NDArray:
-        """Where the entries of a mass matrix lie in the pattern."""
-        if self._mass is None or self._mass[0] is not mass:
-            self._mass = (mass, self.pattern.slots(mass.rows, mass.columns))
-        return self._mass[1]
-
-    def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
-        """The matrix with unit rows and columns for held components."""
-        if self._held is None:
-            self._held = self.pattern.held(free)
-        slots, mask = self._held
-        data = np.array(matrix.data)
-        data[slots] *= mask
-        data[self.pattern.diagonal] += (1.0 - free)[:, :, None] * np.eye(3)
-        return self.pattern.matrix(data)
-
-
 @dataclass
 class HostTangent:
     """An assembled tangent."""
@@ -244,23 +174,31 @@ class HostTangent:
     round_off: float
     extra: sparse.bsr_matrix | None = None
     """What pairs that change add, on its own pattern."""
+    _held: sparse.bsr_matrix | None = field(default=None, init=False)
 
     def product(self, direction: NDArray) -> NDArray:
         """K d (nodes, 3) N, held components included."""
         image = self.matrix @ direction.ravel()
         return (image if self.extra is None else image + self.extra @ direction.ravel()).reshape(-1, 3)
 
-    def solve(self, rhs: NDArray, tolerance: float) -> LinearOutcome:
-        """Solve for the free components; held ones are zero."""
-        free = self.system.free
-        found = self.system.solver.solve(self.held(), rhs, tolerance, free, self.positions)
-        return LinearOutcome(found.solution, found.iterations, found.converged, found.indefinite, found.residuals)
+    def solve(self, rhs: NDArray, tolerance: float, probe: NDArray | None = None) -> LinearOutcome:
+        """Solve for the free components; held ones are zero. A probe's modes are looked at for negative curvature."""
+        free, solver = self.system.free, self.system.solver
+        if probe is None or isinstance(solver, SaddleSolver):
+            found = solver.solve(self.held(), rhs, tolerance, free, self.positions)
+        else:
+            found = solver.solve(self.held(), rhs, tolerance, free, self.positions, probe * free)
+        return LinearOutcome(
+            found.solution, found.iterations, found.converged, found.indefinite, found.residuals, found.probed
+        )
 
     def held(self) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
-        with self.system.timer.part("assembly"):
-            matrix = self.assembly.constrained(self.matrix, self.system.free)
-            return matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
+        if self._held is None:
+            with self.system.timer.part("assembly"):
+                matrix = self.assembly.constrained(self.matrix, self.system.free)
+                self._held = matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
+        return self._held
 
     def indefinite_solver(self) -> IndefiniteSolver:
         """For a tangent beyond a limit point, where conjugate gradients stop."""

@@ -10,6 +10,7 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ..linear.shares import beside, cores, share
+from .elements.base import geometry_of
 from .materials import Material
 from .model import ElementBlock
 from .terms import Term
@@ -49,8 +50,11 @@ class BlockKernel:
         self.element = block.element
         self.nodes = np.asarray(block.nodes)
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
-        self.gather = [self.nodes[rows] for rows in self.chunks.rows]
-        self.reference = [jax.device_put(points[nodes]) for nodes in self.gather]
+        self.gather = [self.nodes[rows].astype(np.intp) for rows in self.chunks.rows]
+        self.reference: list[Any] = [jax.device_put(points[nodes]) for nodes in self.gather]
+        if self.element.keeps_geometry:
+            self.reference = [geometry_of(self.element, reference) for reference in self.reference]
+        self._force, self._jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
         self.use(block.material)
 
     def use(self, material: Material) -> None:
@@ -61,17 +65,15 @@ class BlockKernel:
         ]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
-        """At a load fraction: forces (E, n, 3) N, strain energy J, smallest det F (E,)."""
-        force, jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
+        """Forces (E, n, 3) N, strain energy J, smallest det F (E,) at a load fraction, until the next call."""
+        force, jacobian = self._force, self._jacobian
         energy = np.zeros(len(self.gather))
         slices = self.chunks.slices()
 
         def fill(chunks: range) -> None:
-            calls = [
-                self.element.evaluate(self.reference[k], displacement[self.gather[k]], self.material[k].at(fraction))  # pyright: ignore[reportArgumentType]
-                for k in chunks
-            ]
-            for k, call in zip(chunks, calls, strict=True):
+            for k in chunks:
+                moved, material = np.take(displacement, self.gather[k], axis=0), self.material[k].at(fraction)
+                call = self.element.evaluate(self.reference[k], moved, material)  # pyright: ignore[reportArgumentType]
                 true = slices[k].stop - slices[k].start
                 force[slices[k]] = np.asarray(call.force)[:true]
                 jacobian[slices[k]] = np.asarray(call.min_jacobian)[:true]
@@ -86,13 +88,18 @@ class BlockKernel:
         key = (self.element, type(self.material[0]), self.chunks.size)
         if key not in _PREPARED:
             _PREPARED.add(key)
-            beside(lambda: self.tangents(np.zeros((int(self.nodes.max()) + 1, 3)), 0, 0.0))
+            beside(lambda: self.couplings(np.zeros((int(self.nodes.max()) + 1, 3)), 0, 0.0))
 
     def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
-        nodes = self.gather[chunk]
+        moved, material = displacement[self.gather[chunk]], self.material[chunk].at(fraction)
+        return self.element.tangent(self.reference[chunk], moved, material)  # pyright: ignore[reportArgumentType]
+
+    def couplings(self, displacement: NDArray, chunk: int, fraction: float) -> NDArray:
+        """Stiffness blocks (9, pairs, chunk) N/m of one chunk as `Element.couplings` gives them, padding included."""
+        moved = np.take(displacement, self.gather[chunk], axis=0)
         material = self.material[chunk].at(fraction)
-        return self.element.tangent(self.reference[chunk], displacement[nodes], material)  # pyright: ignore[reportArgumentType]
+        return np.asarray(self.element.couplings(self.reference[chunk], moved, material))  # pyright: ignore[reportArgumentType]
 
 
 class TermKernel:

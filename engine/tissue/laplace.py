@@ -48,6 +48,8 @@ def laplace(mesh: TetMesh | HexMesh, low: str | NDArray, high: str | NDArray) ->
         SolverError: a set is not there, is empty, or shares a node with the other; a piece of the mesh touches neither.
     """
     require_float64()
+    if not isinstance(mesh, (TetMesh, HexMesh)):
+        raise SolverError(f"a {type(mesh).__name__} is no mesh", where="laplace", advice="Give a TetMesh or HexMesh")
     zeros, ones = _nodes(mesh, low), _nodes(mesh, high)
     shared = np.intersect1d(zeros, ones)
     if shared.size:
@@ -75,7 +77,11 @@ def laplace(mesh: TetMesh | HexMesh, low: str | NDArray, high: str | NDArray) ->
 
 def _nodes(mesh: TetMesh | HexMesh, chosen: str | NDArray) -> NDArray[np.int64]:
     if not isinstance(chosen, str):
-        nodes = np.unique(np.asarray(chosen, np.int64))
+        nodes = np.unique(np.asarray(chosen))
+        if nodes.size and (nodes.dtype.kind not in "iu" or nodes.min() < 0 or nodes.max() >= len(mesh.points)):
+            told = f"{nodes.min()} to {nodes.max()} are not all among the {len(mesh.points)} nodes"
+            raise SolverError(told, where="laplace", advice="Give the name of a set, or node indices")
+        nodes = nodes.astype(np.int64)
     elif chosen in mesh.facet_sets:
         nodes = np.unique(mesh.facet_sets[chosen]).astype(np.int64)
     elif chosen in mesh.node_sets:

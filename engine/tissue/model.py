@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...meshing.mesh import HexMesh, TetMesh
 from ..precision import require_float64
+from . import given
 from .elements import element_named, facet_of
 from .elements.base import Element, FacetElement
 from .materials import Material, Sheet, Strand
-from .parts import Part, blocks_of
+from .parts import Part, blocks_of, with_pressures
+from .pressure_rows import pressure_rows
 from .promotion import Promotion, promote
 from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
@@ -27,10 +29,14 @@ if TYPE_CHECKING:
     from .problem import Problem
 
 MM = 1e-3
+DENSEST = 25e3
+"""kg/m³: more than osmium."""
 DEFAULT_DENSITY = 1060.0
 """kg/m³, soft tissue: mean of liver, muscle and blood in ICRU Report 44 (1989)."""
 
 
+SMALLEST, LARGEST = 0.5, 2e4
+"""mm: a body of less was meshed in metres, one of more in micrometres."""
 FacetNodes = Int[np.ndarray, "facets nodes_per_facet"]
 
 
@@ -104,6 +110,8 @@ class Model(eqx.Module):
                 length; a name that is no region; no such element, or one of another shape; a mesh without elements.
         """
         require_float64()
+        if not isinstance(mesh, (TetMesh, HexMesh)):
+            raise SolverError(f"a {type(mesh).__name__} is no mesh", where="model", advice="Give a TetMesh or HexMesh")
         if len(mesh.cells) == 0:
             kind = "hexahedra" if isinstance(mesh, HexMesh) else "tetrahedra"
             raise SolverError(f"the mesh has no {kind}", where="model", advice="Mesh a region that is not empty")
@@ -114,12 +122,14 @@ class Model(eqx.Module):
                 where="element",
                 advice="Take T4 or T10 for tetrahedra, H8 for hexahedra",
             )
+        _plausible_size(mesh)
         names = _region_names(mesh)
         stack = stack_materials(materials, names, mesh)
         densities = _densities(density, names)
         promotion = promote(mesh, kind)
-        corners, pressure_rows = _pressure_rows(mesh, kind, len(promotion.points))
-        promotion = replace(promotion, elements=np.concatenate([promotion.elements, pressure_rows], axis=1))
+        ends = mesh.cells[:, : kind.pressures]
+        corners, rows = pressure_rows(ends, mesh.region, len(mesh.points), len(promotion.points))
+        promotion = replace(promotion, elements=np.concatenate([promotion.elements, rows], axis=1))
         blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
         return cls(
             points=jax.device_put(promotion.points * MM),
@@ -153,25 +163,24 @@ class Model(eqx.Module):
                 rest (its number and place); a bad parameter.
         """
         require_float64()
-        places = np.asarray(points, float)
-        if places.ndim != 2 or places.shape[1:] != (3,) or not np.isfinite(places).all():
-            raise SolverError(f"points must be finite and (nodes, 3), not {places.shape}", where="model")
-        if not parts:
-            raise SolverError("a body needs a part", where="model")
+        places = np.asarray(given.array(points, "points", "model", (None, 3), advice="Give x, y, z in m"))
+        if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, Part) for part in parts):
+            raise SolverError("a body needs parts", where="model", advice="Give a list of Part")
         names = list(dict.fromkeys(part.region for part in parts))
         labels = {name: label for label, name in enumerate(names, 1)}
         sets = {name: checked_set(nodes, len(places), name) for name, nodes in (node_sets or {}).items()}
-        facets = {name: _facet_arrays(given, len(places), name) for name, given in (facet_sets or {}).items()}
+        facets = {name: _facet_arrays(parts_of, len(places), name) for name, parts_of in (facet_sets or {}).items()}
         for name, arrays in facets.items():
             sets.setdefault(name, np.unique(np.concatenate([a.ravel() for a in arrays])).astype(np.int32))
+        blocks, corners = with_pressures(blocks_of(places, parts, labels), len(places))
         return cls(
             points=jnp.asarray(places),
-            blocks=blocks_of(places, parts, labels),
+            blocks=blocks,
             node_sets=sets,
             facet_sets={name: arrays[0] if len(arrays) == 1 else arrays for name, arrays in facets.items()},
             region_names=tuple((label, name) for name, label in labels.items()),
             mesh_nodes=len(places),
-            pressure_corners=np.zeros(0, np.int64),
+            pressure_corners=corners,
         )
 
     def with_sheet(
@@ -229,8 +238,8 @@ class Model(eqx.Module):
         return self.points if len(self.pressure_corners) == 0 else self.points[self._rows]
 
     @property
-    def _rows(self) -> NDArray[np.int64]:
-        return np.concatenate([np.arange(self.nodes), self.pressure_corners])
+    def _rows(self) -> Int[Array, " rows"]:
+        return jnp.concatenate([jnp.arange(self.nodes), jnp.asarray(self.pressure_corners)])
 
     @property
     def element(self) -> Element:
@@ -286,17 +295,17 @@ class Model(eqx.Module):
         return [(facet_of(array.shape[1]), array) for array in (given if isinstance(given, tuple) else (given,))]
 
 
-def _pressure_rows(mesh: TetMesh | HexMesh, kind: Element, first: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The corner of each pressure unknown, and the rows (E, pressures) of each element's.
-
-    Pressure is continuous within a region and jumps between regions, as it does where stiffness jumps.
-    """
-    if kind.pressures == 0:
-        return np.zeros(0, np.int64), np.zeros((len(mesh.cells), 0), np.int32)
-    corners = mesh.cells[:, : kind.pressures].astype(np.int64)
-    key = mesh.region.astype(np.int64)[:, None] * len(mesh.points) + corners
-    unique, row = np.unique(key, return_inverse=True)
-    return unique % len(mesh.points), (first + row.reshape(key.shape)).astype(np.int32)
+def _plausible_size(mesh: TetMesh | HexMesh) -> None:
+    """Raise where a body is so small or large that its points cannot be in millimetres."""
+    used = mesh.points[np.unique(mesh.cells)]
+    size = float(np.ptp(used, axis=0).max())
+    if not SMALLEST <= size <= LARGEST:
+        unit = "metres" if size < SMALLEST else "micrometres"
+        raise SolverError(
+            f"the body measures {size:.3g} mm",
+            where="model",
+            advice=f"Give points in mm; they seem to be in {unit}",
+        )
 
 
 def checked_set(nodes: Sequence[int] | NDArray, count: int, name: str) -> NDArray[np.int32]:
@@ -306,13 +315,16 @@ def checked_set(nodes: Sequence[int] | NDArray, count: int, name: str) -> NDArra
         SolverError: it names a node that is not there.
     """
     array = np.asarray(nodes)
+    if array.dtype.kind not in "iu" and array.size:
+        raise SolverError(f"a set of {array.dtype} has no nodes", where=f"set {name!r}", advice="Give node indices")
     if array.size and (array.min() < 0 or array.max() >= count):
         raise SolverError(f"node {int(array.max())} is not among the {count} nodes", where=f"set {name!r}")
     return array.astype(np.int32)
 
 
-def _facet_arrays(given: NDArray | Sequence[NDArray], count: int, name: str) -> tuple[NDArray[np.int32], ...]:
-    arrays = tuple(given) if isinstance(given, (tuple, list)) and np.ndim(given[0]) == 2 else (np.asarray(given),)
+def _facet_arrays(facets: NDArray | Sequence[NDArray], count: int, name: str) -> tuple[NDArray[np.int32], ...]:
+    several = isinstance(facets, (tuple, list)) and len(facets) > 0 and np.ndim(facets[0]) == 2
+    arrays = tuple(np.asarray(part) for part in facets) if several else (np.asarray(facets),)
     for array in arrays:
         if array.ndim != 2:
             raise SolverError(f"facets must be (F, nodes), not {array.shape}", where=f"facet set {name!r}")
@@ -340,13 +352,11 @@ def checked_density(value: float, region: str) -> float:
     Raises:
         SolverError: it is negative, not finite, or implausible.
     """
-    if not (np.isfinite(value) and value >= 0):
-        raise SolverError(f"density {value} kg/m³ is not possible", where=f"region {region!r}")
-    if 0 < value < 50:
-        raise SolverError(
-            f"density {value} is implausible", where=f"region {region!r}", advice="Give kg/m³: soft tissue is near 1060"
-        )
-    return float(value)
+    where, advice = f"region {region!r}", "Give kg/m³: soft tissue is near 1060"
+    found = given.number(value, "a density", where, low=0.0, advice=advice)
+    if 0 < found < 50 or found > DENSEST:
+        raise SolverError(f"density {found:g} is implausible", where=where, advice=advice)
+    return found
 
 
 def _blocks(

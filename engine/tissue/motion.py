@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .discrete_gradient import conserving_force, mean_forces
 from .integrators import Integrator
 from .mass import mass_product
 from .problem import Problem
@@ -97,6 +98,10 @@ def step_residual(
     fraction = (end - force_lag * clock.step) / clock.duration
     model = problem.model
     force = internal_force(middle, problem, fraction) - external_force(middle, problem, fraction)
+    if integrator.conserving:
+        ends, terms = (old.rows, moved), [term for term in problem.terms() if term.conserving]
+        force = conserving_force(*ends, problem, fraction) - external_force(middle, problem, fraction)
+        force = force - mean_forces(terms, model.row_points, *ends, fraction)
     before = padded(old.acceleration, len(moved))
     force = force + mass_product(model, (1.0 - lag) * acceleration + lag * before, mass)
     if damping is not None:

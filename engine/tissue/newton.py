@@ -28,6 +28,8 @@ CHORD_CONTRACTION = 0.1
 CHORD_MARGIN = 4.0
 """A step with the tangent of the step before shrinks the residual about twice as much as that step did; where twice
 that much is enough to converge, no new tangent is assembled."""
+PROBE_TOLERANCE = 1e-3
+"""To this share of its residual a system is solved where it is to show negative curvature."""
 SETTLED = 1e-3
 """A tangent stands for that of the state found where the strains have changed by less than this since."""
 
@@ -52,13 +54,17 @@ class NewtonRecord:
 
 
 class NewtonOutcome(NamedTuple):
-    """How one load step ended, and where; the last tangent, where it is that of this state for all purposes."""
+    """How one load step ended, and where; the last tangent, where it is that of this state for all purposes.
+
+    `stable`: the last linear systems would have told if it were not; False where they could not.
+    """
 
     result: ResultCode
     displacement: NodalField
     evaluation: Evaluation
     record: NewtonRecord
     tangent: Tangent | None = None
+    stable: bool = False
 
 
 class Chord:
@@ -66,11 +72,11 @@ class Chord:
 
     def __init__(self) -> None:
         self.tangent: Tangent | None = None
-        self.drift, self.before, self.spent = 0.0, 0.0, True
+        self.drift, self.before, self.spent, self.probed = 0.0, 0.0, True, False
 
     def renew(self, tangent: Tangent) -> Tangent:
         """Take a new tangent."""
-        self.tangent, self.drift, self.spent = tangent, 0.0, False
+        self.tangent, self.drift, self.spent, self.probed = tangent, 0.0, False, False
         return tangent
 
     def moved(self, rhs: NodalField, step: NodalField, trial: Trial, *, exact: bool) -> None:
@@ -119,8 +125,11 @@ def newton(
     tolerance: float,
     max_iterations: int,
     tell: Callable[[int, float], None],
+    probe: NodalField | None = None,
 ) -> NewtonOutcome:
     """Equilibrium at one load fraction, from a displacement with det F > 0.
+
+    With a `probe` (see `stability.probe`) linear systems that are solved exactly look for negative curvature.
 
     Converged when the held components are met and ‖r_f‖ ≤ tolerance × max(‖external‖, ‖reactions‖), or r_f is
     round-off of the element forces.
@@ -140,7 +149,9 @@ def newton(
         if not np.isfinite(size):
             return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
         if not moving and size <= max(tolerance * scale, ROUND_OFF * now.force_norm, noise):
-            return NewtonOutcome(ResultCode.converged, displacement, now, record, chord.settled(now.energy))
+            settled = chord.settled(now.energy)
+            stable = settled is not None and chord.probed
+            return NewtonOutcome(ResultCode.converged, displacement, now, record, settled, stable)
         if record.newton_iterations == max_iterations:
             break
         tangent = None if moving or not chord.enough(size, tolerance * scale) else chord.tangent
@@ -149,7 +160,9 @@ def newton(
         drag = tangent.product(gap) * free if moving else 0.0 * gap
         rhs = -(now.residual * free + drag)
         share = FORCING_MOVING if moving else forcing.next(norm(rhs), 0.3 * tolerance * scale / size)
-        linear = tangent.solve(rhs, share)
+        looking = probe is not None and share <= PROBE_TOLERANCE and not chord.probed
+        linear = tangent.solve(rhs, share, probe) if looking else tangent.solve(rhs, share)
+        chord.probed = chord.probed or linear.probed
         record.newton_iterations += 1
         record.linear_iterations += linear.iterations
         record.linear_residuals.append(linear.residuals)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -17,7 +17,9 @@ from .elements.base import Element
 from .elements.shell import Shell6
 from .materials import Material, Sheet, Strand
 from .materials.shell import ShellSection
+from .pressure_rows import pressure_rows
 from .shell_edges import shell_patches
+from .stacking import check_direction, fitted, parameter_shapes
 
 if TYPE_CHECKING:
     from .model import ElementBlock
@@ -59,18 +61,15 @@ def blocks_of(
     blocks = []
     for part in parts:
         kind, where = element_named(part.element), f"part {part.region!r}"
-        if kind.pressures:
-            raise SolverError(
-                f"{kind.name} has unknown pressures, which parts do not make",
-                where=where,
-                advice="Make the body with Model.from_mesh",
-            )
         nodes = _checked_nodes(part.nodes, kind, len(points), where)
         material: Any = per_element(part.material, len(nodes), where)
         check_fit(kind, material, where)
+        if kind.dimension == 3:
+            material = _of_solid(material, kind, part.region, 1e3 * points[nodes].mean(axis=1), first)
         if isinstance(kind, Shell6):
             nodes, edges = shell_patches(nodes, None if part.clamped is None else np.asarray(part.clamped), points)
             material = ShellSection.of(material, edges)
+        region = np.full(len(nodes), labels[part.region], np.int32)
         check_rest(points, nodes, kind, first)
         blocks.append(
             ElementBlock(
@@ -78,7 +77,7 @@ def blocks_of(
                 nodes=jnp.asarray(nodes),
                 material=material,
                 density=jnp.full(len(nodes), checked_density(part.density, part.region)),
-                region=jnp.full(len(nodes), labels[part.region], jnp.int32),
+                region=jnp.asarray(region),
                 source=jnp.arange(first, first + len(nodes), dtype=jnp.int32),
             )
         )
@@ -86,12 +85,29 @@ def blocks_of(
     return tuple(blocks)
 
 
+def with_pressures(blocks: tuple[ElementBlock, ...], nodes: int) -> tuple[tuple[ElementBlock, ...], NDArray[np.int64]]:
+    """The blocks, mixed ones with the rows of their pressures after `nodes`, and the node at which each of these is."""
+    corners = [np.asarray(block.nodes)[:, : block.element.pressures] for block in blocks]
+    region = [np.repeat(np.asarray(block.region), one.shape[1]) for block, one in zip(blocks, corners, strict=True)]
+    flat = np.concatenate([one.reshape(-1, 1) for one in corners])
+    places, rows = pressure_rows(flat, np.concatenate(region), nodes, nodes)
+    own = np.split(rows, np.cumsum([one.size for one in corners])[:-1])
+    completed = [
+        replace(block, nodes=jnp.concatenate([block.nodes, jnp.asarray(row.reshape(one.shape))], axis=1))
+        for block, one, row in zip(blocks, corners, own, strict=True)
+    ]
+    return tuple(completed), places
+
+
 def _checked_nodes(nodes: NDArray, kind: Element, count: int, where: str) -> NDArray[np.int32]:
     nodes = np.asarray(nodes)
+    if nodes.dtype.kind not in "iu":
+        raise SolverError(f"nodes of type {nodes.dtype} are no indices", where=where, advice="Give whole numbers")
     if nodes.ndim != 2 or nodes.shape[1] != kind.own_nodes or len(nodes) == 0:
         raise SolverError(f"elements {kind.name} have {kind.own_nodes} nodes each, not {nodes.shape}", where=where)
     if nodes.min() < 0 or nodes.max() >= count:
-        raise SolverError(f"node {int(nodes.max())} is not among {count} nodes", where=where)
+        outside = int(nodes.min() if nodes.min() < 0 else nodes.max())
+        raise SolverError(f"node {outside} is not among {count} nodes", where=where)
     return nodes.astype(np.int32)
 
 
@@ -101,6 +117,11 @@ def per_element(material: Any, count: int, where: str) -> Any:
     Raises:
         SolverError: a parameter out of range or of the wrong shape.
     """
+    if not isinstance(material, (Material, Sheet, Strand)):
+        name = material.__name__ if isinstance(material, type) else type(material).__name__
+        raise SolverError(f"{name} is no material", where=where, advice="Give a material, a Sheet or a Strand")
+    if any(np.asarray(leaf).dtype.kind not in "fiub" for leaf in jax.tree.leaves(material)):
+        raise SolverError(f"a parameter of {type(material).__name__} is no real number", where=where)
     found = material.problems()
     if found:
         raise SolverError(found[0], where=where)
@@ -118,6 +139,14 @@ def per_element(material: Any, count: int, where: str) -> Any:
         return jnp.asarray(values)
 
     return jax.tree_util.tree_map_with_path(spread, material)
+
+
+def _of_solid(material: Material, kind: Element, region: str, centres: NDArray, first: int) -> Material:
+    """A solid's material with its fibres checked and room for its history; centres (E, 3) mm."""
+    for leaf, (_, name, trailing) in zip(jax.tree.leaves(material), parameter_shapes(material), strict=True):
+        if trailing == (3,):
+            check_direction(np.asarray(leaf), name, region, first + np.arange(len(centres)), centres)
+    return fitted(material, kind, np.zeros(len(centres), int), {0: region})
 
 
 def _trailing(material: Any, path: tuple) -> tuple[int, ...]:

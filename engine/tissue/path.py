@@ -8,8 +8,7 @@ import equinox as eqx
 import numpy as np
 from numpy.typing import NDArray
 
-from ...imaging.errors import SolverError
-from .solution import ResultCode, State, Statistics
+from .solution import Ended, ResultCode, State, Statistics
 
 
 class PathState(State):
@@ -29,7 +28,7 @@ class PathState(State):
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class Path(Ended[PathState]):
     """Equilibria in the order in which they follow each other.
 
     Attributes:
@@ -54,13 +53,3 @@ class Path:
         """Indices of states where the load has a maximum or minimum among its neighbours."""
         steps = np.diff(np.concatenate([[0.0], self.load_fractions]))
         return [int(k) for k in np.flatnonzero(steps[:-1] * steps[1:] < 0)]
-
-    def require_converged(self) -> Path:
-        """This path, if it did not break off.
-
-        Raises:
-            SolverError: it did.
-        """
-        if self.result is not ResultCode.converged:
-            raise SolverError(self.result.value, where=self.where, advice=self.result.advice)
-        return self

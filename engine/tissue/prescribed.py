@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,10 +11,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ...imaging.errors import SolverError
+from . import given
 from .elements.base import FacetElement
 from .facets import facet_frames
 from .model import Model
+from .supports import SOFTEST_BED
 from .terms import Constraint, Schedule, Term, components_of, schedule
+
+FULL_TURN = 2.0 * np.pi
 
 
 class Grasp(eqx.Module):
@@ -47,16 +52,8 @@ class Grasp(eqx.Module):
         components: str = "xyz",
         during: Sequence[float] = (0.0, 1.0),
     ) -> None:
-        self.nodes, self.components, self.when = nodes, components, schedule(during)
-        shifts = jnp.atleast_2d(jnp.asarray(path, float))
-        turns = jnp.zeros_like(shifts) if rotation is None else jnp.atleast_2d(jnp.asarray(rotation, float))
-        if shifts.shape[1:] != (3,) or turns.shape[1:] != (3,):
-            raise SolverError("way points and rotation vectors have three components", where=f"grasp of {nodes!r}")
-        if 1 not in (len(shifts), len(turns)) and len(shifts) != len(turns):
-            raise SolverError(f"{len(shifts)} way points but {len(turns)} rotations", where=f"grasp of {nodes!r}")
-        count = max(len(shifts), len(turns))
-        self.path, self.rotation = _repeat(shifts, count), _repeat(turns, count)
-        self.pivot = None if pivot is None else jnp.asarray(pivot, float)
+        self.nodes, self.components = nodes, components
+        self.path, self.rotation, self.pivot, self.when = jaws(f"grasp of {nodes!r}", path, rotation, pivot, during)
 
     def bind(self, model: Model) -> list[Constraint]:
         """One constraint."""
@@ -108,12 +105,11 @@ class Grip(eqx.Module):
         pivot: Sequence[float] | None = None,
         during: Sequence[float] = (0.0, 1.0),
     ) -> None:
-        if not (eqx.is_array(stiffness) or (np.isfinite(stiffness) and stiffness > 0)):
-            raise SolverError(f"a stiffness of {stiffness} holds nothing", where=f"grip of {facets!r}")
-        motion = Grasp(facets, path, rotation=rotation, pivot=pivot, during=during)
-        self.facets, self.stiffness = facets, jnp.asarray(stiffness, float)
-        self.path, self.rotation, self.pivot, self.when = motion.path, motion.rotation, motion.pivot, motion.when
-        self.rest = None if rest is None else jnp.asarray(rest)
+        where = f"grip of {facets!r}"
+        self.facets, self.stiffness = facets, given.array(stiffness, "a stiffness", where, ())
+        given.at_least(self.stiffness, SOFTEST_BED, "a stiffness", "N/m³", where, "Give N/m³: 1 kPa/mm is 1e6")
+        self.path, self.rotation, self.pivot, self.when = jaws(where, path, rotation, pivot, during)
+        self.rest = None if rest is None else given.array(rest, "a rest", where, (None, 3))
 
     def bind(self, model: Model) -> list[Term]:
         """A term per kind of facet."""
@@ -180,8 +176,12 @@ class Prescribed(eqx.Module):
         components: str = "xyz",
         during: Sequence[float] = (0.0, 1.0),
     ) -> None:
-        self.nodes, self.components, self.when = nodes, components, schedule(during)
-        self.displacement = displacement if callable(displacement) else jnp.asarray(displacement, float)
+        where = f"prescribed motion of {nodes!r}"
+        self.nodes, self.components, self.when = nodes, components, schedule(during, where)
+        if callable(displacement):
+            self.displacement = displacement
+        else:
+            self.displacement = given.array(displacement, "a displacement", where, (3,), (None, 3), advice="Give m")
 
     def bind(self, model: Model) -> list[Constraint]:
         """One constraint."""
@@ -220,9 +220,14 @@ class GivenMotion(Constraint):
 
     def values(self, points: Array, fraction: Array | float) -> Array:
         """Share × u(X) [m]."""
-        given = self.displacement
-        field = given(points[self.nodes]) if callable(given) else jnp.broadcast_to(given, (len(self.nodes), 3))
-        return self.when(fraction) * field
+        wanted, field = (len(self.nodes), 3), self.displacement
+        field = field(points[self.nodes]) if callable(field) else field
+        if np.shape(field) not in (wanted, (3,)):
+            advice = "Give x, y, z in m, or one of them for each node of the set"
+            raise SolverError(
+                f"a displacement of shape {np.shape(field)} for {wanted[0]} nodes", where=self.label, advice=advice
+            )
+        return self.when(fraction) * jnp.broadcast_to(jnp.asarray(field), wanted)
 
 
 def rotate(vector: Float[Array, "3"], arms: Float[Array, "n 3"]) -> Float[Array, "n 3"]:
@@ -234,6 +239,25 @@ def rotate(vector: Float[Array, "3"], arms: Float[Array, "n 3"]) -> Float[Array,
     second = jnp.where(square > 1e-12, (1.0 - jnp.cos(angle)) / safe, 0.5 - square / 24.0)
     once = jnp.cross(jnp.broadcast_to(vector, arms.shape), arms)
     return arms + first * once + second * jnp.cross(jnp.broadcast_to(vector, arms.shape), once)
+
+
+def jaws(where: str, path: Any, rotation: Any, pivot: Any, during: Any) -> tuple[Array, Array, Array | None, Schedule]:
+    """Way points (k, 3) m, rotation vectors (k, 3) rad, pivot and schedule of a rigid motion.
+
+    Raises:
+        SolverError: a value that is no number, of a wrong shape, or more than two turns.
+    """
+    shifts = jnp.atleast_2d(given.array(path, "a path", where, (3,), (None, 3), advice="Give x, y, z in m"))
+    turns = jnp.zeros_like(shifts)
+    if rotation is not None:
+        advice = "Give rotation vectors, axis × angle in rad"
+        turns = jnp.atleast_2d(given.array(rotation, "a rotation", where, (3,), (None, 3), advice=advice))
+        given.small(turns, 2 * FULL_TURN, "a rotation", "rad", where, "Give rad, not degrees")
+    if 1 not in (len(shifts), len(turns)) and len(shifts) != len(turns):
+        raise SolverError(f"{len(shifts)} way points but {len(turns)} rotations", where=where)
+    count = max(len(shifts), len(turns))
+    centre = None if pivot is None else given.array(pivot, "a pivot", where, (3,), advice="Give x, y, z in m")
+    return _repeat(shifts, count), _repeat(turns, count), centre, schedule(during, where)
 
 
 def _repeat(rows: Array, count: int) -> Array:

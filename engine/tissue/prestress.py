@@ -18,11 +18,12 @@ from jaxtyping import Array
 
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
+from . import given
 from .materials import Material, ResidualStrain
 from .model import MM
 from .problem import Problem
 from .solution import State
-from .static import solve
+from .static import require_held, solve
 
 MAX_ROUNDS = 30
 
@@ -63,6 +64,8 @@ def prestressed(
     Raises:
         SolverError: sheets, strands or mixed elements; a solve fails; the strain does not settle.
     """
+    require_held(problem, "prestressed")
+    given.number(accuracy, "an accuracy", "prestressed", above=0.0, advice="Give m")
     blocks = problem.model.blocks
     if any(block.element.dimension < 3 or block.element.pressures for block in blocks):
         raise SolverError(

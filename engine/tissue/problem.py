@@ -17,6 +17,17 @@ from .model import Model
 from .terms import Constraint, MovingTerm, Term
 
 
+def require_problem(problem: object, where: str) -> None:
+    """Raise where something else than a problem is to be solved.
+
+    Raises:
+        SolverError: it is none.
+    """
+    if not isinstance(problem, Problem):
+        told = f"a {type(problem).__name__} is no problem"
+        raise SolverError(told, where=where, advice="Make one: model.problem(…)")
+
+
 class Problem(eqx.Module):
     """What is solved. Make one with `Model.problem`; change a parameter with `equinox.tree_at`.
 
@@ -49,8 +60,9 @@ class Problem(eqx.Module):
         Raises:
             SolverError: bad input, named and located; see `checks.check_problem`.
         """
-        from .checks import check_problem
+        from .checks import check_problem, check_sources
 
+        check_sources(model, loads, supports, prescribed, contacts)
         problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), floating=floating)
         if contacts:
             held = problem.held()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -149,9 +149,44 @@ class Statistics:
         return sum(step.linear_iterations for step in self.steps)
 
 
+Kept = TypeVar("Kept", bound=State)
+
+
+class Ended(Generic[Kept]):
+    """What every solve tells: how it ended, where a failure lies, and its states."""
+
+    result: ResultCode
+    states: tuple[Kept, ...]
+    where: str
+
+    @property
+    def converged(self) -> bool:
+        """Whether the end (full load, the last instant) was reached."""
+        return self.result is ResultCode.converged
+
+    def require_converged(self) -> Self:
+        """This, if the end was reached.
+
+        Raises:
+            SolverError: it was not.
+        """
+        if not self.converged:
+            raise SolverError(self.result.value, where=self.where, advice=self.result.advice)
+        return self
+
+    @property
+    def final(self) -> Kept:
+        """The last state.
+
+        Raises:
+            SolverError: the end was not reached.
+        """
+        return self.require_converged().states[-1]
+
+
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """What a solve gave.
+class Solution(Ended[State]):
+    """What a quasi-static solve gave.
 
     Attributes:
         result: how it ended; anything but `converged` means that the full load was not reached.
@@ -167,27 +202,3 @@ class Solution:
     statistics: Statistics
     where: str = ""
     problems: tuple[Any, ...] = ()
-
-    @property
-    def converged(self) -> bool:
-        """Whether the full load was reached."""
-        return self.result is ResultCode.converged
-
-    def require_converged(self) -> Solution:
-        """This solution, if it reached the full load.
-
-        Raises:
-            SolverError: it did not.
-        """
-        if not self.converged:
-            raise SolverError(self.result.value, where=self.where, advice=self.result.advice)
-        return self
-
-    @property
-    def final(self) -> State:
-        """The state at full load.
-
-        Raises:
-            SolverError: the solve did not reach it.
-        """
-        return self.require_converged().states[-1]

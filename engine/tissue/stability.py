@@ -7,11 +7,10 @@ import enum
 import numpy as np
 from scipy import linalg
 
-from .newton import dot, norm
+from .newton import PROBE_TOLERANCE, dot, norm
 from .solution import State
 from .system import NodalField, System, Tangent
 
-PROBE_TOLERANCE = 1e-3
 INVERSE_STEPS = 8
 """Lanczos steps of inverse iteration: the modes nearest to zero appear in the first few."""
 

@@ -124,8 +124,10 @@ def _term_frequency(problem: Problem, displacement: NDArray, fraction: float, ma
     points = np.asarray(problem.model.points)
     nodal = nodal_masses(problem.model, masses)
     total = np.zeros_like(points)
-    for term in problem.begun().fixed_terms():
-        if not term.dead:
+    begun = problem.begun()
+    pairs = [look.search(displacement, fraction) for look in begun.moving()]
+    for term in (*begun.fixed_terms(), *pairs):
+        if not term.dead and len(term.nodes):
             kernel = TermKernel(term.stiffest, points)
             rows = np.abs(kernel.tangents(displacement, fraction)).sum(axis=(2, 4))
             np.add.at(total, kernel.nodes, rows)

@@ -38,6 +38,9 @@ def stack_materials(
         SolverError: a region without a material, or a parameter out of range or of the wrong shape; where it is an
             array, only its values in the region count.
     """
+    if not isinstance(materials, Mapping):
+        advice = 'Give {region name: material}, or {"*": material} for all'
+        raise SolverError(f"a {type(materials).__name__} names no regions", where="materials", advice=advice)
     chosen: dict[int, Material] = {}
     for label, name in names.items():
         material = materials.get(name, materials.get("*"))
@@ -54,6 +57,11 @@ def stack_materials(
 
 
 def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh | HexMesh) -> None:
+    where = f"material of region {region!r}"
+    if not isinstance(material, Material):
+        name = material.__name__ if isinstance(material, type) else type(material).__name__
+        advice = "Give a material of solids; a Sheet or Strand goes on it: model.with_sheet, model.with_strands"
+        raise SolverError(f"{name} is no material of a solid", where=where, advice=advice)
     leaves, structure = jax.tree.flatten(material)
     shapes = parameter_shapes(material)
     count = len(mesh.cells)
@@ -63,15 +71,17 @@ def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh | H
         if not _fits(shape, count, trailing):
             raise SolverError(
                 f"parameter {name!r} of {owner!r} has shape {shape}; {_wanted(count, trailing)}",
-                where=f"material of region {region!r}",
+                where=where,
             )
+        if np.asarray(leaf).dtype.kind not in "fiub":
+            raise SolverError(f"parameter {name!r} of {owner!r} is no real number ({leaf!r})", where=where)
         values = np.asarray(leaf, float)
         inside.append(values if shape == trailing else values[elements])
         if trailing == (3,):
-            _check_direction(inside[-1], name, region, elements, mesh)
+            check_direction(inside[-1], name, region, elements, mesh.points[mesh.cells[elements]].mean(axis=1))
     found = jax.tree.unflatten(structure, inside).problems()
     if found:
-        raise SolverError(found[0], where=f"material of region {region!r}")
+        raise SolverError(found[0], where=where)
 
 
 def _fits(shape: tuple[int, ...], count: int, trailing: tuple[int, ...]) -> bool:
@@ -94,13 +104,30 @@ def parameter_shapes(material: Material) -> list[tuple[str, str, tuple[int, ...]
             if isinstance(key, jax.tree_util.GetAttrKey):
                 owner, name = node, key.name
                 node: Any = getattr(node, key.name)
+                _refuse_loose_numbers(node, name, owner)
             else:
                 node = node[key.idx]  # pyright: ignore[reportAttributeAccessIssue]
         found.append((owner.name, name, owner.vectors.get(name, ())))
     return found
 
 
-def _check_direction(values: NDArray, name: str, region: str, elements: NDArray, mesh: TetMesh | HexMesh) -> None:
+def _refuse_loose_numbers(value: Any, name: str, owner: Any) -> None:
+    """A list, or a direction as a tuple, would count as many parameters of one number each."""
+    loose = isinstance(value, tuple) and name in owner.vectors and value and np.ndim(value[0]) == 0
+    if isinstance(value, list) or loose:
+        raise SolverError(
+            f"{name} of {owner.name!r} is a {type(value).__name__}",
+            where="material",
+            advice="Give an array; a tuple only where the law has several terms",
+        )
+
+
+def check_direction(values: NDArray, name: str, region: str, elements: NDArray, centres: NDArray) -> None:
+    """Vectors (3,), (E, 3) or (E, Q, 3) of elements with centres (E, 3) mm have the length 1.
+
+    Raises:
+        SolverError: one has not; its element and place.
+    """
     length = np.linalg.norm(values, axis=-1)
     length = length.reshape(len(values), -1) if values.ndim > 1 else length.reshape(1, 1)
     wrong = ~(np.abs(length - 1.0) <= UNIT_TOLERANCE)
@@ -108,7 +135,7 @@ def _check_direction(values: NDArray, name: str, region: str, elements: NDArray,
         return
     row, point = np.argwhere(wrong)[0]
     first, size = int(elements[row]), length[row, point]
-    place = np.round(mesh.points[mesh.cells[first]].mean(axis=0), 2)
+    place = np.round(centres[row], 2)
     what = "is not finite" if not np.isfinite(size) else f"has length {size:.4g}, not 1"
     raise SolverError(
         f"{name} of element {first} at {place} mm {what}",

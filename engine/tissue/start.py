@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...imaging.errors import SolverError
+from . import given
 from .mass import MassMatrix
 from .model import Model
 from .motion import Motion
 from .newton import dot
+from .problem import Problem
 from .solution import State
 from .system import NodalField
 from .time_step import StepSystem
@@ -27,19 +29,14 @@ def first_motion(system: StepSystem, start: State | None, velocity: Any) -> Moti
         SolverError: the wrong shape, NaN, or a velocity given beside a `Motion`.
     """
     model, free = system.problem.model, system.free
-    if start is not None and start.rows.shape != system.points.shape:
-        raise SolverError(
-            f"the state to start from has {len(start.rows)} unknowns, the model {len(system.points)}",
-            where="start",
-            advice="Start from a state of the same mesh and element",
-        )
+    check_start(start, system.problem)
     if isinstance(start, Motion):
         if velocity is not None:
             raise SolverError("a motion has a velocity already", where="velocity", advice="Give a motion or a velocity")
         return start
     moved = system.zeros() if start is None else system.base.field_of(start)
-    given, rate, curvature = system.given(0.0, 1.0)
-    moved = moved * free + given * (1.0 - free)
+    held, rate, curvature = system.given(0.0, 1.0)
+    moved = moved * free + held * (1.0 - free)
     speed = system.padded(start_velocity(model, velocity)) * free + rate * (1.0 - free)
     acceleration = _acceleration(system, moved, speed, curvature * (1.0 - free))
     return system.motion(0.0, moved, speed, acceleration)
@@ -54,23 +51,47 @@ def start_velocity(model: Model, velocity: Any) -> np.ndarray:
     points = np.asarray(model.points)
     if velocity is None:
         return np.zeros_like(points)
-    given = np.asarray(velocity(jnp.asarray(points)) if callable(velocity) else velocity, float)
-    if given.shape not in ((3,), points.shape):
-        raise SolverError(f"a velocity has shape {given.shape}", where="velocity", advice=f"Use (3,) or {points.shape}")
-    if not np.isfinite(given).all():
-        raise SolverError("a velocity is not finite", where="velocity")
-    return np.broadcast_to(given, points.shape).copy()
+    value = velocity(jnp.asarray(points)) if callable(velocity) else velocity
+    found = given.array(value, "a velocity", "velocity", (3,), points.shape, advice="Give x, y, z in m/s")
+    return np.broadcast_to(np.asarray(found), points.shape).copy()
 
 
-def _acceleration(system: StepSystem, moved: NodalField, speed: NodalField, given: NodalField) -> NodalField:
+def check_start(start: State | None, problem: Problem) -> None:
+    """A state to start from belongs to the model, and all of it is known.
+
+    Raises:
+        SolverError: it does not, or has a value that is not finite; tells the node.
+    """
+    if start is None:
+        return
+    if not isinstance(start, State):
+        raise SolverError(f"a {type(start).__name__} is no state", where="start", advice="Take one of a solution")
+    wanted = problem.model.row_points.shape
+    if start.rows.shape != wanted:
+        raise SolverError(
+            f"the state to start from has {len(start.rows)} rows, the model {wanted[0]}",
+            where="start",
+            advice="Start from a state of the same mesh and element",
+        )
+    given.number(start.load_fraction, "a load fraction", "start")
+    fields = [start.rows, *((start.velocity, start.acceleration) if isinstance(start, Motion) else ())]
+    for field in fields:
+        bad = np.flatnonzero(~np.isfinite(np.asarray(field)).all(axis=1))
+        if bad.size:
+            raise SolverError(
+                f"the state to start from is not finite at row {bad[0]}", where="start", advice="Start from rest"
+            )
+
+
+def _acceleration(system: StepSystem, moved: NodalField, speed: NodalField, pushed: NodalField) -> NodalField:
     """M a = f − C v where free, with the acceleration of held components given."""
     now = system.base.evaluate(moved, 0.0)
     force = -now.residual - float(system.damping.mass) * system.mass.product(speed)
     if system.stiff:
         tangent = system.base.linearize(moved, 0.0)
         force = force - float(system.damping.stiffness) * tangent.product(speed)
-    right = (force - system.mass.product(given)) * system.free
-    return solve_mass(system.mass, right, system.free) + given
+    right = (force - system.mass.product(pushed)) * system.free
+    return solve_mass(system.mass, right, system.free) + pushed
 
 
 def solve_mass(mass: MassMatrix, right: NodalField, free: NodalField) -> NodalField:

@@ -12,10 +12,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ...imaging.errors import SolverError
+from . import given
 from .elements.base import FacetElement
 from .facets import facet_frames
 from .model import Model
+from .ramp import mean_ramp, ramp
 from .terms import Constraint, Term, components_of
+
+SOFTEST_BED = 1.0
+"""N/m³: under it 1 m of displacement meets a pascal; 0.1 kPa/mm, the softest fat, is 1e5."""
 
 
 class Fixed(eqx.Module):
@@ -74,13 +79,13 @@ class Springs(eqx.Module):
         onset: float = 5e-4,
         rest: Float[Array, "nodes 3"] | None = None,
     ) -> None:
-        if not onset > 0:
-            raise SolverError(f"an onset of {onset} m is not positive", where=f"support on {facets!r}")
-        self.facets, self.one_sided, self.onset = facets, one_sided, float(onset)
-        self.stiffness = _stiffness(stiffness, facets)
+        where = f"support on {facets!r}"
+        self.facets, self.one_sided = facets, one_sided
+        self.onset = given.number(onset, "an onset", where, above=0.0, advice="Give m")
+        self.stiffness = _stiffness(stiffness, where, SOFTEST_BED, "Give N/m³: 1 kPa/mm is 1e6")
         along = 0.0 if one_sided else stiffness
-        self.tangential = _stiffness(along if tangential is None else tangential, facets)
-        self.rest = None if rest is None else jnp.asarray(rest)
+        self.tangential = _stiffness(along if tangential is None else tangential, where)
+        self.rest = None if rest is None else given.array(rest, "a rest", where, (None, 3))
 
     def bind(self, model: Model) -> list[Term]:
         """A term per kind of facet."""
@@ -105,7 +110,7 @@ class PointSprings(eqx.Module):
     stiffness: Float[Array, ""]
 
     def __init__(self, nodes: str, stiffness: float) -> None:
-        self.nodes, self.stiffness = nodes, _stiffness(stiffness, nodes)
+        self.nodes, self.stiffness = nodes, _stiffness(stiffness, f"springs of {nodes!r}")
 
     def bind(self, model: Model) -> list[Term]:
         """One term."""
@@ -130,8 +135,11 @@ class Ligament(eqx.Module):
     slack: Float[Array, ""]
 
     def __init__(self, nodes: str, stiffness: float, anchor: Sequence[float], *, slack: float = 1.0) -> None:
-        self.nodes, self.stiffness = nodes, _stiffness(stiffness, nodes)
-        self.anchor, self.slack = jnp.asarray(anchor, float), jnp.asarray(slack, float)
+        where = f"ligament of {nodes!r}"
+        self.nodes, self.stiffness = nodes, _stiffness(stiffness, where)
+        self.anchor = given.array(anchor, "an anchor", where, (3,), advice="Give x, y, z in m")
+        self.slack = given.array(slack, "a slack", where, (), advice="1 is just taut")
+        given.at_least(self.slack, 0.0, "a slack", "", where, "1 is just taut")
 
     def bind(self, model: Model) -> list[Term]:
         """One term."""
@@ -145,12 +153,11 @@ class Ligament(eqx.Module):
         return [LigamentTerm(jnp.asarray(nodes)[:, None], share, anchors, jnp.broadcast_to(self.slack, (count,)))]
 
 
-def _stiffness(value: float, name: str) -> Array:
-    if eqx.is_array(value):
-        return jnp.asarray(value)
-    if not (np.isfinite(value) and value >= 0):
-        raise SolverError(f"spring stiffness {value} is not possible", where=f"support on {name!r}")
-    return jnp.asarray(value, float)
+def _stiffness(value: float, where: str, softest: float = 0.0, advice: str = "") -> Array:
+    """Zero, or more than the softest that is plausible."""
+    found = given.array(value, "a stiffness", where, (), (None,), advice=advice)
+    given.at_least(found, 0.0, "a stiffness", "", where, advice)
+    return given.at_least(found, softest, "a stiffness", "", where, advice) if given.positive(found) else found
 
 
 class BedTerm(Term):
@@ -171,20 +178,31 @@ class BedTerm(Term):
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]."""
+        return self._push(reference, displacement, displacement)
+
+    @property
+    def conserving(self) -> bool:
+        """Whether its force is no line in the displacement, so that a mean over a step does other work."""
+        return self.onset is not None
+
+    def mean_force(self, reference: Array, before: Array, after: Array, fraction: Array) -> Array:
+        """Nodal forces [N] that do the work by which the bed's energy changes between two displacements."""
+        return self._push(reference, before, after)
+
+    def _push(self, reference: Array, before: Array, after: Array) -> Array:
         shape, normal = facet_frames(self.facet, reference)
         size = jnp.linalg.norm(normal, axis=1)
         unit = normal / size[:, None]
-        moved = shape @ (displacement if self.rest is None else displacement - self.rest)
-        into = jnp.sum(moved * unit, axis=1)[:, None]
-        pressed = into if self.onset is None else _ramp(into, self.onset)
-        traction = -self.stiffness * pressed * unit - self.tangential * (moved - into * unit)
+        ends = [shape @ (u if self.rest is None else u - self.rest) for u in (before, after)]
+        into = [jnp.sum(end * unit, axis=1)[:, None] for end in ends]
+        moved, depth = 0.5 * (ends[0] + ends[1]), 0.5 * (into[0] + into[1])
+        pressed = depth
+        if self.onset is not None:
+            shift, width = 0.5 * self.onset, jnp.asarray(self.onset)
+            same = before is after
+            pressed = ramp(depth - shift, width) if same else mean_ramp(into[0] - shift, into[1] - shift, width)
+        traction = -self.stiffness * pressed * unit - self.tangential * (moved - depth * unit)
         return jnp.einsum("q,qa,qi->ai", self.facet.quadrature.weights * size, shape, traction)
-
-
-def _ramp(gap: Array, onset: float) -> Array:
-    """0 below zero, g²/2w up to w, then g − w/2: once continuously differentiable."""
-    within = jnp.clip(gap, 0.0, onset)
-    return within * within / (2 * onset) + jnp.maximum(gap - onset, 0.0)
 
 
 class PointSpringTerm(Term):

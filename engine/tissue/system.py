@@ -37,13 +37,17 @@ class Evaluation(NamedTuple):
 
 
 class LinearOutcome(NamedTuple):
-    """Of a linear solve: solution (nodes, 3) m, iterations, tolerance met, negative curvature met, residuals."""
+    """Of a linear solve: solution (nodes, 3) m, iterations, tolerance met, negative curvature met, residuals.
+
+    `probed`: negative curvature would have been met wherever there is some.
+    """
 
     solution: NodalField
     iterations: int
     converged: bool
     indefinite: bool = False
     residuals: tuple[float, ...] = ()
+    probed: bool = False
 
 
 class Tangent(Protocol):
@@ -60,8 +64,11 @@ class Tangent(Protocol):
         """stiffness K + inertia M, for a step in time; this tangent is spent."""
         ...
 
-    def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
-        """Solve K x = rhs for the free components to a relative residual; held ones are zero."""
+    def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
+        """Solve K x = rhs for the free components to a relative residual; held ones are zero.
+
+        With a `probe`, a pattern of all modes, it may look for negative curvature on the way.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ is zero: on 197k tetrahedra the neo-Hookean tangent takes 0.2 s this way and 1.1
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -31,11 +32,50 @@ class Tensor:
     def __getitem__(self, index: tuple[int, int]) -> Scalar:
         return self.entries[3 * index[0] + index[1]]
 
+    def trace(self) -> Scalar:
+        """tr T."""
+        return self[0, 0] + self[1, 1] + self[2, 2]
+
+    def form(self, first: Vector, second: Vector) -> Scalar:
+        """a · T b."""
+        return sum(first[i] * self[i, j] * second[j] for i in range(3) for j in range(3))
+
     @property
     def array(self) -> jax.Array:
         """(3, 3, ...) for energies that need linear algebra on arrays (eigenvalues); slower."""
         stacked = jnp.stack([jnp.asarray(e) for e in self.entries])
         return stacked.reshape((3, 3, *stacked.shape[1:]))
+
+
+class IsochoricStretch(Tensor):
+    """C̄ = J^(−2/3) FᵀF, whose determinant is 1: tr C̄ = s F : F and a · C̄ b = s Fa · Fb without the product FᵀF.
+
+    Half the operations of a law of fibres, and half of the time it takes to compile.
+    """
+
+    def __init__(self, gradient: Tensor) -> None:
+        self.gradient = gradient
+        self.scale = jnp.exp(-2.0 / 3.0 * jnp.log(determinant(gradient)))
+        self._moved: dict[int, tuple[Vector, list[Scalar]]] = {}
+
+    @cached_property
+    def entries(self) -> tuple[Scalar, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Only of laws that need all of them."""
+        return tuple(self.scale * entry for entry in right_cauchy_green(self.gradient).entries)
+
+    def trace(self) -> Scalar:
+        """Ī₁."""
+        return self.scale * squared_norm(self.gradient)
+
+    def form(self, first: Vector, second: Vector) -> Scalar:
+        """a · C̄ b."""
+        return self.scale * sum(a * b for a, b in zip(self.moved(first), self.moved(second), strict=True))
+
+    def moved(self, direction: Vector) -> list[Scalar]:
+        """F a, once per direction."""
+        if id(direction) not in self._moved:  # which is kept, so that no other object takes its id
+            self._moved[id(direction)] = (direction, applied(self.gradient, direction))
+        return self._moved[id(direction)][1]
 
 
 def from_array(array: jax.Array) -> Tensor:
@@ -64,15 +104,9 @@ def right_cauchy_green(tensor: Tensor) -> Tensor:
     return Tensor([upper[min(i, j), max(i, j)] for i in range(3) for j in range(3)])
 
 
-def isochoric_stretch(tensor: Tensor) -> Tensor:
-    """C̄ = J^(−2/3) FᵀF, whose determinant is 1."""
-    scale = jnp.exp(-2.0 / 3.0 * jnp.log(determinant(tensor)))
-    return Tensor([scale * entry for entry in right_cauchy_green(tensor).entries])
-
-
 def trace(tensor: Tensor) -> Scalar:
     """tr T."""
-    return tensor[0, 0] + tensor[1, 1] + tensor[2, 2]
+    return tensor.trace()
 
 
 def second_invariant(tensor: Tensor) -> Scalar:
@@ -90,8 +124,7 @@ def second_invariant(tensor: Tensor) -> Scalar:
 
 def along(tensor: Tensor, direction: Vector, other: Vector | None = None) -> Scalar:
     """a · T b of vectors indexed component first; b = a where it is not given."""
-    second = direction if other is None else other
-    return sum(direction[i] * tensor[i, j] * second[j] for i in range(3) for j in range(3))
+    return tensor.form(direction, direction if other is None else other)
 
 
 def applied(tensor: Tensor, direction: Vector) -> list[Scalar]:
@@ -111,8 +144,20 @@ def cross(left: Vector, right: Vector) -> list[Scalar]:
 
 def green_lagrange(tensor: Tensor) -> Tensor:
     """E = (FᵀF − I)/2."""
-    stretch = right_cauchy_green(tensor)
-    return Tensor([0.5 * (stretch[i, j] - (1.0 if i == j else 0.0)) for i in range(3) for j in range(3)])
+    return strain_of(right_cauchy_green(tensor))
+
+
+def strain_of(stretch: Tensor) -> Tensor:
+    """(C − I)/2 of a symmetric C; equal entries are one."""
+    upper = {(i, j): 0.5 * (stretch[i, j] - (1.0 if i == j else 0.0)) for i in range(3) for j in range(i, 3)}
+    return Tensor([upper[min(i, j), max(i, j)] for i in range(3) for j in range(3)])
+
+
+def symmetric_square(tensor: Tensor) -> Scalar:
+    """T : T of a symmetric T."""
+    t = tensor
+    diagonal = t[0, 0] * t[0, 0] + t[1, 1] * t[1, 1] + t[2, 2] * t[2, 2]
+    return diagonal + 2.0 * (t[0, 1] * t[0, 1] + t[1, 2] * t[1, 2] + t[0, 2] * t[0, 2])
 
 
 def inverse(tensor: Tensor) -> tuple[Tensor, Scalar]:

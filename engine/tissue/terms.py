@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ...imaging.errors import SolverError
+from . import given
 
 
 class Term(eqx.Module):
@@ -39,6 +40,15 @@ class Term(eqx.Module):
     def symmetric(self) -> bool:
         """Whether the tangent of the whole term is symmetric, so that conjugate gradients apply."""
         return True
+
+    @property
+    def conserving(self) -> bool:
+        """Whether it has a `mean_force`, for steps in time that conserve energy."""
+        return False
+
+    def mean_force(self, reference: Array, before: Array, after: Array, fraction: Array) -> Float[Array, "m 3"]:
+        """Force [N] on one group that does the work of a whole step; that half way, which is so where it is linear."""
+        return self.force(reference, 0.5 * (before + after), fraction)
 
     def rows(self, chosen: np.ndarray) -> Term:
         """The term of some of its groups, as numpy arrays; a term with fields that all groups share overrides this."""
@@ -143,7 +153,7 @@ class Table(Schedule):
         return jnp.interp(jnp.asarray(fraction, float), jnp.asarray(self.fractions), jnp.asarray(self.shares))
 
 
-def schedule(during: Sequence[float] | Schedule) -> Schedule:
+def schedule(during: Sequence[float] | Schedule, where: str = "schedule") -> Schedule:
     """A schedule from a (start, stop) pair of load fractions, or a schedule as it is.
 
     Raises:
@@ -151,10 +161,10 @@ def schedule(during: Sequence[float] | Schedule) -> Schedule:
     """
     if isinstance(during, Schedule):
         return during
-    start, stop = during
+    start, stop = (float(share) for share in given.array(during, "during", where, (2,), advice="Give (start, stop)"))
     if not 0.0 <= start <= stop <= 1.0:
-        raise SolverError(f"during={tuple(during)} must rise within 0 to 1", where="schedule")
-    return Schedule(float(start), float(stop))
+        raise SolverError(f"during={(start, stop)} must rise within 0 to 1", where=where)
+    return Schedule(start, stop)
 
 
 def components_of(letters: str) -> tuple[bool, bool, bool]:
@@ -163,6 +173,6 @@ def components_of(letters: str) -> tuple[bool, bool, bool]:
     Raises:
         SolverError: other letters, or none.
     """
-    if not letters or set(letters) - set("xyz"):
+    if not isinstance(letters, str) or not letters or set(letters) - set("xyz"):
         raise SolverError(f"components {letters!r} are not of x, y, z", where="constraint", advice='Use "xyz" or "z"')
     return ("x" in letters, "y" in letters, "z" in letters)

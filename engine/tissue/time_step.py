@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from .discrete_gradient import ConservingForces
 from .integrators import Integrator
 from .mass import MassMatrix
 from .motion import Damping, Motion, blend, padded, prescribed_rates
@@ -53,6 +54,7 @@ class StepSystem:
         self.stiff = float(damping.stiffness) > 0.0
         self.given = Prescription(problem, base, duration)
         self.damper: Tangent | None = None
+        self.conserving = ConservingForces(problem) if integrator.conserving else None
 
     @property
     def problem(self) -> Problem:
@@ -156,6 +158,10 @@ class StepSystem:
     def evaluate(self, displacement: NodalField, fraction: float) -> Evaluation:
         """Forces where the integrator takes them; inertia and damping among the external ones."""
         now = self.base.evaluate(self.middle(displacement), self.fraction(fraction))
+        if self.conserving is not None:
+            ends = (self.displacement, displacement, self.fraction(fraction))
+            beyond = self.conserving.external(*ends) if self.conserving.terms else 0.0
+            now = now._replace(internal=self.array(self.conserving(*ends)), external=now.external + self.array(beyond))
         rates, lag = self.rates(displacement), self.integrator.inertia_lag
         inertia = self.mass.product((1.0 - lag) * rates.acceleration + lag * self.acceleration)
         return now._replace(external=now.external - inertia - rates.drag)
@@ -192,9 +198,9 @@ class StepTangent:
         held = direction * (1.0 - self.system.free)
         return image if norm(held) == 0.0 else image - self.inertia * self.system.mass.product(held)
 
-    def solve(self, rhs: NodalField, tolerance: float) -> LinearOutcome:
+    def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
         """Solve for the free components."""
-        found = self.whole.solve(rhs, tolerance)
+        found = self.whole.solve(rhs, tolerance, probe)
         return found if self.between is None else found._replace(solution=found.solution * self.between)
 
     def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> Tangent:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from ...imaging.errors import SolverError
 from .motion import Motion
-from .solution import ResultCode, Statistics
+from .solution import Ended, ResultCode, Statistics
 from .stable_step import MassScaling
 
 
@@ -58,7 +57,7 @@ class EnergyAccount:
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class Trajectory(Ended[Motion]):
     """A body in motion.
 
     Attributes:
@@ -74,30 +73,6 @@ class Trajectory:
     energy: EnergyAccount
     statistics: Statistics
     where: str = ""
-
-    @property
-    def converged(self) -> bool:
-        """Whether the end was reached."""
-        return self.result is ResultCode.converged
-
-    def require_converged(self) -> Trajectory:
-        """This trajectory, if it reached its end.
-
-        Raises:
-            SolverError: it did not.
-        """
-        if not self.converged:
-            raise SolverError(self.result.value, where=self.where, advice=self.result.advice)
-        return self
-
-    @property
-    def final(self) -> Motion:
-        """The motion at the end.
-
-        Raises:
-            SolverError: the end was not reached.
-        """
-        return self.require_converged().states[-1]
 
     @property
     def times(self) -> Float[np.ndarray, " states"]:

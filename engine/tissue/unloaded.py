@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from ..precision import require_float64
+from . import given
 from .anderson import Anderson
 from .floating import check_held
 from .inverse_system import InverseSystem
@@ -32,7 +33,7 @@ from .model import MM
 from .newton import force_scale, norm
 from .problem import Problem
 from .solution import State
-from .static import solve
+from .static import require_held, solve
 from .supports import Springs
 
 ACCURACY = 1e-4
@@ -40,6 +41,9 @@ ACCURACY = 1e-4
 MAX_ROUNDS = 25
 MAX_CUTBACKS = 6
 SHORTEST = 2.0**-10
+STALLED = 4
+"""Rounds in which Newton's method on X at least halves the residual, or the load step is given up: where there is no
+load-free shape it would creep on for all its rounds at every one of the halved steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,10 @@ def unloaded_shape(
         SolverError: no load-free shape was found, or loading it leads to another shape than the scanned one.
     """
     require_float64()
+    require_held(problem, "unloaded_shape")
+    given.tolerance(tolerance, "unloaded_shape")
+    given.whole(load_steps, "load steps", "unloaded_shape")
+    given.number(accuracy, "an accuracy", "unloaded_shape", above=0.0, advice="Give m")
     if method not in ("auto", "newton", "fixed point"):
         raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice="Use newton or fixed point")
     if beds_at_rest not in ("unloaded", "scan"):
@@ -152,7 +160,7 @@ def _reach(
     inverse: InverseSystem, shape: NDArray, fraction: float, tolerance: float, progress: Progress
 ) -> tuple[NDArray | None, int, float]:
     """The load-free shape at one load fraction, None where it is not found; iterations; ‖residual‖ / force scale."""
-    now = inverse.look(shape, fraction)
+    now, shares = inverse.look(shape, fraction), []
     for rounds in range(MAX_ROUNDS):
         gap = inverse.gap(shape, fraction)
         size = norm(now.residual * inverse.free)
@@ -163,7 +171,10 @@ def _reach(
             return None, rounds, share
         if share <= tolerance and np.abs(gap).max() <= 1e-12 + 1e-9 * np.abs(shape).max():
             return shape, rounds, share
-        way = inverse.step(shape, fraction, now, min(0.01, max(0.1 * tolerance / share, 1e-8)))
+        shares.append(share)
+        if rounds >= STALLED and share > 0.5 * shares[-1 - STALLED]:
+            return None, rounds, share
+        way = inverse.step(shape, fraction, now, min(0.1, max(share, 0.3 * tolerance / share, 1e-8)))
         length = 1.0
         while length >= SHORTEST:
             after = inverse.look(shape + length * way, fraction)

@@ -152,7 +152,7 @@ class Retraction(Procedure):
         mesh, held = _with_sets(options, mesh, session)
         with session.stage("load-free shape") as progress:
             body = _Body(options, regions, mesh, held, session.scene.solver.element)
-            hanging = load_free_shape(body.problem, mesh.points, session.scene.solver, progress)
+            hanging = load_free_shape(body.problem(), session.scene.solver, progress)
         with session.stage("tissue solver") as progress:
             lift = _lift(body, hanging, session, progress)
         with session.stage("measurements"):
@@ -201,7 +201,7 @@ def _with_sets(options: RetractionOptions, mesh: TetMesh, session: Session) -> t
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """The organ with its materials, weight and supports, on any reference shape of its mesh."""
+    """The organ with its materials, weight and supports, in the shape of the scan."""
 
     options: RetractionOptions
     regions: dict[str, Region]
@@ -209,13 +209,13 @@ class _Body:
     held: dict[str, Support]
     element: str
 
-    def problem(self, points: NDArray[np.float64], prescribed: Sequence[Grip] = (), settled: float = 1.0) -> Problem:
-        """Gravity (whole from the load fraction `settled` on) and supports on a reference shape (N, 3) mm."""
+    def problem(self, prescribed: Sequence[Grip] = (), settled: float = 1.0) -> Problem:
+        """Gravity (whole from the load fraction `settled` on) and supports."""
         from ...engine.tissue.loads import Gravity
         from ...engine.tissue.model import Model
 
         materials, densities = materials_and_densities(self.regions)
-        model = Model.from_mesh(replace(self.mesh, points=points), materials, density=densities, element=self.element)
+        model = Model.from_mesh(self.mesh, materials, density=densities, element=self.element)
         beds = [bed_of(name, support) for name, support in self.held.items()]
         gravity = Gravity(self.options.gravity, during=(0.0, settled))
         return model.problem(loads=[gravity], supports=beds, prescribed=list(prescribed))
@@ -243,7 +243,7 @@ def _lift(body: _Body, hanging: Hanging, session: Session, progress: Progress) -
     begin = 1.0 / len(corners)
     stiffness = body.options.grasp.grip_kPa_per_mm * BED_UNIT
     grip = Grip("grasp", stiffness, corners.tolist(), rest=hanging.state.displacement)
-    problem = body.problem(body.mesh.points + hanging.gap_mm, [grip], settled=begin)
+    problem = hanging.unloaded(body.problem([grip], settled=begin))
     fractions = [begin, *np.linspace(begin, 1.0, session.scene.solver.load_steps + 1)[1:]]
     solution = solve_steps(problem, session.scene.solver, progress, fractions=fractions, start=hanging.state)
     return Lift(problem, grip, solution, hanging)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -172,22 +172,23 @@ def pressurised(
     pulse = patient.systolic_mmHg - patient.diastolic_mmHg
     scan = patient.diastolic_mmHg + pulse / 3 if options.scan_pressure_mmHg is None else options.scan_pressure_mmHg
 
-    def problem_at(points: NDArray[np.float64], mmhg: float) -> Problem:
-        return _problem(options, replace(mesh, points=points), solver.element, mmhg)
+    def at(mmhg: float) -> Problem:
+        return _problem(options, mesh, solver.element, mmhg)
 
     def from_scan(note: str) -> Pressurised:
-        problem = problem_at(mesh.points, patient.systolic_mmHg)
+        problem = at(patient.systolic_mmHg)
         return Pressurised(problem, solve_steps(problem, solver, part(progress, 0.6, 1.0)), None, note)
 
     if scan == 0:
         return from_scan(LOAD_FREE_NOTE)
     try:
-        free = load_free_shape(lambda x: problem_at(x, scan), mesh.points, solver, part(progress, 0.0, 0.6),
-                               cause="blood pressure", tolerance_mm=FREE_TOLERANCE_MM)  # fmt: skip
+        free = load_free_shape(
+            at(scan), solver, part(progress, 0.0, 0.6), cause="blood pressure", tolerance_mm=FREE_TOLERANCE_MM
+        )
     except SolverError as error:
         # a long, softly bedded vessel moves as a whole: rather an answer that says what it lacks than none
         return from_scan(f"No load-free shape was found ({error.what}). {LOAD_FREE_NOTE}")
-    problem = problem_at(mesh.points + free.gap_mm, patient.systolic_mmHg)
+    problem = free.unloaded(at(patient.systolic_mmHg))
     share = scan / patient.systolic_mmHg
     fractions = [share, *np.linspace(share, 1.0, solver.load_steps + 1)[1:]] if share < 1 else [1.0]
     solution = solve_steps(problem, solver, part(progress, 0.6, 1.0), fractions=fractions, start=free.state)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from preop.engine.tissue import fields, static
+from preop.engine.tissue import fields, march
 from preop.engine.tissue.contact import Capsules, HalfSpace, RigidBody, RigidContact, RoundedBox, Sphere, tool_force
 from preop.engine.tissue.contact.overconstrained import check_contacts
 from preop.engine.tissue.loads import Gravity, Traction
@@ -211,7 +211,7 @@ def test_a_contact_that_cannot_settle_is_named(monkeypatch: pytest.MonkeyPatch) 
     model = block(cells=(2, 2, 1))
     tool = RigidBody(Sphere((0.02, 0.02, 0.03), 0.01), (0.0, 0.0, -0.002))
     problem = model.problem(supports=[Fixed("z0")], contacts=[RigidContact("z1", tool, penetration=1e-7, penalty=1e5)])
-    monkeypatch.setattr(static, "MAX_CUTBACKS", 1)
+    monkeypatch.setattr(march, "MAX_CUTBACKS", 1)
     solution = solve(problem)
     assert solution.result is ResultCode.contact_unresolved
     assert "penetration" in solution.result.advice

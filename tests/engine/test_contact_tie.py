@@ -79,3 +79,20 @@ def test_a_surface_without_a_partner_is_told() -> None:
     model = two_blocks((1, 1, 1), (1, 1, 1), "T4")
     with pytest.raises(SolverError, match="nothing opposite"):
         model.problem(supports=[Fixed("low_z0")], contacts=[Tie("up_z1", "low_z0")])
+
+
+def test_over_constrained_ties_are_named() -> None:
+    """Nodes on the first side of two ties, and tied nodes that are prescribed apart: named before any solve."""
+    model = two_blocks((1, 1, 1), (2, 2, 1), "T4")
+    twice = model.problem(
+        supports=[Fixed("low_z0")], contacts=[Tie("up_z0", "low_z1"), Tie("up_z0", "low_z1", penalty=1e6)]
+    )
+    with pytest.raises(SolverError, match=r"9 nodes are tied twice, the first: \d+ at .* mm"):
+        solve(twice)
+    torn = model.problem(
+        supports=[Fixed("low_z1")],
+        prescribed=[Prescribed("up_z0", (0.0, 0.0, 0.002))],
+        contacts=[Tie("up_z0", "low_z1")],
+    )
+    with pytest.raises(SolverError, match=r"prescribed 0.25 mm away from the held nodes of 'low_z1' .* at 12.5 %"):
+        solve(torn)

@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact
 from preop.engine.tissue.derivatives.marching import repeats, reverse_sweep
 from preop.engine.tissue.derivatives.motion_steps import MotionSteps
+from preop.engine.tissue.integrators import EnergyMomentum, GeneralizedAlpha
 from preop.engine.tissue.loads import Gravity
-from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.materials import DecoupledNeoHookean, NeoHookean, Viscoelastic
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.motion import Damping
 from preop.engine.tissue.prescribed import Grasp
 from preop.engine.tissue.problem import Problem
-from preop.engine.tissue.supports import Springs
+from preop.engine.tissue.supports import Fixed, Springs
 from preop.imaging.errors import SolverError
 
 
@@ -124,3 +126,52 @@ def test_gradients_through_the_motion_of_a_body() -> None:
 
         slope = (value(1) - value(-1)) / (2 * step)
         assert float(np.sum(np.asarray(pick(found)) * way)) == pytest.approx(slope, rel=1e-5), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [GeneralizedAlpha(0.8), EnergyMomentum()], ids=["viscous", "energy-momentum"])
+def test_gradients_through_viscous_and_conserving_steps(rule) -> None:
+    """A Prony series in time on a table that it touches; and the forces that conserve energy: as above."""
+    mesh = bodies.box((1, 1, 1), size=(40.0, 40.0, 60.0), jitter=0.1)
+    base = DecoupledNeoHookean(4e3, 4e4)
+    law = base if rule.conserving else Viscoelastic(base, (0.8,), (0.02,))
+    model = Model.from_mesh(mesh, {"body": law}, density=1000.0)
+    wall = RigidContact("x1", RigidBody(HalfSpace((0.0402, 0.0, 0.0), (-1.0, 0.0, 0.0))), penalty=1e5, onset=1e-4)
+    problem = model.problem(
+        loads=[Gravity((9.0, 0.0, -9.81))], supports=[Fixed("z0")], contacts=[] if rule.conserving else [wall]
+    )
+
+    duration, tolerance = (0.016, 1e-12) if rule.conserving else (0.05, 1e-13)
+
+    def steps_of(posed: Problem) -> MotionSteps:
+        return MotionSteps(posed, duration=duration, count=4, integrator=rule, tolerance=tolerance)
+
+    start = steps_of(problem).start((0.1, 0.0, 0.0))
+
+    def height(state) -> float:
+        return 1e3 * jnp.sum(state.displacement[-4:, 0] ** 2) + jnp.sum(state.velocity[-4:, 2])
+
+    def seed(index: int, state: tuple) -> tuple:
+        return (eqx.filter_grad(height)(state), None) if index in (2, 4) else (None, None)
+
+    _, found = reverse_sweep(steps_of(problem), start, 4, seed, checkpoints=1)
+    picks: list[Callable] = [lambda p: p.model.points]
+    if rule.conserving:
+        picks += [lambda p: p.model.blocks[0].material.bulk_modulus]
+    else:
+        picks += [lambda p: p.model.blocks[0].material.times[0], lambda p: p.contacts[0].penalty]
+    for pick in picks:
+        given = np.asarray(pick(problem))
+        way = np.random.default_rng(3).standard_normal(given.shape)
+        step = 1e-4 * max(float(np.abs(given).max()), 1e-3)
+
+        def value(sign: float, pick=pick, given=given, way=way, step=step) -> float:
+            steps = steps_of(eqx.tree_at(pick, problem, jnp.asarray(given + sign * step * way)))
+            state, total = start, 0.0
+            for index in range(4):
+                state = steps.advance(state, index)
+                total += float(height(state)) if index + 1 in (2, 4) else 0.0
+            return total
+
+        slope = (value(1) - value(-1)) / (2 * step)
+        assert float(np.sum(np.asarray(pick(found)) * way)) == pytest.approx(slope, rel=1e-5)

@@ -115,10 +115,12 @@ def test_rayleigh_damping_ratio() -> None:
     damping = Damping(mass=0.06 * omega, stiffness=0.04 / omega)
     ratio = 0.03 + 0.02
     turn = 2 * np.pi / (omega * np.sqrt(1 - ratio**2))
-    path = solve(bar(), duration=turn, steps=60, integrator=Midpoint(), damping=damping, velocity=SMALL * omega * shape)
+    # Ten times the others' amplitude: the share of the energy that round-off takes goes with its inverse square.
+    speed = 10 * SMALL * omega * shape
+    path = solve(bar(), duration=turn, steps=60, integrator=Midpoint(), damping=damping, velocity=speed)
     kept = [kinetic_energy(bar(), state) for state in (path.states[0], path.final)]
     assert kept[1] / kept[0] == pytest.approx(np.exp(-4 * np.pi * ratio / np.sqrt(1 - ratio**2)), rel=0.01)
-    assert path.energy.largest_drift < 1e-4
+    assert path.energy.largest_drift < 1e-5
     assert path.energy.damped[-1] == pytest.approx(path.energy.total[0] - path.energy.total[-1], rel=1e-3)
 
 
@@ -164,7 +166,7 @@ def test_slips_are_named() -> None:
         ({"steps": 0}, "0 steps"), ({"steps": 2, "mass": "heavy"}, "no mass"),
         ({"steps": 2, "accuracy": -1.0}, "accuracy"),
         ({"steps": 2, "velocity": np.zeros((2, 3))}, "shape"), ({"steps": 2, "velocity": (0, np.nan, 0)}, "not finite"),
-        ({"steps": 2, "keep": [3.0]}, "within"), ({"steps": 2, "damping": Damping(-1.0)}, "negative"),
+        ({"steps": 2, "keep": [3.0]}, "within"), ({"steps": 2, "damping": Damping(-1.0)}, "damping of -1"),
     ):  # fmt: skip
         with pytest.raises(SolverError, match=words):
             solve(bar(), duration=1.0, **arguments)

@@ -13,9 +13,9 @@ from test_dynamic_energy import SPEED, WAVE, flyer, thrown, tumble
 from test_dynamic_order import DENSITY, SMALL, YOUNG, bar, modes
 
 from preop.engine.tissue import dynamic
-from preop.engine.tissue.central_differences import Stepper
 from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact
 from preop.engine.tissue.explicit import solve
+from preop.engine.tissue.explicit_steps import Stepper
 from preop.engine.tissue.host_system import HostSystem
 from preop.engine.tissue.integrators import Midpoint
 from preop.engine.tissue.mass import mass_matrix
@@ -138,9 +138,6 @@ def test_a_rigid_wall_ahead_is_known_to_the_step() -> None:
     flow = np.array(path.energy.momentum)[:, 2]
     assert flow[-1] > 0.5 * abs(flow[0])
     assert path.energy.largest_drift < 0.05
-    rubbed = RigidContact("z0", wall, penalty=100 * YOUNG / 0.02, friction=0.3)
-    with pytest.raises(SolverError, match="friction"):
-        solve(model.problem(contacts=[rubbed], floating=True), duration=0.08)
 
 
 def test_mass_scaling_is_reported() -> None:
@@ -190,7 +187,7 @@ def test_damping_and_what_moves_a_side_are_accounted_for() -> None:
 def test_slips_are_named() -> None:
     for arguments, words in (
         ({"duration": -1.0}, "duration"), ({"duration": 1.0, "step": np.nan}, "step"),
-        ({"duration": 1.0, "damping": -1.0}, "negative"), ({"duration": 1.0, "mass_scaling": True}, "wanted"),
+        ({"duration": 1.0, "damping": -1.0}, "damping of -1"), ({"duration": 1.0, "mass_scaling": True}, "wanted"),
         ({"duration": 1.0, "keep": [2.0]}, "within"), ({"duration": 1.0, "safety": 0.0}, "safety"),
     ):  # fmt: skip
         with pytest.raises(SolverError, match=words):

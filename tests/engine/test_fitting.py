@@ -13,6 +13,7 @@ from preop.engine.tissue.fitting.fit import fit
 from preop.engine.tissue.fitting.forces import Reaction, ToolForce
 from preop.engine.tissue.fitting.moduli import moduli_of
 from preop.engine.tissue.fitting.quantity import Quantity
+from preop.engine.tissue.fitting.statement import misfits
 from preop.engine.tissue.fitting.stiffness import RegionStiffness, StiffnessField
 from preop.engine.tissue.fitting.surface import SurfacePoints
 from preop.engine.tissue.loads import Gravity
@@ -253,3 +254,14 @@ def test_points_inside_and_at_nodes_say_the_same(hanging: tuple[Problem, State])
     found = fit(problem(1.2e5, 1.2e5), [RegionStiffness(("near", "far"))], [seen])
     assert [e.value for e in found.estimates] == pytest.approx([SOFT / 1.2e5, STIFF / 1.2e5], abs=0.0, rel=2e-2)
     assert jax.config.read("jax_enable_x64")
+
+
+def test_what_the_best_numbers_leave_unexplained_is_told() -> None:
+    """Ten times the noise given is no accident; noise as large as given, or found from the residuals, is."""
+    noise = np.random.default_rng(5).normal(size=300)
+    assert misfits(["surface"], [1.0], [noise]) == []
+    assert misfits(["surface"], [None], [10 * noise]) == []
+    (told,) = misfits(["surface", "force"], [1.0, 1.0], [10 * noise, noise[:3]])
+    assert "surface" in told.split(":")[0]
+    assert "times its noise" in told
+    assert "intervals are too narrow" in told

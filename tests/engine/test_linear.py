@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import bodies
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import eigsh, spsolve
 
 from preop.engine.linear import shares
 from preop.engine.linear.direct import Factorisation
@@ -139,6 +140,29 @@ def test_negative_curvature_is_met_by_both_methods() -> None:
         assert rhs @ found.solution.ravel() > 0
 
 
+def test_a_probe_meets_what_the_right_hand_side_does_not_hold() -> None:
+    """One direction of negative curvature, sideways and antisymmetric, in a body whose weight is straight down.
+
+    K − 1.2 λ v vᵀ with the vector v of the lowest eigenvalue λ that the weight has no part in.
+    """
+    system, matrix, rhs = assembled(block(8))
+    free = np.flatnonzero(system.free.ravel())
+    values, vectors = eigsh(matrix.tocsc()[free][:, free], 6, sigma=0.0)
+    unseen = int(np.argmin(np.abs(vectors.T @ rhs[free])))
+    mode = np.zeros((len(rhs), 1))
+    mode[free, 0] = vectors[:, unseen]
+    assert abs(rhs @ mode[:, 0]) < 1e-6 * np.linalg.norm(rhs)
+    probe = np.random.default_rng(0).standard_normal(system.points.shape) * system.free
+    solver = HostLinearSolver(Timer(), method="multigrid")
+    told = solver.solve(matrix, rhs.reshape(-1, 3), 1e-6, system.free, system.points, probe)
+    assert told.converged
+    assert told.probed
+    assert np.linalg.norm(matrix @ told.solution.ravel() - rhs) <= 1.01e-6 * np.linalg.norm(rhs)
+    bent = sparse.bsr_matrix(matrix - 1.2 * values[unseen] * sparse.csr_matrix(mode @ mode.T), blocksize=(3, 3))
+    silent = solver.solve(bent, rhs.reshape(-1, 3), 1e-6, system.free, system.points, probe)
+    assert not silent.probed
+
+
 def test_direct_and_multigrid_find_the_same_balance() -> None:
     problem = block(3)
     found = {name: solve(problem, linear_solver=name, tolerance=1e-10) for name in ("host", "direct", "multigrid")}
@@ -165,10 +189,18 @@ def test_the_pattern_holds_every_pair_and_its_mirror() -> None:
     assert {(int(i), int(j)) for i, j in np.argwhere(dense)} == {(int(a), int(b)) for a, b in coupled}
     data = np.random.default_rng(0).standard_normal((len(pattern.indices), 3, 3))
     whole = pattern.matrix(data).toarray()
-    for sign in (1.0, -1.0):
-        summed = data.copy()
-        pattern.add_transposed(summed, sign)
-        np.testing.assert_allclose(pattern.matrix(summed).toarray(), whole + sign * whole.T)
+    entries = np.ascontiguousarray(data.reshape(-1, 9).T)
+    summed = pattern.matrix(pattern.completed(entries, balanced=False)).toarray()
+    np.testing.assert_allclose(summed, whole + whole.T)
+    entries[:, pattern.diagonal] = 0.0
+    off = pattern.matrix(entries.T.reshape(-1, 3, 3)).toarray()
+    balanced = pattern.matrix(pattern.completed(entries, balanced=True)).toarray()
+    np.testing.assert_allclose(balanced, balanced.T, atol=1e-14)
+    blocks = (balanced - off - off.T).reshape(6, 3, 6, 3).swapaxes(1, 2)
+    sums = (off + off.T).reshape(6, 3, 6, 3).sum(axis=2)
+    for a, b in itertools.product(range(6), repeat=2):
+        wanted = -0.5 * (sums[a] + sums[a].T) if a == b else np.zeros((3, 3))
+        np.testing.assert_allclose(blocks[a, b], wanted, atol=1e-14)
     slot = pattern.slots(np.array([4]), np.array([2]))[0]
     np.testing.assert_array_equal(data[slot], whole[12:15, 6:9])
 

@@ -14,8 +14,9 @@ from preop.engine.tissue.supports import Fixed
 
 LAME = {0.3: 4.5825e-3, 0.49: 5.0399e-3, 0.499: 5.0602e-3, 0.4999: 5.0623e-3}
 """u(rᵢ): MacNeal and Harder (1985), E = 1000, rᵢ = 3, rₒ = 9, p = 1, plane strain."""
-UNLOCKED = ("H8",)
-"""Elements whose error must not depend on ν."""
+UNLOCKED = {"H8": 0.5 / 8**2, "T10P1": 0.5 / 8**2, "T4P1": 0.5 / 4**2}
+"""Elements whose error must not depend on ν, and what it may be with 8 cells: h²/2 of the wall's h; of linear
+tetrahedra, h²/2 of the h of the four cells over the inner radius, over which u ~ 1/r changes by its own size."""
 SMALL = 1e-3
 """Share of the load, so that strains stay small."""
 
@@ -41,10 +42,10 @@ def bore(element: str, poisson: float, radial: int) -> float:
 @pytest.mark.parametrize("element", UNLOCKED)
 @pytest.mark.parametrize("poisson", LAME)
 def test_lame_cylinder(element: str, poisson: float) -> None:
-    """Second order: from 4 to 8 cells the error falls to a quarter, to h²/2 of the wall's h at most, at every ν."""
+    """Second order: from 4 to 8 cells the error falls to a quarter, and below what `UNLOCKED` says, at every ν."""
     errors = [1.0 - bore(element, poisson, cells) / LAME[poisson] for cells in (4, 8)]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.25)
-    assert abs(errors[1]) < 0.5 / 8**2
+    assert abs(errors[1]) < UNLOCKED[element]
 
 
 @pytest.mark.parametrize("element", UNLOCKED)

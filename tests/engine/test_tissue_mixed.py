@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from test_tissue_reference import bore_displacement, lame
 
-from preop.engine.tissue import fields
+from preop.engine.tissue import dynamic, fields
 from preop.engine.tissue.elements import ELEMENTS
+from preop.engine.tissue.integrators import Newmark
 from preop.engine.tissue.loads import Gravity
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -113,3 +114,42 @@ def test_a_state_is_a_state_of_displacements_and_pressures(element: str) -> None
     # The side is free: μ (λ² − 1) + p = 0 with W_shape = μ/2 (I₁ − 3) − μ ln J.
     assert np.asarray(state.pressure) == pytest.approx(float(law.shear_modulus) * (1 - lateral**2), rel=1e-6)
     assert jnp.asarray(state.rows).shape == (len(model.points) + len(model.pressure_corners), 3)
+
+
+@pytest.mark.slow  # compiling a whole residual and tangent takes most of it
+@pytest.mark.parametrize("element", MIXED)
+def test_a_device_finds_what_the_host_finds(element: str) -> None:
+    """Full incompressibility, glued ends, large shear: displacement and pressure to 1e-8."""
+    model = Model.from_mesh(bodies.box((2, 2, 2)), {"body": NeoHookean.from_young(YOUNG, 0.5)}, element=element)
+    problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0.2, 0.0, 0.1))])
+    host, device = (solve(problem, linear_solver=where, tolerance=1e-11) for where in ("host", "device"))
+    assert device.statistics.stability == host.statistics.stability == "stable"
+    for name in ("displacement", "pressure"):
+        wanted = np.asarray(getattr(host.final, name))
+        assert np.asarray(getattr(device.final, name)) == pytest.approx(wanted, abs=1e-8 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("element", "cells"), [("T10P1", (1, 1, 4)), ("T4P1", (2, 2, 8))])
+def test_a_shear_wave_keeps_its_period(element: str, cells: tuple[int, int, int]) -> None:
+    """A slab of incompressible tissue on the ground, moving along x only: u = sin(πz/2H), ω = π/2H √(μ/ρ).
+
+    Newmark's trapezoids lengthen a period by (ω Δt)²/12, linear elements shorten it by (πh/2H)²/24.
+    """
+    height, density, steps = 0.1, 1000.0, 40
+    mesh = bodies.box(cells, size=(100.0, 100.0, 1e3 * height))
+    law = NeoHookean.from_young(YOUNG, 0.5)
+    model = Model.from_mesh(mesh, {"body": law}, element=element, density=density)
+    problem = model.problem(supports=[Fixed("z0"), Fixed("all", "yz")])
+    rate = 0.5 * np.pi / height * np.sqrt(SHEAR / density)
+
+    def start(points: jnp.ndarray) -> jnp.ndarray:
+        return 1e-4 * rate * jnp.sin(0.5 * jnp.pi * points[:, 2:] / height) * jnp.array([1.0, 0.0, 0.0])
+
+    period = 2 * np.pi / rate
+    path = dynamic.solve(problem, duration=period, steps=steps, integrator=Newmark(), velocity=start, tolerance=1e-8)
+    tip = int(np.argmax(np.asarray(model.points)[:, 2]))
+    moved = np.array([float(state.displacement[tip, 0]) for state in path.require_converged().states])
+    last = int(np.flatnonzero((moved[:-1] > 0) & (moved[1:] <= 0))[0])
+    zero = path.times[last] + (path.times[last + 1] - path.times[last]) * moved[last] / (moved[last] - moved[last + 1])
+    limit = (2 * np.pi / steps) ** 2 / 12 + (0.5 * np.pi / cells[2]) ** 2 / 24
+    assert 2 * zero == pytest.approx(period, rel=limit)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from preop.engine.tissue import fields
+from preop.engine.tissue.elements import ELEMENTS
 from preop.engine.tissue.loads import Pressure, Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -16,7 +17,7 @@ from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed, Springs
 from preop.imaging.errors import MeshError, SolverError
-from preop.meshing.mesh import HexMesh
+from preop.meshing.mesh import HexMesh, TetMesh
 
 LAW = NeoHookean.from_young(1e4, 0.4)
 
@@ -101,12 +102,40 @@ def test_inward_quadrangles_are_named() -> None:
     model.problem(loads=[Pressure("z1", 1.0)], supports=[Fixed("z0")])
 
 
-def test_hexahedra_that_would_invert_end_a_solve_by_name() -> None:
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_elements_that_would_invert_end_a_solve_by_name(element: str) -> None:
     """A block pushed through its own base: no answer, and what failed is named."""
-    model = Model.from_mesh(bodies.bricks((2, 2, 2), size=(100.0,) * 3), {"body": LAW})
+    model = Model.from_mesh(bodies.mesh_for(element, (2, 2, 2), size=(100.0,) * 3), {"body": LAW}, element=element)
     problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0, 0, -0.12))])
     solution = solve(problem, load_steps=2, max_iterations=10)
     assert solution.result in (ResultCode.inverted_element, ResultCode.newton_diverged)
     assert all(state.load_fraction < 1 for state in solution.states)
     with pytest.raises(SolverError, match="of the load"):
         solution.require_converged()
+
+
+@pytest.mark.parametrize("element", [name for name, kind in ELEMENTS.items() if kind.mixed])
+def test_mixed_elements_in_parts(element: str) -> None:
+    """The same body, made of parts: the same unknowns and answer, with a pressure that jumps between regions."""
+    whole = bodies.box((2, 1, 1), size=(100.0,) * 3)
+    region = np.where(whole.points[whole.tetrahedra].mean(axis=1)[:, 0] < 50.0, 1, 2)
+    mesh = TetMesh(whole.points, whole.tetrahedra, region, {1: "soft", 2: "stiff"}, node_sets=whole.node_sets)
+    laws = {"soft": NeoHookean.from_young(1e4, 0.5), "stiff": NeoHookean.from_young(5e4, 0.4999)}
+    one = Model.from_mesh(mesh, laws, element=element, density=1060.0)
+    rows = np.asarray(one.blocks[0].nodes)[:, : one.blocks[0].element.nodes]
+    label = np.asarray(one.blocks[0].region)
+    parts = [Part(element, rows[label == k], laws[name], 1060.0, name) for k, name in mesh.region_names.items()]
+    other = Model.from_parts(np.asarray(one.points), parts, node_sets=one.node_sets)
+    assert len(other.pressure_corners) == len(one.pressure_corners) > len(mesh.points)
+    motion = [Prescribed("x1", (0.02, 0.0, 0.01))]
+    states = [solve(m.problem(supports=[Fixed("x0")], prescribed=motion), tolerance=1e-11).final for m in (one, other)]
+    first, second = (np.asarray(state.displacement) for state in states)
+    assert second == pytest.approx(first, abs=1e-10 * np.abs(first).max())
+    pressures = [np.sort(np.asarray(state.pressure)) for state in states]
+    assert pressures[1] == pytest.approx(pressures[0], rel=1e-6, abs=1e-3)
+
+
+def test_parts_refuse_what_a_mesh_refuses() -> None:
+    mesh = bodies.bricks((1, 1, 1), size=(1.0, 1.0, 1.0))
+    with pytest.raises(SolverError, match=r"incompressible.*H8"):
+        Model.from_parts(mesh.points, [Part("H8", mesh.hexahedra, NeoHookean.from_young(1e4, 0.5))])

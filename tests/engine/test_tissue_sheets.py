@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plates
 import pytest
 from scipy.optimize import minimize_scalar
 
@@ -21,6 +20,7 @@ from preop.engine.tissue.parts import Part
 from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
+from preop.engine.tissue.verification import sheets as plates
 from preop.imaging.errors import SolverError
 
 LAW, THICK = NeoHookean.from_young(1e4, 0.4), 0.01

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bodies
 import jax.numpy as jnp
 import numpy as np
-import plates
 import pytest
 
 from preop.engine.tissue import fields
@@ -17,6 +16,7 @@ from preop.engine.tissue.parts import Part
 from preop.engine.tissue.prescribed import Prescribed, rotate
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
+from preop.engine.tissue.verification import sheets as plates
 from preop.imaging.errors import SolverError
 
 YOUNG, POISSON, THICK = 1e6, 0.3, 0.01

@@ -129,3 +129,15 @@ def test_the_table_of_the_elastica_is_that_of_its_equation() -> None:
 
         bend = brentq(lambda k, shot=shot: shot(k)[1], 0, 1.001 * load)
         assert [shot(bend)[3], 1 - shot(bend)[2]] == pytest.approx([across, along], abs=6e-6)
+
+
+@pytest.mark.slow
+def test_the_ventricle_of_problem_2_is_that_of_another_solver() -> None:
+    """Bodies of revolution, nine-node quadrilaterals, nothing of the engine: the error falls to what is claimed."""
+    from land_axisymmetric import apex_heights
+
+    from preop.engine.tissue.verification.heart import OWN
+
+    coarse, fine = (np.abs(np.subtract(apex_heights(*cells), OWN)) for cells in ((12, 2), (24, 4)))
+    assert (coarse < 0.03).all()
+    assert (fine < 0.005).all()

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from test_places import box as box_fixture
 
+from preop.engine.tissue.anderson import Anderson
 from preop.imaging.errors import SolverError
 from preop.imaging.volume import Grid
 from preop.meshing.mesh import TetMesh
-from preop.scenes.procedures.load_free import Anderson, load_free_shape
+from preop.scenes.procedures.load_free import load_free_shape
 from preop.scenes.procedures.region_pieces import pieces_of
 from preop.scenes.procedures.vessel_widths import largest_axial_diameter
 from preop.scenes.procedures.wall_measures import away_from_ends
@@ -83,7 +84,7 @@ def test_gravity_brings_the_load_free_shape_back_to_the_scan(box):
     from preop.engine.tissue.static import solve
 
     problem = hanging_box(box, 4e5)
-    found = load_free_shape(problem, box.points, SolverOptions(), lambda fraction, text: None)
+    found = load_free_shape(problem(box.points), SolverOptions(), lambda fraction, text: None)
     assert found.sag_mm > 2
     again = solve(problem(box.points + found.gap_mm), tolerance=1e-9).final
     shape = box.points + found.gap_mm + 1e3 * np.asarray(again.displacement)
@@ -100,4 +101,4 @@ def test_gravity_brings_the_load_free_shape_back_to_the_scan(box):
 
 def test_supports_too_soft_for_the_weight_are_told(box):
     with pytest.raises(SolverError):
-        load_free_shape(hanging_box(box, 300.0), box.points, SolverOptions(), lambda fraction, text: None)
+        load_free_shape(hanging_box(box, 300.0)(box.points), SolverOptions(), lambda fraction, text: None)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from .shape import Shape, safe_norm
 
 
@@ -29,7 +30,8 @@ class Capsules(Shape):
     name: ClassVar[str] = "capsules"
 
     def __init__(self, points: Sequence[Sequence[float]], radius: float) -> None:
-        self.points, self.radius = jnp.asarray(points, float), jnp.asarray(radius, float)
+        self.points = given.array(points, "a line", self.name, (None, 3), advice="Give its corners in m")
+        self.radius = given.array(radius, "a radius", self.name, (), advice="Give m")
         if self.points.ndim != 2 or self.points.shape[1] != 3 or len(self.points) < 2:
             raise SolverError(f"points have shape {self.points.shape}", where=self.name, advice="Give (k, 3), k ≥ 2")
         if not float(self.radius) > 0:

@@ -15,6 +15,9 @@ FACE = 6
 _SIXTH = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]])
 _SIX_PLACES = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.0], [0.5, 0.5], [0.0, 0.5]])
 NEWTON_STEPS = 6
+ON_EDGE = 1e-9
+"""So far beyond an edge, over the facet, a place still counts as on the face: there the way to the point has no
+direction of its own where the gap closes, as over the diagonals of quadrangles that match."""
 
 
 class Closest(NamedTuple):
@@ -27,9 +30,9 @@ class Closest(NamedTuple):
 
 
 def closest(points: NDArray, facets: NDArray) -> Closest:
-    """Of points (n, 3) on triangles (n, 3 or 6, 3), each its own."""
-    if facets.shape[1] == 3:
-        place, feature = _flat(points, facets)
+    """Of points (n, 3) on triangles (n, 3, 4 or 6, 3), each its own."""
+    if facets.shape[1] < 6:
+        place, feature = _flat(points, triangle.corners(facets))
     else:
         place, feature = _curved(points, facets)
     near = np.einsum("na,nai->ni", triangle.shape(np, facets.shape[1], place), facets)
@@ -44,7 +47,7 @@ def _flat(points: NDArray, facets: NDArray) -> tuple[NDArray[np.float64], NDArra
     d, e = np.einsum("ni,ni->n", arm, first), np.einsum("ni,ni->n", arm, second)
     det = np.maximum(a * c - b * b, 1e-300)
     place = np.stack([(c * d - b * e) / det, (a * e - b * d) / det], axis=1)
-    inside = (place >= 0).all(axis=1) & (place.sum(axis=1) <= 1)
+    inside = (place >= -ON_EDGE).all(axis=1) & (place.sum(axis=1) <= 1 + ON_EDGE)
     feature = np.full(len(points), FACE)
     best = np.where(inside, -1.0, np.inf)
     for k, (i, j) in enumerate(triangle.CORNER_EDGES):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.linalg import solve_banded
 
 from ....imaging.errors import SolverError
 from ....meshing.mesh import SurfaceMesh
@@ -29,7 +29,7 @@ class GridDistance(Shape):
     |---|---|---|
     | `origin` | first point of the grid, LPS | m |
     | `spacing` | between points, the same along each axis | m |
-    | `coefficients` | (I, J, K) of the splines | m |
+    | `coefficients` | (I + 2, J + 2, K + 2) of the splines: one more on each side of the grid | m |
     """
 
     origin: Float[Array, "3"]
@@ -52,7 +52,9 @@ class GridDistance(Shape):
             raise SolverError("a distance is not finite", where=cls.name)
         if not (values.min() < 0 < values.max()):
             raise SolverError("no surface lies within the grid", where=cls.name, advice="Use a finer or larger grid")
-        coefficients = ndimage.spline_filter(np.asarray(values, float), order=3, mode="mirror")
+        coefficients = np.asarray(values, float)
+        for axis in range(3):
+            coefficients = np.moveaxis(_natural_spline(np.moveaxis(coefficients, axis, 0)), 0, axis)
         return cls(jnp.asarray(origin, float), jnp.asarray(spacing, float), jnp.asarray(coefficients))
 
     @classmethod
@@ -77,12 +79,12 @@ class GridDistance(Shape):
 
     def distance(self, position: Float[Array, "3"]) -> Float[Array, ""]:
         """Σ c B³ over the 4 × 4 × 4 coefficients around a point [m]."""
-        counts = np.array(self.coefficients.shape)
+        counts = np.array(self.coefficients.shape) - 2
         place = (position - self.origin) / self.spacing
         inside = jnp.clip(place, 0.0, counts - 1.0)
         low = jnp.clip(jnp.floor(inside).astype(int), 0, counts - 2)
         weights = [_cubic(inside[k] - low[k]) for k in range(3)]
-        index = [_mirrored(low[k] + jnp.arange(-1, 3), int(counts[k])) for k in range(3)]
+        index = [low[k] + jnp.arange(4) for k in range(3)]
         block = self.coefficients[index[0][:, None, None], index[1][None, :, None], index[2][None, None, :]]
         value = jnp.sum(block * weights[0][:, None, None] * weights[1][None, :, None] * weights[2][None, None, :])
         return value + self.spacing * safe_norm(place - inside)
@@ -104,7 +106,15 @@ def _cubic(share: Array) -> Float[Array, "4"]:
     )
 
 
-def _mirrored(index: Array, count: int) -> Array:
-    """Indices reflected at the first and the last point, as the filter assumes."""
-    index = jnp.abs(index)
-    return jnp.where(index > count - 1, 2 * (count - 1) - index, index)
+def _natural_spline(values: NDArray) -> NDArray[np.float64]:
+    """Coefficients (I + 2, ...) of the cubic B-splines through values (I, ...), straight at both ends.
+
+    A spline mirrored at its ends, as image filters are, has no slope there, and a distance has: a quarter of the slope
+    was lost one spacing from the end of the grid.
+    """
+    count = len(values)
+    bands = np.zeros((3, count))
+    bands[0, 2:], bands[1], bands[2, :-2] = 1 / 6, 4 / 6, 1 / 6
+    bands[1, [0, -1]] = 1.0
+    inner = solve_banded((1, 1), bands, values.reshape(count, -1)).reshape(values.shape)
+    return np.concatenate([2 * inner[:1] - inner[1:2], inner, 2 * inner[-1:] - inner[-2:-1]])

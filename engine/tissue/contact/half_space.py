@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from .shape import Shape, safe_norm
 
 
@@ -26,7 +27,8 @@ class HalfSpace(Shape):
     name: ClassVar[str] = "half-space"
 
     def __init__(self, point: Sequence[float], normal: Sequence[float]) -> None:
-        self.point, self.normal = jnp.asarray(point, float), jnp.asarray(normal, float)
+        self.point = given.array(point, "a point", self.name, (3,), advice="Give x, y, z in m")
+        self.normal = given.array(normal, "a normal", self.name, (3,))
         if not float(safe_norm(self.normal)) > 0:
             raise SolverError("the normal has no length", where=self.name, advice="Give the direction out of the wall")
 

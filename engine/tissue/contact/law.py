@@ -9,13 +9,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..ramp import ramp
 from .shape import safe_norm
-
-
-def ramp(depth: Array, width: Array) -> Array:
-    """max(y, 0), rounded for |y| < w/2 to (y + w/2)²/2w: once continuously differentiable, exact outside."""
-    within = jnp.clip(depth, -0.5 * width, 0.5 * width) + 0.5 * width
-    return within * within / (2.0 * width) + jnp.maximum(depth - 0.5 * width, 0.0)
 
 
 def pressure(gap: Array, multiplier: Array, penalty: Array, width: Array) -> Array:

@@ -1,70 +1,173 @@
-"""Over-constrained contact: a node that prescribed motion carries into an obstacle, or holds in a tool's way."""
+"""Over-constrained contact: nodes that motion is prescribed for, in the way of what touches them; nodes tied twice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
 from ..model import MM
+from ..moving import CHUNK
 from ..problem import Problem
 from .penalty import facet_sizes
+from .points import contact_points
 from .rigid import RigidContact
+from .tie import Tie
+from .tissue import TissueContact
 
 ALLOWED = 0.02
 """Depth of a held node, over the size of its facets, that a rounded surface may have."""
 CHECKED = 8
 """Load fractions at which a path is looked at, besides those that are wanted."""
+FINEST = 64
+"""At most so many, where prescribed motion passes through more than a facet between two of them."""
+
+
+class Clash(NamedTuple):
+    """A node that cannot give way: how deep it is [m], in what, and which contact says so."""
+
+    node: int
+    depth: float
+    inside: str
+    where: str
 
 
 def check_contacts(problem: Problem, fractions: Sequence[float]) -> None:
-    """No prescribed node is inside a rigid body that it cannot give way to.
+    """No prescribed node is driven into what it cannot give way to, and none is tied twice.
 
     Raises:
-        SolverError: one is; names the node, the bodies, the depth and the load.
+        SolverError: one is; names the node, what it is driven into, the depth and the load.
     """
-    contacts = [contact for contact in problem.contacts if isinstance(contact, RigidContact)]
-    if not contacts:
+    if not problem.contacts:
         return
-    held, points = problem.held(), np.asarray(problem.model.points)
-    for fraction in sorted({*fractions, *(np.arange(1, CHECKED + 1) / CHECKED)}):
-        moved = points + np.asarray(problem.prescribed_displacement(float(fraction)))
-        found = [(contact, *_deepest(problem, contact, held, moved, float(fraction))) for contact in contacts]
-        deep = [(contact, node, depth) for contact, node, depth in found if node >= 0]
-        if deep:
-            _raise(deep, points, float(fraction))
+    _tied_once(problem)
+    held, points = problem.held()[: problem.model.nodes], np.asarray(problem.model.points)
+    if not held.any():
+        return
+    for fraction in sorted({*fractions, *_sampled(problem)}):
+        moved = np.asarray(problem.prescribed_displacement(float(fraction)))[: len(points)]
+        found = [clash for contact in problem.contacts for clash in _clashes(problem, contact, held, moved, fraction)]
+        if found:
+            _raise(found, points, float(fraction))
 
 
-def _deepest(
-    problem: Problem, contact: RigidContact, held: NDArray, moved: NDArray, fraction: float
-) -> tuple[int, float]:
-    """The deepest node that cannot move along the body's normal, and how deep [m]; −1 where none is."""
-    import jax
-    import jax.numpy as jnp
+def _sampled(problem: Problem) -> NDArray[np.float64]:
+    far = float(np.abs(np.asarray(problem.prescribed_displacement(1.0))).max(initial=0.0))
+    reach = min((c.reach for c in problem.contacts if isinstance(c, TissueContact) and c.reach), default=np.inf)
+    count = int(np.clip(np.ceil(2.0 * far / reach), CHECKED, FINEST))
+    return np.arange(1, count + 1) / count
 
+
+def _clashes(problem: Problem, contact: object, held: NDArray, moved: NDArray, fraction: float) -> list[Clash]:
+    if isinstance(contact, RigidContact):
+        return _into_body(problem, contact, held, moved, fraction)
+    fixed = np.asarray(held.all(axis=1))
+    if isinstance(contact, TissueContact):
+        return _into_tissue(problem, contact, fixed, moved, fraction)
+    return _torn(problem, contact, fixed, moved) if isinstance(contact, Tie) else []
+
+
+def _into_body(problem: Problem, contact: RigidContact, held: NDArray, moved: NDArray, fraction: float) -> list[Clash]:
+    """The deepest node that cannot move along the body's normal."""
     facets = problem.model.facets_of(contact.facets)
     nodes = np.unique(facets)
     nodes = nodes[held[nodes].any(axis=1)]
     if nodes.size == 0:
-        return -1, 0.0
-    gap, normal = jax.vmap(contact.body.gap_and_normal, (0, None))(jnp.asarray(moved[nodes]), fraction)
+        return []
+    place = jnp.asarray((np.asarray(problem.model.points) + moved)[nodes])
+    gap, normal = jax.vmap(contact.body.gap_and_normal, (0, None))(place, fraction)
     gap, normal = np.asarray(gap), np.asarray(normal)
     # What is free of the normal: a node held along another axis only can still slide out.
     way_out = np.linalg.norm(normal * ~held[nodes], axis=1) / np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
-    allowed = max(ALLOWED * float(facet_sizes(problem.model, facets).mean()), contact.penetration or 0.0)
     depth = np.where(way_out < 0.1, -gap, 0.0)
     worst = int(np.argmax(depth))
-    return (int(nodes[worst]), float(depth[worst])) if depth[worst] > allowed else (-1, 0.0)
+    if depth[worst] <= _allowed(problem, contact.facets, contact.penetration):
+        return []
+    return [Clash(int(nodes[worst]), float(depth[worst]), repr(contact.body.label), contact.label)]
 
 
-def _raise(deep: list[tuple[RigidContact, int, float]], points: NDArray, fraction: float) -> None:
-    contact, node, depth = max(deep, key=lambda found: found[2])
-    names = " and ".join(f"{other.body.label!r}" for other, _, _ in deep)
+def _into_tissue(
+    problem: Problem, contact: TissueContact, held: NDArray, moved: NDArray, fraction: float
+) -> list[Clash]:
+    """The deepest point between two facets whose nodes are all held, one on each side of a contact."""
+    model, found = problem.model, []
+    for look in contact.bind(model):
+        looking, facing = (np.asarray(held[nodes].all(axis=1)) for nodes in (look.slave.faces, look.master.facets))
+        if not (looking.any() and facing.any()):
+            continue
+        pairs = look.pairs(moved, fraction)
+        owner = pairs.met.point // len(look.rule.weights)
+        fixed = looking[owner] & facing[pairs.met.facet]
+        at = contact_points(look.paired(pairs), np.asarray(model.points), moved, fraction, CHUNK)
+        depth = np.where(fixed, -at.gap, 0.0)
+        worst = int(np.argmax(depth))
+        if depth[worst] > _allowed(problem, contact.facets, contact.penetration):
+            node = int(look.slave.faces[owner[worst]][0])
+            other = contact.other or contact.facets
+            found.append(Clash(node, float(depth[worst]), f"held nodes of {other!r}", contact.label))
+    return found
+
+
+def _torn(problem: Problem, tie: Tie, held: NDArray, moved: NDArray) -> list[Clash]:
+    """The largest jump between two tied facets whose nodes are all held."""
+    table = tie.table
+    if table is None:
+        return []
+    nodes, half = np.asarray(table.nodes), np.asarray(table.shape).shape[2]
+    fixed = held[nodes].all(axis=1)
+    jump = np.einsum("sqa,sai->sqi", table.shape, moved[nodes[:, :half]])
+    jump = jump - np.einsum("sqa,sai->sqi", table.opposite, moved[nodes[:, half:]])
+    size = np.linalg.norm(jump, axis=2).max(axis=1, initial=0.0) * fixed
+    worst = int(np.argmax(size)) if len(size) else 0
+    if not len(size) or size[worst] <= max(tie.jump or 0.0, 1e-6 * _allowed(problem, tie.facets, None) / ALLOWED):
+        return []
+    return [Clash(int(nodes[worst, 0]), float(size[worst]), f"held nodes of {tie.other!r}", tie.label)]
+
+
+def _tied_once(problem: Problem) -> None:
+    """No node carries the multipliers of two ties.
+
+    Raises:
+        SolverError: one does; names both ties.
+    """
+    seen: dict[int, str] = {}
+    for tie in problem.contacts:
+        if not isinstance(tie, Tie):
+            continue
+        nodes = np.unique(problem.model.facets_of(tie.facets))
+        twice = [int(node) for node in nodes if int(node) in seen]
+        if twice:
+            place = np.round(np.asarray(problem.model.points)[twice[0]] / MM, 2)
+            raise SolverError(
+                f"over-constrained contact: {len(twice)} nodes are tied twice, the first: {twice[0]} at {place} mm, "
+                f"also by the {seen[twice[0]]}",
+                where=tie.label,
+                advice="Let each node be on the first side of one tie: swap the sides of one, or take facets out",
+            )
+        seen.update(dict.fromkeys(nodes.tolist(), tie.label))
+
+
+def _allowed(problem: Problem, facets: str, penetration: float | None) -> float:
+    size = float(facet_sizes(problem.model, problem.model.facets_of(facets)).mean())
+    return max(ALLOWED * size, penetration or 0.0)
+
+
+def _raise(found: list[Clash], points: NDArray, fraction: float) -> None:
+    worst = max(found, key=lambda clash: clash.depth)
+    names = " and ".join(dict.fromkeys(clash.inside for clash in found))
+    place, far = np.round(points[worst.node] / MM, 2), f"{worst.depth / MM:.3g} mm"
+    tied = worst.where.startswith("tie")
+    what = f"{far} away from the {names} that it is tied to" if tied else f"{far} inside {names}"
     raise SolverError(
-        f"over-constrained contact: node {node} at {np.round(points[node] / MM, 2)} mm is held or prescribed "
-        f"{depth / MM:.3g} mm inside {names} at {100 * fraction:.4g} % of the load",
-        where=contact.label,
-        advice="Leave held nodes out of the tool's way, or take their facets out of the set",
+        f"over-constrained contact: node {worst.node} at {place} mm is held or prescribed {what} at "
+        f"{100 * fraction:.4g} % of the load",
+        where=worst.where,
+        advice="Prescribe the motion of one side only"
+        if "held nodes" in worst.inside
+        else "Leave held nodes out of the tool's way, or take their facets out of the set",
     )

@@ -17,7 +17,7 @@ from .points import ContactPoints
 
 
 class PairTerm(Term):
-    """Points that meet facets. The first half of a group's nodes carry the point, the others are the facet's.
+    """Points that meet facets. The first nodes of a group carry the point, the others are the facet's.
 
     Pressure acts along the line from the nearest place to the point, so it turns nothing; friction is the slope of
     −t_α ξ^α in the nodes, ξ the nearest place, which no rigid motion of all nodes changes. Both together leave linear
@@ -34,7 +34,7 @@ class PairTerm(Term):
         opening: gap [m] at the start of the step.
     """
 
-    nodes: Int[Array, "groups m"]
+    nodes: Int[Array, "groups k"]
     shape: Float[Array, "groups n"]
     slope: Float[Array, "groups n 2"]
     weight: Float[Array, " groups"]
@@ -55,25 +55,32 @@ class PairTerm(Term):
         """Where nothing drags, the forces are the slope of an energy."""
         return not self.frictional
 
+    @property
+    def stiffest(self) -> PairBed:
+        """Every point pressed on and stuck to what it faces."""
+        return PairBed(self.nodes, self)
+
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N] on the point's nodes and on the facet's."""
-        half, place = len(self.shape), reference + displacement
-        ends = jnp.concatenate([_carry(self.shape, place[:half])[None], place[half:]])
-        return self._spread(self._force(self._area(reference), ends))
+        return self._spread(self._force(self._area(reference), self._ends(reference + displacement)))
 
     def tangents(self, reference: Array, displacement: Array, fraction: Array) -> Array:
-        """−∂force_a/∂u_b [N/m], by way of the point that the first half of the nodes carries."""
+        """−∂force_a/∂u_b [N/m], by way of the point that the first nodes carry."""
 
         def one(term: PairTerm, rest: Array, moved: Array) -> Array:
-            half, place = len(term.shape), rest + moved
-            ends = jnp.concatenate([_carry(term.shape, place[:half])[None], place[half:]])
+            ends, count = term._ends(rest + moved), len(rest)
             slope = jax.jacfwd(term._force, argnums=1)(term._area(rest), ends)  # (1 + m, 3, 1 + m, 3)
-            rows = term._spread(slope.reshape(half + 1, -1)).reshape(2 * half, 3, half + 1, 3)
-            columns = jnp.transpose(rows, (2, 0, 1, 3)).reshape(half + 1, -1)
-            whole = term._spread(columns).reshape(2 * half, 2 * half, 3, 3)  # (b, a, i, j)
+            rows = term._spread(slope.reshape(len(ends), -1)).reshape(count, 3, len(ends), 3)
+            columns = jnp.transpose(rows, (2, 0, 1, 3)).reshape(len(ends), -1)
+            whole = term._spread(columns).reshape(count, count, 3, 3)  # (b, a, i, j)
             return -jnp.transpose(whole, (1, 0, 2, 3))
 
         return jax.vmap(one)(self, reference, displacement)
+
+    def _ends(self, place: Array) -> Array:
+        """The point and the facet's nodes (1 + m, 3) [m], of nodes at `place`."""
+        carried = len(self.shape)
+        return jnp.concatenate([_carry(self.shape, place[:carried])[None], place[carried:]])
 
     def _spread(self, values: Array) -> Array:
         """Rows of the point and of the facet's nodes (1 + m, …), to the nodes that carry the point and the facet's."""
@@ -91,8 +98,8 @@ class PairTerm(Term):
         gap, direction = self._direction(ends, at)
         pressure = law.pressure(gap, self.multiplier, self.penalty, self.onset)
         push = area * pressure * direction
-        normal = triangle.shape(jnp, len(self.shape), at)
-        force = jnp.concatenate([push[None], -normal[:, None] * push])
+        share = triangle.shape(jnp, len(ends) - 1, at)
+        force = jnp.concatenate([push[None], -share[:, None] * push])
         if not self.frictional:
             return force
         _, pull = jax.vjp(self._place, ends)
@@ -102,8 +109,7 @@ class PairTerm(Term):
         """What happens at every point."""
 
         def one(term: PairTerm, rest: Array, moved: Array) -> ContactPoints:
-            half, place = len(term.shape), rest + moved
-            ends = jnp.concatenate([_carry(term.shape, place[:half])[None], place[half:]])
+            ends = term._ends(rest + moved)
             return term._point(term._area(rest), ends, term._place(ends))
 
         return jax.vmap(one)(self, reference, displacement)
@@ -113,14 +119,14 @@ class PairTerm(Term):
 
         One step is exact on a flat facet; two carry first and second derivatives through it on a curved one.
         """
-        half, corners, at = len(self.shape), ends[1:], self.start
+        width, corners, at = len(ends) - 1, ends[1:], self.start
         idle = [1.0 * (jnp.abs(self.basis[0, k]) + jnp.abs(self.basis[1, k]) == 0.0) for k in (0, 1)]
-        for _ in range(1 if half == 3 else 2):
-            off = ends[0] - _carry(triangle.shape(jnp, half, at), corners)
-            slope = triangle.slope(jnp, half, at)
+        for _ in range(2 if width == 6 else 1):
+            off = ends[0] - _carry(triangle.shape(jnp, width, at), corners)
+            slope = triangle.slope(jnp, width, at)
             along = [_carry(slope[:, k], corners) for k in (0, 1)]
             metric = [[_dot(p, q) for q in along] for p in along]
-            if half == 6:
+            if width == 6:
                 bend = np.array(triangle.CURVATURE_6)
                 metric = [[metric[d][f] - _dot(_carry(bend[:, d, f], corners), off) for f in (0, 1)] for d in (0, 1)]
             columns = [self.basis[:, k] for k in (0, 1)]
@@ -135,8 +141,7 @@ class PairTerm(Term):
 
     def _direction(self, ends: Array, at: Array) -> tuple[Array, Array]:
         """Gap [m] and unit vector from the facet to the point."""
-        half = len(self.shape)
-        off = ends[0] - _carry(triangle.shape(jnp, half, at), ends[1:])
+        off = ends[0] - _carry(triangle.shape(jnp, len(ends) - 1, at), ends[1:])
         along = self._along(ends, at)
         normal = jnp.cross(along[0], along[1])
         normal = normal / law.safe_norm(normal)
@@ -147,7 +152,7 @@ class PairTerm(Term):
 
     def _along(self, ends: Array, at: Array) -> list[Array]:
         """∂x/∂ξ and ∂x/∂η of the facet [m]."""
-        slope = triangle.slope(jnp, len(self.shape), at)
+        slope = triangle.slope(jnp, len(ends) - 1, at)
         return [_carry(slope[:, k], ends[1:]) for k in (0, 1)]
 
     def _point(self, area: Array, ends: Array, at: Array) -> ContactPoints:
@@ -167,6 +172,21 @@ class PairTerm(Term):
         slip = law.sliding_share(gap, self.opening, self.onset) * (moved[0] * along[0] + moved[1] * along[1])
         drag = law.coulomb(slip, self.stick, self.friction * push)
         return jnp.stack([_dot(along[0], drag), _dot(along[1], drag)])
+
+
+class PairBed(Term):
+    """Springs between points and the places they face, in all directions: no contact of these pairs is stiffer."""
+
+    nodes: Int[Array, "groups k"]
+    pair: PairTerm
+
+    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
+        """−ε A w wᵀ u with w the shape functions of the point, and minus those of the facet."""
+        carried = len(self.pair.shape)
+        facing = triangle.shape(jnp, len(reference) - carried, self.pair.start)
+        share = jnp.concatenate([self.pair.shape, -facing])
+        stiffness = jnp.maximum(self.pair.penalty, self.pair.stick) * self.pair._area(reference)
+        return -stiffness * share[:, None] * _carry(share, displacement)[None]
 
 
 def _carry(shape: Any, nodes: Array) -> Float[Array, "3"]:

@@ -21,10 +21,12 @@ ONSET_SHARE = 1e-5
 
 
 def facet_sizes(model: Model, facets: NDArray) -> Float[np.ndarray, " facets"]:
-    """Edge of the equilateral triangle of the same area [m]."""
-    corners = np.asarray(model.points)[facets[:, :3]]
-    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    return np.sqrt(4.0 * area / np.sqrt(3.0))
+    """Edge of the equilateral triangle of the same area [m]; of a quadrangle, of half its area."""
+    corners = np.asarray(model.points)[facets[:, : 4 if facets.shape[1] == 4 else 3]]
+    across = np.cross(corners[:, -1] - corners[:, 0], corners[:, -2] - corners[:, 0])
+    if facets.shape[1] == 4:
+        across = 0.5 * np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    return np.sqrt(2.0 * np.linalg.norm(across, axis=1) / np.sqrt(3.0))
 
 
 def default_penalty(model: Model, facets: NDArray, where: str) -> Float[np.ndarray, " facets"]:
@@ -41,7 +43,8 @@ def default_penalty(model: Model, facets: NDArray, where: str) -> Float[np.ndarr
         mine = np.flatnonzero(owner >= 0)
         if mine.size:
             found[mine] += _nodal_stiffness(model, block, owner[mine], facets[mine])
-    area = facet_sizes(model, facets) ** 2 * np.sqrt(3.0) / 4.0
+    triangles = 2.0 if facets.shape[1] == 4 else 1.0
+    area = triangles * facet_sizes(model, facets) ** 2 * np.sqrt(3.0) / 4.0
     bad = np.flatnonzero(~(np.isfinite(found) & (found > 0)))
     if bad.size:
         at = np.round(np.asarray(model.points)[facets[bad[0]]].mean(axis=0) / MM, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
@@ -29,9 +30,10 @@ class ContactPoints(NamedTuple):
     """Where friction would pull it, to be kept as history: moved on by what slipped."""
 
     @property
-    def opening(self) -> NDArray[np.float64]:
+    def opening(self) -> Any:
         """The gap [m] that has to close before friction acts, zero where there is contact: the history of friction."""
-        return np.where(np.asarray(self.pressure) > 0, 0.0, np.asarray(self.gap))
+        xp = jnp if isinstance(self.gap, jax.Array) else np
+        return xp.where(self.pressure > 0, 0.0, self.gap)
 
 
 @jax.jit

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..elements import facet_of
-from ..elements.base import FacetElement
-from ..facets import facet_frames
 from ..model import Model
-from ..terms import Term
-from . import law
 from .penalty import ONSET_SHARE, default_penalty, facet_sizes
 from .points import ContactPoints, contact_points
 from .rigid_body import RigidBody
+from .rigid_term import RigidTerm
 
 
 class RigidContact(eqx.Module):
@@ -64,6 +61,9 @@ class RigidContact(eqx.Module):
         stick: float | None = None,
         onset: float | None = None,
     ) -> None:
+        if not isinstance(body, RigidBody):
+            told = f"{type(body).__name__} is no rigid body"
+            raise SolverError(told, where=f"contact of {facets!r}", advice="Give RigidBody(shape, path)")
         self.facets, self.body = facets, body
         checked = check_numbers(
             f"contact of {facets!r} with {body.label!r}", penalty, penetration, friction, stick, onset
@@ -146,94 +146,17 @@ class RigidContact(eqx.Module):
         found = self.points(model, displacement, fraction)
         return replace_fields(self, anchor=jnp.asarray(found.anchor), opening=jnp.asarray(found.opening))
 
+    def slip(self) -> list[Any]:
+        """The arrays that are the history of friction."""
+        return [self.anchor, self.opening]
 
-class RigidTerm(Term):
-    """Contact of one facet with a rigid body, point by point of the facet's rule."""
-
-    nodes: Int[Array, "groups m"]
-    body: RigidBody
-    penalty: Float[Array, " groups"]
-    stick: Float[Array, " groups"]
-    onset: Float[Array, " groups"]
-    friction: Float[Array, " groups"]
-    multiplier: Float[Array, "groups points"]
-    anchor: Float[Array, "groups points 3"] | None
-    opening: Float[Array, "groups points"] | None
-    facet: FacetElement = eqx.field(static=True)
-    frictional: bool = eqx.field(static=True)
-
-    @property
-    def symmetric(self) -> bool:
-        """Where nothing drags, the forces are the slope of an energy."""
-        return not self.frictional
-
-    @property
-    def stiffest(self) -> Term:
-        """A bed of the penalty under every facet, with that of sticking along it: no contact pushes back harder."""
-        from ..supports import BedTerm
-
-        return BedTerm(self.nodes, self.penalty, jnp.maximum(self.penalty, self.stick), self.facet)
-
-    def rows(self, chosen: np.ndarray) -> RigidTerm:
-        """All groups share the body."""
-        each = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], replace(self, body=None))
-        return replace(each, body=jax.tree.map(jnp.asarray, self.body))
-
-    def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
-        """Nodal forces [N]."""
-        found = self._points(reference, displacement, fraction)
-        shape = jnp.asarray(self.facet.shape(self.facet.quadrature.points))
-        return jnp.einsum("q,qa,qi->ai", found.area, shape, found.traction)
-
-    def forces(self, reference: Array, displacement: Array, fraction: Array) -> Array:
-        """Of every group."""
-        return self._each(RigidTerm.force, reference, displacement, fraction)
-
-    def tangents(self, reference: Array, displacement: Array, fraction: Array) -> Array:
-        """−∂force_a/∂u_b [N/m]."""
-        slope = self._each(jax.jacfwd(RigidTerm.force, argnums=2), reference, displacement, fraction)
-        return -jnp.transpose(slope, (0, 1, 3, 2, 4))
-
-    def points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
-        """What happens at every point of every group."""
-        return self._each(RigidTerm._points, reference, displacement, fraction)
-
-    def _each(self, function: Any, reference: Array, displacement: Array, fraction: Array) -> Any:
-        shared = self.body
-
-        def one(group: RigidTerm, *at: Array) -> Any:
-            return function(replace(group, body=shared), *at)
-
-        return jax.vmap(one, in_axes=(0, 0, 0, None))(replace(self, body=None), reference, displacement, fraction)
-
-    def _points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
-        shape, normal = facet_frames(self.facet, reference)
-        area = self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1)
-        place = shape @ (reference + displacement)
-        gap, slope = jax.vmap(self.body.gap_and_normal, (0, None))(place, fraction)
-        push = law.pressure(gap, self.multiplier, self.penalty, self.onset)
-        traction, anchor = push[:, None] * slope, jnp.zeros_like(place)
-        if self.frictional:
-            drag, anchor = self._drag(place, gap, slope, push, fraction)
-            traction = traction - drag
-        return ContactPoints(place, gap, push, traction, area, anchor)
-
-    def _drag(self, place: Array, gap: Array, slope: Array, push: Array, fraction: Array) -> tuple[Array, Array]:
-        """Friction (Q, 3) [Pa] against the slip over the body, and the anchors moved on by what slipped."""
-        now = jax.vmap(self.body.to_body, (0, None))(place, fraction)
-        travel = jax.vmap(self.body.turn, (0, None))(now - self.anchor, fraction)  # pyright: ignore[reportOperatorIssue]
-        unit = slope / jnp.maximum(law.safe_norm(slope), 1e-300)[:, None]
-        slip = travel - jnp.sum(travel * unit, axis=1)[:, None] * unit
-        slip = law.sliding_share(gap, self.opening, self.onset)[:, None] * slip  # pyright: ignore[reportArgumentType]
-        drag = jax.vmap(law.coulomb, (0, None, 0))(slip, self.stick, self.friction * push)
-        back = drag / self.stick
-        share = self._turned_back(back, fraction)
-        return drag, now - share
-
-    def _turned_back(self, vectors: Array, fraction: Array) -> Array:
-        """Rᵀ(t) times vectors (Q, 3)."""
-        turned = jax.vmap(lambda axis: self.body.turn(axis, fraction))(jnp.eye(3))  # rows R e_i
-        return vectors @ turned.T
+    def moved_on(self, model: Model, displacement: Array, fraction: Any, _: Any = ()) -> RigidContact:
+        """`advanced` as a pure function of every array, in one piece."""
+        if not self.frictional:
+            return self
+        term = self.bind(model)[0]
+        found = term.points(model.points[term.nodes], displacement[term.nodes], fraction)
+        return replace_fields(self, anchor=found.anchor, opening=found.opening)
 
 
 def check_numbers(
@@ -244,16 +167,16 @@ def check_numbers(
     Raises:
         SolverError: one is negative, zero where that is not possible, or not finite.
     """
-    named = {"penalty": penalty, "penetration": penetration, "stick": stick, "onset": onset}
-    for name, value in named.items():
-        if value is not None and not eqx.is_array(value) and not (np.isfinite(value) and value > 0):
-            raise SolverError(f"a {name} of {value} is not possible", where=where, advice="It must be positive")
-    if not eqx.is_array(friction) and not (np.isfinite(friction) and friction >= 0):
-        raise SolverError(
-            f"a friction of {friction} is not possible", where=where, advice="Most tissues lie in 0 to 0.5"
-        )
-    some = [None if value is None else jnp.asarray(value, float) for value in (penalty, stick, onset)]
-    return some[0], jnp.asarray(friction, float), some[1], some[2]
+    tiny, advice = float(np.finfo(float).tiny), "It must be positive"
+    if penetration is not None:
+        given.number(penetration, "a penetration", where, above=0.0, advice=f"{advice}, in m")
+    some = []
+    for name, value in (("a penalty", penalty), ("a stick", stick), ("an onset", onset)):
+        found = None if value is None else given.array(value, name, where, (), (None,), advice=advice)
+        some.append(found if found is None else given.at_least(found, tiny, name, "", where, advice))
+    rough = "Most tissues lie in 0 to 0.5"
+    drag = given.array(friction, "a friction", where, (), (None,), advice=rough)
+    return some[0], given.at_least(drag, 0.0, "a friction", "", where, rough), some[1], some[2]
 
 
 def replace_fields(module: Any, **fields: Any) -> Any:

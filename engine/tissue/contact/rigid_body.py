@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..prescribed import Grasp, along, rotate
+from ....imaging.errors import SolverError
+from ..prescribed import along, jaws, rotate
 from ..terms import Schedule
 from .shape import Shape
 
@@ -44,10 +45,12 @@ class RigidBody(eqx.Module):
         during: Sequence[float] = (0.0, 1.0),
         label: str = "",
     ) -> None:
-        motion = Grasp(label or shape.name, path, rotation=rotation, pivot=pivot, during=during)
+        if not isinstance(shape, Shape):
+            advice = "Give a shape of `contact`: Sphere, HalfSpace, Capsules, RoundedBox or GridDistance"
+            raise SolverError(f"a {type(shape).__name__} is no shape", where=label or "rigid body", advice=advice)
         self.shape, self.label = shape, label or shape.name
-        self.path, self.rotation, self.when = motion.path, motion.rotation, motion.when
-        self.pivot = jnp.asarray(pivot, float)
+        self.path, self.rotation, centre, self.when = jaws(f"rigid body {self.label!r}", path, rotation, pivot, during)
+        self.pivot = jnp.zeros(3) if centre is None else centre
 
     def to_body(self, position: Float[Array, "3"], fraction: Array | float) -> Float[Array, "3"]:
         """Y: the point of the body [m] that is at a position [m] at a load fraction."""

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from .shape import Shape, safe_norm
 
 
@@ -35,9 +36,10 @@ class RoundedBox(Shape):
     def __init__(
         self, centre: Sequence[float], half: Sequence[float], rounding: float, axes: np.ndarray | None = None
     ) -> None:
-        self.centre, self.half = jnp.asarray(centre, float), jnp.asarray(half, float)
-        self.rounding = jnp.asarray(rounding, float)
-        self.axes = jnp.eye(3) if axes is None else jnp.asarray(axes, float)
+        self.centre = given.array(centre, "a centre", self.name, (3,), advice="Give x, y, z in m")
+        self.half = given.array(half, "half lengths", self.name, (3,), advice="Give three, in m")
+        self.rounding = given.array(rounding, "a rounding", self.name, (), advice="Give m")
+        self.axes = jnp.eye(3) if axes is None else given.array(axes, "axes", self.name, (3, 3))
         if not 0 < rounding <= float(self.half.min()):
             raise SolverError(
                 f"a rounding of {rounding} m does not fit half lengths {np.asarray(half)}", where=self.name

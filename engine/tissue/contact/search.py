@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from . import triangle
 from .closest import FACE, Closest, closest
 from .surface import PseudoNormals, Surface
 
@@ -37,7 +38,7 @@ def search(
     """
     pseudo = surface.normals(place)
     corners = place[surface.facets]
-    point, facet = _candidates(points, corners[:, :3], reach)
+    point, facet = _candidates(points, triangle.corners(corners), reach)
     keep = np.einsum("ni,ni->n", normals[point], pseudo.facet[facet]) < OPPOSED
     if refused is not None:
         key = point * len(surface.facets) + facet
@@ -74,7 +75,7 @@ def _nearest_few(
     points: NDArray, corners: NDArray, point: NDArray, facet: NDArray
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of the pairs, those whose flat triangles are nearest to their point, within what curvature may change."""
-    if corners.shape[1] == 3 or len(point) == 0:
+    if corners.shape[1] < 6 or len(point) == 0:
         return point, facet
     flat = closest(points[point], corners[facet][:, :3]).distance
     best = np.full(len(points), np.inf)
@@ -95,7 +96,7 @@ def _side(
 ) -> NDArray[np.float64]:
     """On which side of an edge or corner a point lies, by its pseudonormal; 0 on a face, whose own normal tells."""
     edge = surface.edge_of[facet, np.clip(feature - 3, 0, 2)]
-    node = surface.facets[facet, np.clip(feature, 0, 2)]
+    node = surface.corners[facet, np.clip(feature, 0, 2)]
     normal = np.where((feature >= 3)[:, None], pseudo.edge[edge], pseudo.node[node])
     sign = np.where(np.einsum("ni,ni->n", off, normal) < 0, -1.0, 1.0)
     return np.where(feature == FACE, 0.0, sign)
@@ -110,11 +111,11 @@ def not_contact(
     other there: they bend alike, or one is the back of the other (a thin wall).
     """
     corners = place[surface.facets]
-    point, facet = _candidates(points, corners[:, :3], 2.0 * reach)
+    point, facet = _candidates(points, triangle.corners(corners), 2.0 * reach)
     near = closest(points[point], corners[facet])
     normal = surface.normals(place).facet[facet]
     opposed = np.einsum("ni,ni->n", normals[point], normal) < OPPOSED
     behind = np.einsum("ni,ni->n", points[point] - near.point, normal) <= 0.0
-    shares = (surface.facets[owner[point]][:, :, None] == surface.facets[facet][:, None, :]).any(axis=(1, 2))
+    shares = (surface.faces[owner[point]][:, :, None] == surface.facets[facet][:, None, :]).any(axis=(1, 2))
     key = point * len(surface.facets) + facet
     return np.sort(key[shares | ((near.distance <= 2.0 * reach) & (~opposed | behind))])

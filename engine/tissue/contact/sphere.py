@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from .shape import Shape, safe_norm
 
 
@@ -26,7 +27,8 @@ class Sphere(Shape):
     name: ClassVar[str] = "sphere"
 
     def __init__(self, centre: Sequence[float], radius: float) -> None:
-        self.centre, self.radius = jnp.asarray(centre, float), jnp.asarray(radius, float)
+        self.centre = given.array(centre, "a centre", self.name, (3,), advice="Give x, y, z in m")
+        self.radius = given.array(radius, "a radius", self.name, (), advice="Give m")
         if float(self.radius) == 0.0:
             raise SolverError("a radius of zero has no surface", where=self.name)
 

@@ -1,4 +1,4 @@
-"""A set of triangles that others may touch: its edges, its rim, and its normals where it bends."""
+"""A set of triangles or quadrangles that others may touch: its edges, its rim, and its normals where it bends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
-from ....imaging.errors import SolverError
+from . import triangle
 from .triangle import CORNER_EDGES
 
 
@@ -17,48 +17,47 @@ class Surface(eqx.Module):
     """Topology of a facet set, found once.
 
     Attributes:
-        facets: nodes of each facet.
+        faces: nodes of each facet as it was given: what carries the points that look.
+        facets: nodes of each triangle that may be met: a facet, or a quarter of a quadrangle (`triangle`).
+        corners: of each triangle; the middles of quadrangles are numbered after the nodes.
         edge_of: number of the edge after each corner.
-        rim_edge: whether that edge belongs to one facet only.
+        rim_edge: whether that edge belongs to one triangle only.
         rim_corner: whether a corner lies on the rim.
     """
 
+    faces: Int[np.ndarray, "faces m"]
     facets: Int[np.ndarray, "facets m"]
+    corners: Int[np.ndarray, "facets 3"]
     edge_of: Int[np.ndarray, "facets 3"]
     rim_edge: Bool[np.ndarray, "facets 3"]
     rim_corner: Bool[np.ndarray, "facets 3"]
 
     @classmethod
-    def of(cls, facets: NDArray, where: str) -> Surface:
-        """From nodes (facets, 3 or 6).
-
-        Raises:
-            SolverError: the facets are not triangles.
-        """
-        if facets.shape[1] not in (3, 6):
-            raise SolverError(
-                f"facets of {facets.shape[1]} nodes cannot be searched",
-                where=where,
-                advice="Contact between tissues takes the triangles of T4 and T10",
-            )
-        ends = np.sort(facets[:, CORNER_EDGES].astype(np.int64), axis=2)
+    def of(cls, faces: NDArray) -> Surface:
+        """From nodes (facets, 3, 4 or 6)."""
+        faces = np.asarray(faces)
+        facets, corners = faces, faces[:, :3]
+        if faces.shape[1] == 4:
+            facets = np.concatenate([np.roll(faces, -k, axis=1) for k in range(4)])
+            middle = int(faces.max()) + 1 + np.tile(np.arange(len(faces)), 4)
+            corners = np.concatenate([facets[:, :2], middle[:, None]], axis=1)
+        ends = np.sort(corners[:, CORNER_EDGES].astype(np.int64), axis=2)
         unique, edge, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
         edge = edge.reshape(-1, 3)
-        rim = count[edge] == 1
-        on_rim = np.isin(facets[:, :3], unique[count == 1])
-        return cls(np.asarray(facets), edge.astype(np.int64), rim, on_rim)
+        on_rim = np.isin(corners, unique[count == 1])
+        return cls(faces, facets, corners, edge.astype(np.int64), count[edge] == 1, on_rim)
 
     def normals(self, place: NDArray) -> PseudoNormals:
-        """At positions (nodes, 3): of facets, edges and corners."""
-        corners = place[self.facets[:, :3]]
+        """At positions (nodes, 3): of triangles, edges and corners."""
+        corners = triangle.corners(place[self.facets])
         facet = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
         edge = np.zeros((int(self.edge_of.max(initial=-1)) + 1, 3))
-        node = np.zeros_like(place)
+        node = np.zeros((int(self.corners.max(initial=-1)) + 1, 3))
         for k in range(3):
             there, back = corners[:, (k + 1) % 3] - corners[:, k], corners[:, (k + 2) % 3] - corners[:, k]
             angle = np.arccos(np.clip(np.einsum("ij,ij->i", unit(there), unit(back)), -1.0, 1.0))
             np.add.at(edge, self.edge_of[:, k], facet)
-            np.add.at(node, self.facets[:, k], angle[:, None] * facet)
+            np.add.at(node, self.corners[:, k], angle[:, None] * facet)
         return PseudoNormals(facet, edge, node)
 
 

@@ -26,7 +26,7 @@ def signed_distance(points: NDArray, triangles: NDArray, queries: NDArray) -> ND
     """
     triangles = triangles[:, :3].astype(np.int64)
     _closed(points, triangles)
-    surface = Surface.of(triangles, "distance of a surface")
+    surface = Surface.of(triangles)
     corners = points[triangles]
     finder = _Finder(corners)
     result = np.empty(len(queries))

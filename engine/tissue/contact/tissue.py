@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from ....imaging.errors import SolverError
+from .. import given
 from ..elements import facet_of
-from ..elements.base import FacetElement, Quadrature
 from ..model import Model
 from ..moving import CHUNK
-from ..terms import MovingTerm
-from .closest import feature_basis
-from .pairs import PairTerm
+from .look import Look, Pairs, SlipHistory, refined, surface_points
 from .penalty import ONSET_SHARE, default_penalty, facet_sizes
 from .points import ContactPoints, contact_points
 from .rigid import check_numbers, replace_fields
-from .search import Met, not_contact, search
-from .surface import Surface, unit
-
-
-class SlipHistory(eqx.Module):
-    """What the points of one surface remember: multiplier [Pa], facet (−1: none), place on it, gap [m] then."""
-
-    multiplier: Float[Array, " points"]
-    facet: Int[np.ndarray, " points"]
-    place: Float[Array, "points 2"]
-    opening: Float[Array, " points"]
+from .search import Met, not_contact
+from .surface import Surface
 
 
 class TissueContact(eqx.Module):
@@ -86,7 +76,11 @@ class TissueContact(eqx.Module):
         where = f"contact of {facets!r} with {other or 'itself'!r}"
         checked = check_numbers(where, penalty, penetration, friction, stick, onset)
         self.penalty, self.friction, self.stick, self.onset = checked
-        self.penetration, self.reach, self.refine = penetration, reach, int(refine)
+        self.penetration = penetration
+        self.reach = None if reach is None else given.number(reach, "a reach", where, above=0.0, advice="Give m")
+        self.refine = given.whole(refine, "refinements", where)
+        if other == facets:
+            raise SolverError(f"{facets!r} is named twice", where=where, advice="Leave out the other set for folds")
         self.frictional = eqx.is_array(friction) or friction > 0
         self.surfaces, self.refused, self.history = (), None, None
 
@@ -110,7 +104,7 @@ class TissueContact(eqx.Module):
             stick=penalty if self.stick is None else self.stick,
             onset=jnp.asarray(ONSET_SHARE * size) if self.onset is None else self.onset,
             reach=size if self.reach is None else self.reach,
-            surfaces=tuple(Surface.of(f, self.label) for f in facets),
+            surfaces=tuple(Surface.of(f) for f in facets),
         )
         return replace_fields(found, refused=_neighbours(found, model)) if self.other is None else found
 
@@ -122,9 +116,9 @@ class TissueContact(eqx.Module):
     def _look(self, model: Model, k: int) -> Look:
         slave, master = self.surfaces[k], self.surfaces[(k + 1) % len(self.surfaces)]
         share = 1.0 if len(self.surfaces) == 2 and not self.both else 0.5
-        facet = facet_of(slave.facets.shape[1])
+        facet = facet_of(slave.faces.shape[1])
         rule = refined(facet.quadrature, self.refine)
-        kept = SlipHistory(*_blank(len(slave.facets) * len(rule.weights)))
+        kept = SlipHistory.blank(len(slave.faces) * len(rule.weights))
         return Look(
             model.points,
             slave,
@@ -173,136 +167,47 @@ class TissueContact(eqx.Module):
         """With anchors where friction has left them, after a converged load step."""
         if not self.frictional:
             return self
+        moved = zip(self.points(model, displacement, fraction), self.bind(model), strict=True)
+        return replace_fields(self, history=tuple(_kept(look.history, met, at) for (met, at), look in moved))
+
+    def slip(self) -> list[Any]:
+        """The arrays that are the history of friction."""
+        return [part for kept in self.history or () for part in (kept.facet, kept.place, kept.opening)]
+
+    def moved_on(self, model: Model, displacement: Array, fraction: Any, pairs: Sequence[Pairs]) -> TissueContact:
+        """`advanced` as a pure function of every array, at the pairs of each side that looks."""
+        if not self.frictional:
+            return self
         kept = []
-        for (met, at), look in zip(self.points(model, displacement, fraction), self.bind(model), strict=True):
-            count = len(look.history.facet)
-            _, facet, place, opening = (np.array(values) for values in _blank(count))
-            facet[met.point], place[met.point], opening[met.point] = met.facet, at.anchor, at.opening
-            kept.append(SlipHistory(look.history.multiplier, facet, jnp.asarray(place), jnp.asarray(opening)))
+        for look, found in zip(self.bind(model), pairs, strict=True):
+            term = look.paired(found)
+            at = term.points(model.points[term.nodes], displacement[term.nodes], fraction)
+            kept.append(_kept(look.history, found.met, at))
         return replace_fields(self, history=tuple(kept))
 
 
-class Pairs(NamedTuple):
-    """A pairing: who met whom, which places friction pulls to, and how many of them know one."""
-
-    met: Met
-    anchor: NDArray[np.float64]
-    known: NDArray[np.float64]
-
-
-class Look(MovingTerm):
-    """The points of one surface looking for facets of another."""
-
-    points: Float[Array, "rows 3"]
-    slave: Surface
-    master: Surface
-    facet: FacetElement = eqx.field(static=True)
-    rule: Quadrature
-    penalty: Any
-    stick: Any
-    onset: Any
-    friction: Any
-    history: SlipHistory
-    refused: NDArray | None
-    share: float = eqx.field(static=True)
-    reach: float = eqx.field(static=True)
-    frictional: bool = eqx.field(static=True)
-
-    @property
-    def symmetric(self) -> bool:
-        """Where nothing drags."""
-        return not self.frictional
-
-    def pairs(self, displacement: np.ndarray, fraction: float) -> Pairs:
-        """The nearest facet of each point that faces one."""
-        place = np.asarray(self.points) + displacement[: len(self.points)]
-        point, normal = surface_points(self.slave, place, self.facet, self.rule)
-        met = search(point, normal, self.master, place, self.reach, self.refused)
-        anchor, known = self._anchors(met, place)
-        return Pairs(met, anchor, known)
-
-    def _anchors(self, met: Met, place: np.ndarray) -> tuple[NDArray, NDArray]:
-        """Where friction pulls each point to, as a place on the facet it meets now; 0 where it met none before."""
-        before, at = self.history.facet[met.point], np.asarray(self.history.place)[met.point]
-        anchor, moved = np.where((before >= 0)[:, None], at, met.near.place), (before >= 0) & (before != met.facet)
-        if moved.any():
-            from . import triangle
-
-            width = self.master.facets.shape[1]
-            there = place[self.master.facets[before[moved]]]
-            kept = np.einsum("na,nai->ni", triangle.shape(np, width, at[moved]), there)
-            now = place[self.master.facets[met.facet[moved]]]
-            along = np.einsum("nad,nai->ndi", triangle.slope(np, width, met.near.place[moved]), now)
-            right = np.einsum("ndi,ni->nd", along, kept - met.near.point[moved])
-            step = np.linalg.solve(np.einsum("ndi,nfi->ndf", along, along), right[..., None])[..., 0]
-            anchor[moved] = met.near.place[moved] + step
-        return anchor, (before >= 0) * 1.0
-
-    def paired(self, pairs: Pairs) -> PairTerm:
-        """The forces of a pairing."""
-        met, rule = pairs.met, self.rule
-        owner, local = met.point // len(rule.weights), met.point % len(rule.weights)
-        count = len(met.point)
-        arrays: Any = (
-            np.concatenate([self.slave.facets[owner], self.master.facets[met.facet]], axis=1),
-            self.facet.shape(rule.points)[local],
-            self.facet.gradient(rule.points)[local],
-            self.share * rule.weights[local],
-            met.near.place,
-            feature_basis(met.near.feature),
-            met.side,
-            spread(self.penalty, count),
-            spread(self.stick, count) * pairs.known,
-            spread(self.onset, count),
-            spread(self.friction, count),
-            rows_of(self.history.multiplier, met.point),
-            pairs.anchor,
-            rows_of(self.history.opening, met.point),
-        )
-        return PairTerm(*arrays, self.frictional)  # pyright: ignore[reportCallIssue]
+def _kept(before: SlipHistory, met: Met, at: ContactPoints) -> SlipHistory:
+    """What is remembered of a converged step: points that meet nothing forget."""
+    count = len(before.facet)
+    facet = np.full(count, -1, np.int64)
+    facet[met.point] = met.facet
+    return SlipHistory(before.multiplier, facet, *(_laid(count, met.point, part) for part in (at.anchor, at.opening)))
 
 
-def spread(value: Any, count: int) -> Any:
-    """One value for each of a changing number of pairs: in numpy, which compiles nothing, unless it is traced."""
-    return (jnp if isinstance(value, jax.core.Tracer) else np).broadcast_to(value, (count,))  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def rows_of(values: Any, chosen: NDArray) -> Any:
-    """Rows of an array, in numpy unless it is traced."""
-    return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def refined(rule: Quadrature, times: int) -> Quadrature:
-    """A triangle's rule laid out over each of times² equal parts of it."""
-    points = []
-    for i in range(times):
-        for j in range(times - i):
-            points.append((np.array([i, j]) + rule.points) / times)
-            if i + j < times - 1:
-                points.append((np.array([i + 1, j + 1]) - rule.points) / times)
-    weights = [rule.weights / times**2] * len(points)
-    return Quadrature(np.concatenate(points), np.concatenate(weights))
-
-
-def surface_points(
-    surface: Surface, place: np.ndarray, facet: FacetElement, rule: Quadrature
-) -> tuple[NDArray, NDArray]:
-    """Points (n, 3) [m] of a rule on every facet of a surface, facet by facet, and unit normals there."""
-    corners = place[surface.facets]
-    point = np.einsum("qa,fai->fqi", facet.shape(rule.points), corners)
-    along = np.einsum("qad,fai->fqdi", facet.gradient(rule.points), corners)
-    normal = unit(np.cross(along[:, :, 0], along[:, :, 1]))
-    return point.reshape(-1, 3), normal.reshape(-1, 3)
+def _laid(count: int, chosen: NDArray, values: Any) -> Array:
+    """Rows in their place, zero elsewhere; numpy where it can be, which compiles nothing for another count."""
+    shape = (count, *np.shape(values)[1:])
+    if not isinstance(values, np.ndarray):
+        return jnp.zeros(shape).at[chosen].set(values)
+    found = np.zeros(shape)
+    found[chosen] = values
+    return jnp.asarray(found)
 
 
 def _neighbours(contact: TissueContact, model: Model) -> NDArray:
     surface, place = contact.surfaces[0], np.asarray(model.points)
-    facet = facet_of(surface.facets.shape[1])
+    facet = facet_of(surface.faces.shape[1])
     rule = refined(facet.quadrature, contact.refine)
     point, normal = surface_points(surface, place, facet, rule)
     owner = np.arange(len(point)) // len(rule.weights)
     return not_contact(point, normal, owner, surface, place, float(contact.reach or 0.0))
-
-
-def _blank(count: int) -> tuple[Array, NDArray, Array, Array]:
-    return jnp.zeros(count), np.full(count, -1, np.int64), jnp.zeros((count, 2)), jnp.zeros(count)

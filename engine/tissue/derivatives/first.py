@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ....imaging.errors import SolverError
 from ..problem import Problem
 from ..solution import State
 from .linearization import Linearization
@@ -63,6 +64,8 @@ def gradients(
     found = []
     for functional in functionals:
         by_displacement, direct = slopes(functional, problem, near.displacement)
+        if not np.isfinite(np.asarray(by_displacement)).all():
+            raise SolverError("the slope of a functional is not finite", where="derivatives", advice="Look for NaN")
         through = near.sensitivity.pull(near.adjoint(np.asarray(by_displacement)))
         found.append(jax.tree.map(lambda a, b: a - b, direct, through))
     return found
@@ -88,11 +91,30 @@ def directional(
     return near.forward(near.sensitivity.push(direction))
 
 
+def scalar(value: Any) -> Array:
+    """What a functional returned, if it is one real number.
+
+    Raises:
+        SolverError: it is not.
+    """
+    found = jnp.asarray(value)
+    if found.shape != () or not jnp.issubdtype(found.dtype, jnp.floating):
+        raise SolverError(
+            f"a functional returned {found.dtype.name} of shape {found.shape}",
+            where="derivatives",
+            advice="Return one real number: a sum, a mean, a component",
+        )
+    return found
+
+
 def slopes(functional: Functional, problem: Problem, displacement: Any) -> tuple[Array, Parameters]:
     """(∂J/∂u, ∂J/∂p) of a functional, u and p taken as independent."""
     parameters, fixed = split(problem)
 
     def value(u: Array, p: Parameters) -> Array:
-        return functional(u, eqx.combine(p, fixed))
+        return scalar(functional(u, eqx.combine(p, fixed)))
 
+    if not callable(functional):
+        told = f"a {type(functional).__name__} is no functional"
+        raise SolverError(told, where="derivatives", advice="Give a function of (displacement, problem)")
     return jax.grad(value, argnums=(0, 1))(jnp.asarray(displacement), parameters)

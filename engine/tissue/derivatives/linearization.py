@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..host_system import HostSystem, HostTangent
 from ..model import MM
 from ..newton import ROUND_OFF, force_scale, norm
-from ..problem import Problem
+from ..problem import Problem, require_problem
 from ..solution import ResultCode, State
 from ..system import Timer
 from .sensitivity import Sensitivity
@@ -40,7 +41,11 @@ class Linearization:
     def __init__(
         self, problem: Problem, state: State, *, tolerance: float = 1e-11, equilibrium: float = EQUILIBRIUM
     ) -> None:
-        self.problem, self.state, self.tolerance = problem, state, tolerance
+        require_problem(problem, "linearization")
+        if not isinstance(state, State):
+            told = f"a {type(state).__name__} is no state"
+            raise SolverError(told, where="linearization", advice="Give the final state of a solution")
+        self.problem, self.state, self.tolerance = problem, state, given.tolerance(tolerance, "linearization")
         self.fraction = float(state.load_fraction)
         self.system = HostSystem(problem, Timer())
         self.displacement = np.asarray(state.rows, float)

@@ -9,7 +9,7 @@ The balance differentiated is `motion.step_residual`; its tangent is that of the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,7 +19,7 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
-from ..history import remembers
+from ..history import stepped
 from ..host_system import HostSystem
 from ..integrators import GeneralizedAlpha, Integrator
 from ..mass import mass_matrix
@@ -31,17 +31,24 @@ from ..start import first_motion
 from ..system import Timer
 from ..time_step import StepSystem
 from .parameters import Parameters, split
+from .remembered import History, Remembered, moved_on
 
 REFINEMENTS = 40
 ADJOINT = 1e-11
 """Relative residual of the adjoint of a step."""
 
-Fields = tuple[Array, Array, Array]
-"""Displacement [m], velocity [m/s], acceleration [m/s²] of all nodes (nodes, 3)."""
+
+class Fields(NamedTuple):
+    """Displacement [m], velocity [m/s], acceleration [m/s²] of all nodes (nodes, 3); history of materials."""
+
+    displacement: Array
+    velocity: Array
+    acceleration: Array
+    history: History
 
 
 class MotionSteps:
-    """Steps of one length of a body without history of its materials or contacts.
+    """Steps of one length of a body; its materials may remember, rigid bodies may touch it without friction.
 
     Args:
         problem: what moves.
@@ -50,7 +57,7 @@ class MotionSteps:
         tolerance: of Newton's method; derivatives are as exact as the steps are.
 
     Raises:
-        SolverError: materials with a history, contact, or mixed elements; a step that has no balance.
+        SolverError: tissue contact, friction, multipliers, or mixed elements; a step that has no balance.
     """
 
     def __init__(
@@ -64,17 +71,22 @@ class MotionSteps:
         mass: str = "consistent",
         tolerance: float = 1e-11,
     ) -> None:
-        if len(problem.model.pressure_corners) or problem.contacts or remembers(problem.model):
+        if len(problem.model.pressure_corners) or any(getattr(c, "frictional", True) for c in problem.contacts):
             raise SolverError(
-                "gradients through time need a body without contact, unknown pressures and history",
+                "gradients through time need a body without unknown pressures, ties and friction",
                 where="MotionSteps",
                 advice="Write the step as `marching.Steps` and use `reverse_sweep`",
+            )
+        if problem.moving():
+            raise SolverError(
+                "contact between tissues is not stepped here", where="MotionSteps", advice="Use LoadSteps"
             )
         self.problem, self.duration, self.count, self.tolerance = problem, duration, count, tolerance
         self.rule, self.damping, self.mass = integrator or GeneralizedAlpha(), damping or Damping(), mass
         self.base = HostSystem(problem, Timer())
         self.matrix = mass_matrix(problem.model, mass)
         self.system = StepSystem(self.base, problem, self.matrix, self.rule, self.damping, duration)
+        self.remembered = Remembered(self.base.problem)
         self.parameters, self._fixed = split(problem)
         self._back = jax.jit(self._pulled)
         self._to_moved = jax.jit(self._rates_pulled)
@@ -83,7 +95,10 @@ class MotionSteps:
     def start(self, velocity: Any = None) -> Fields:
         """The fields at time 0, in balance with the loads there."""
         motion = first_motion(self.system, None, velocity)
-        return tuple(jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration))  # pyright: ignore[reportReturnType]
+        moved, speed, change = (
+            jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration)
+        )
+        return Fields(moved, speed, change, self.remembered.of(self.base.problem))
 
     def advance(self, before: Fields, index: int) -> Fields:
         """One step.
@@ -101,14 +116,16 @@ class MotionSteps:
         if done.result is not ResultCode.converged:
             raise SolverError(done.result.value, where=f"step {index + 1}", advice="Use more steps")
         rates = self.system.rates(done.displacement)
-        return jnp.asarray(done.displacement), jnp.asarray(rates.velocity), jnp.asarray(rates.acceleration)
+        found = (jnp.asarray(part) for part in (done.displacement, rates.velocity, rates.acceleration))
+        displacement, speed, change = found
+        return Fields(displacement, speed, change, self._history(displacement, before, self.problem, fraction))
 
     def pull(self, before: Fields, after: Fields, index: int, cotangent: Fields) -> tuple[Fields, Parameters]:
         """The cotangent of the fields after a step, carried to those before and to the problem."""
         clock = jnp.asarray(index * self.duration / self.count)
-        right = np.asarray(cotangent[0] + self._to_moved(after[0], before, clock, cotangent[1:]))
+        right = np.asarray(cotangent[0] + self._to_moved(after[0], before, clock, tuple(cotangent[1:])))
         multiplier = self._adjoint(before, after, index, right)
-        return self._back(after[0], before, clock, cotangent[1:], jnp.asarray(multiplier))
+        return self._back(after[0], before, clock, tuple(cotangent[1:]), jnp.asarray(multiplier))
 
     def _adjoint(self, before: Fields, after: Fields, index: int, right: NDArray) -> NDArray:
         """λ with R_u⁺ᵀ λ = right.
@@ -137,35 +154,56 @@ class MotionSteps:
     def _transposed(self, moved: Array, before: Fields, start: Array, multiplier: Array) -> Array:
         def balance(u: Array) -> Array:
             motion, clock = self._motion(before, start), self._clock(start)
-            return step_residual(u, motion, self.problem, clock, self.rule, self.damping, self.mass)
+            return step_residual(
+                u, motion, self._balanced(self.problem, before), clock, self.rule, self.damping, self.mass
+            )
 
         return jax.vjp(balance, moved)[1](multiplier)[0]
 
     def _begin(self, before: Fields, index: int) -> None:
         time = index * self.duration / self.count
+        self.base.use(self._balanced(self.base.problem, before))
         self.system.begin(Motion(index / self.count, before[0], time=time, velocity=before[1], acceleration=before[2]),
                           self.duration / self.count)  # fmt: skip
 
-    def _rates(self, moved: Array, before: Fields, start: Array, parameters: Parameters) -> tuple[Array, Array]:
-        problem = eqx.combine(parameters, self._fixed)
-        return step_rates(moved, self._motion(before, start), problem, self._clock(start), self.rule)
+    def _balanced(self, problem: Problem, before: Fields) -> Problem:
+        """The problem with the history before a step, stepped to where forces are taken."""
+        return stepped(self.remembered.put(problem, before.history), (1.0 - self.rule.force_lag) * self._length)
 
-    def _rates_pulled(self, moved: Array, before: Fields, start: Array, cotangent: tuple[Array, Array]) -> Array:
-        return jax.vjp(lambda u: self._rates(u, before, start, self.parameters), moved)[1](cotangent)[0]
+    def _history(self, moved: Array, before: Fields, problem: Problem, fraction: Any) -> History:
+        """What is remembered at the end of a step."""
+        problem = stepped(self.remembered.put(problem, before.history), self._length)
+        return self.remembered.of(moved_on(problem, moved, fraction))
+
+    def _after(self, moved: Array, before: Fields, start: Array, parameters: Parameters) -> tuple[Any, Any, History]:
+        """Velocity, acceleration and history at the end of a step."""
+        problem, clock = eqx.combine(parameters, self._fixed), self._clock(start)
+        rates = step_rates(moved, self._motion(before, start), problem, clock, self.rule)
+        fraction = (start + self._length) / self.duration
+        return *rates, self._history(moved, before, problem, fraction)
+
+    def _rates_pulled(self, moved: Array, before: Fields, start: Array, cotangent: Any) -> Array:
+        return jax.vjp(lambda u: self._after(u, before, start, self.parameters), moved)[1](cotangent)[0]
 
     def _pulled(
-        self, moved: Array, before: Fields, start: Array, cotangent: tuple[Array, Array], multiplier: Array
+        self, moved: Array, before: Fields, start: Array, cotangent: Any, multiplier: Array
     ) -> tuple[Fields, Parameters]:
         def step(old: Fields, parameters: Parameters) -> Any:
-            problem, motion, clock = eqx.combine(parameters, self._fixed), self._motion(old, start), self._clock(start)
-            rates = step_rates(moved, motion, problem, clock, self.rule)
-            return rates, step_residual(moved, motion, problem, clock, self.rule, self.damping, self.mass)
+            problem, motion = eqx.combine(parameters, self._fixed), self._motion(old, start)
+            left = step_residual(
+                moved, motion, self._balanced(problem, old), self._clock(start), self.rule, self.damping, self.mass
+            )
+            return self._after(moved, old, start, parameters), left
 
         _, back = jax.vjp(step, before, self.parameters)
         return back((cotangent, -multiplier))
+
+    @property
+    def _length(self) -> float:
+        return self.duration / self.count
 
     def _motion(self, fields: Fields, start: Array) -> Motion:
         return Motion(start / self.duration, fields[0], time=start, velocity=fields[1], acceleration=fields[2])  # pyright: ignore[reportArgumentType]
 
     def _clock(self, start: Array) -> Clock:
-        return Clock(start, self.duration / self.count, self.duration)
+        return Clock(start, self._length, self.duration)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..problem import Problem
 
 Parameters = Any
@@ -29,16 +30,21 @@ def direction_at(problem: Problem, where: Callable[[Problem], Any], value: Any) 
         SolverError: there is no float array at that place, or the value does not fit it.
     """
     parameters, _ = split(problem)
-    target = where(problem)
+    try:
+        target = where(problem)
+    except (AttributeError, IndexError, KeyError) as error:
+        told = f"the problem has nothing there ({error})"
+        raise SolverError(told, where="direction_at", advice="Point at one array of floats of the problem") from error
     if not eqx.is_inexact_array(target):
         raise SolverError(
             f"a {type(target).__name__} cannot be varied", where="direction_at", advice="Point at one array of floats"
         )
+    change = given.array(value, "a change", "direction_at")
     try:
-        filled = jnp.broadcast_to(jnp.asarray(value, float), jnp.shape(target))
+        filled = jnp.broadcast_to(change, jnp.shape(target))
     except ValueError as error:
         raise SolverError(
-            f"a change of shape {jnp.shape(jnp.asarray(value))} does not fit {jnp.shape(target)}", where="direction_at"
+            f"a change of shape {change.shape} does not fit {jnp.shape(target)}", where="direction_at"
         ) from error
     return eqx.tree_at(where, jax.tree.map(jnp.zeros_like, parameters), filled)
 
@@ -50,18 +56,18 @@ def filled(direction: Parameters, parameters: Parameters) -> Parameters:
         SolverError: it is not shaped like the parameters.
     """
 
-    def leaf(like: Any, given: Any) -> Any:
+    def leaf(like: Any, change: Any) -> Any:
         if like is None:
             return None
-        if given is None:
+        if change is None:
             return jnp.zeros_like(like)
-        if jnp.shape(given) != jnp.shape(like):
+        if jnp.shape(change) != jnp.shape(like):
             raise SolverError(
-                f"an array of shape {jnp.shape(given)} stands where the problem has {jnp.shape(like)}",
+                f"an array of shape {jnp.shape(change)} stands where the problem has {jnp.shape(like)}",
                 where="direction",
                 advice="Make directions with `direction_at`, or from another problem of the same model",
             )
-        return jnp.asarray(given, float)
+        return jnp.asarray(change, float)
 
     try:
         return jax.tree.map(leaf, parameters, direction, is_leaf=lambda x: x is None)

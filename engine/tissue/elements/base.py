@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ....meshing.mesh import OUTWARD
 from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array, inverse
+from .couplings import entries_first
 
 
 class Quadrature(NamedTuple):
@@ -78,6 +79,8 @@ class Element(abc.ABC):
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
         pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
+        keeps_geometry: whether kernels of the host are given the `Geometry` of a chunk in place of its node positions.
+        translates: whether moving all of its rows alike costs nothing, so that its blocks sum to zero over each row.
     """
 
     name: str
@@ -91,6 +94,8 @@ class Element(abc.ABC):
     facet_edges: NDArray[np.int64]
     chunk: int
     pressures: int = 0
+    keeps_geometry: bool = False
+    translates: bool = True
     dimension: int = 3
     corners: int = 4
     faces: NDArray[np.int64] = OUTWARD
@@ -119,9 +124,7 @@ class Element(abc.ABC):
         """
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
-        force = internal_force(kinematics.gradient, kinematics.weight, piola)
-        energy = jnp.sum(density * kinematics.weight, axis=0)
-        return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
+        return balance(kinematics, density, piola, jacobian)
 
     def tangent(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "elements pairs 9"]:
         """Stiffness blocks ∂f_a/∂u_b [N/m] of the node pairs a ≤ b (`np.triu_indices(n)`), each row by row.
@@ -132,6 +135,14 @@ class Element(abc.ABC):
         kinematics = self.kinematics(reference, displacement)
         modulus = _modulus(material, kinematics.deformation_gradient, kinematics.weight)
         return stiffness(kinematics.gradient, modulus)
+
+    def couplings(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "9 pairs elements"]:
+        """The blocks of `tangent` as the host adds them up: entry by entry, the elements last.
+
+        Where the element `translates`, only those of the pairs a < b, from which the others follow.
+        """
+        pairs = self.tangent(reference, displacement, material)
+        return entries_first(pairs, rows=self.nodes + self.pressures, translates=self.translates)
 
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
         """F, ∂N/∂X and the integration weights at the quadrature points of the strain energy."""
@@ -163,10 +174,18 @@ class Element(abc.ABC):
         """∂N_a/∂X_i as (n, 3, Q, E) [1/m], and weights × |∂X/∂ξ| as (Q, E) [m³]."""
         local = np.transpose(self.gradient(rule.points), (1, 2, 0))[..., None]  # (n, 3, Q, 1)
         points = jnp.transpose(reference, (1, 2, 0))[:, :, None]
-        entries = [sum(points[a, i] * local[a, j] for a in range(self.nodes)) for i in range(3) for j in range(3)]
+        used = [[a for a in range(self.nodes) if np.any(local[a, j])] for j in range(3)]
+        entries = [sum(points[a, i] * local[a, j] for a in used[j]) for i in range(3) for j in range(3)]
         inv, det = inverse(Tensor(entries))
         gradient = jnp.stack([jnp.stack([_combine(local[a], inv, i) for i in range(3)]) for a in range(self.nodes)])
         return gradient, det * rule.weights[:, None]
+
+
+class Geometry(NamedTuple):
+    """At (Q, E) points, what does not change while a body moves: ∂N/∂X (n, 3, Q, E) [1/m] and volume weights (Q, E)."""
+
+    gradient: Float[Array, "nodes 3 points elements"]
+    weight: Float[Array, "points elements"]
 
 
 class Kinematics(NamedTuple):
@@ -194,8 +213,15 @@ def cauchy(piola: Array, deformation_gradient: Array) -> Float[Array, "3 3 ..."]
 
 
 @partial(jax.jit, static_argnames="element")
-def kinematics_of(element: Element, reference: Array, displacement: Array) -> Kinematics:
-    gradient, weight = element.geometry(reference, element.quadrature)
+def geometry_of(element: Element, reference: Array) -> Geometry:
+    """At the points of the strain energy."""
+    return Geometry(*element.geometry(reference, element.quadrature))
+
+
+@partial(jax.jit, static_argnames="element")
+def kinematics_of(element: Element, reference: Array | Geometry, displacement: Array) -> Kinematics:
+    known = isinstance(reference, Geometry)
+    gradient, weight = reference if known else element.geometry(reference, element.quadrature)
     moved = jnp.transpose(displacement, (1, 2, 0))
     entries = [
         sum(moved[a, i] * gradient[a, j] for a in range(element.nodes)) + (1.0 if i == j else 0.0)
@@ -211,6 +237,14 @@ def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Arr
     tensor = from_array(deformation_gradient)
     density, piola = first_piola(batch_last(material).energy_density, tensor)
     return density, piola.array, determinant(tensor)
+
+
+@jax.jit
+def balance(kinematics: Kinematics, density: Array, piola: Array, jacobian: Array) -> ElementEvaluation:
+    """What W (Q, E), P (3, 3, Q, E) and det F (Q, E) give."""
+    force = internal_force(kinematics.gradient, kinematics.weight, piola)
+    energy = jnp.sum(density * kinematics.weight, axis=0)
+    return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
 
 @jax.jit

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ..materials.base import Material, batch_last
 from ..tensors import Scalar, Tensor, determinant, elasticity, first_piola, from_array
-from .base import Element, ElementEvaluation, Kinematics, PointFields, cauchy, internal_force, stiffness
+from .base import Element, ElementEvaluation, Kinematics, PointFields, balance, cauchy, stiffness
 
 
 class MeanDilatation(Element):
@@ -25,8 +25,7 @@ class MeanDilatation(Element):
         """f_a = ∫ (∂ψ/∂F + p̄ cof F) ∂N_a/∂X dV with ψ(F, J̄) = W(F̄) and p̄ = ∫ ∂ψ/∂J̄ dV / V."""
         kinematics = self.kinematics(reference, displacement)
         density, piola, jacobian = _stress(material, kinematics)
-        force = internal_force(kinematics.gradient, kinematics.weight, piola)
-        return ElementEvaluation(force, jnp.sum(density * kinematics.weight, axis=0), jnp.min(jacobian, axis=0))
+        return balance(kinematics, density, piola, jacobian)
 
     def tangent(self, reference: Array, displacement: Array, material: Material) -> Float[Array, "elements pairs 9"]:
         """∫ B (∂²ψ/∂F² + p̄ ∂cof F/∂F) B dV + h⊗g + g⊗h + c g⊗g, with g = ∂J̄/∂u, h = ∫ ∂²ψ/∂J̄∂F B, c = ∫ ∂²ψ/∂J̄²."""

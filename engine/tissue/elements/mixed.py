@@ -39,8 +39,10 @@ class MixedElement(Element):
             (Dohrmann and Bochev 2004; Bochev, Dohrmann and Gunzburger 2006).
     """
 
-    mixed = True
+    mixed, translates, keeps_geometry = True, False, False
     stabilised: bool = False
+
+    couplings = Element.couplings
 
     def pressure_shape(self, points: NDArray) -> NDArray:
         """(Q, pressures) at points (Q, 3)."""

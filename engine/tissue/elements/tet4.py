@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from ..materials.base import Material
 from .base import Element, Quadrature
+from .couplings import contracted, moduli
 from .tri import TRI3
 
 _A, _B = (5 - np.sqrt(5)) / 20, (5 + 3 * np.sqrt(5)) / 20
@@ -26,7 +29,7 @@ class Tet4(Element):
 
     name, nodes, order, chunk = "T4", 4, 1, 4096
     quadrature, load_quadrature = DEGREE_1, DEGREE_2
-    facet = TRI3
+    facet, keeps_geometry = TRI3, True
     edges = np.zeros((0, 2), dtype=np.int64)
     facet_edges = np.zeros((0, 2), dtype=np.int64)
 
@@ -37,3 +40,11 @@ class Tet4(Element):
     def gradient(self, points: NDArray) -> NDArray:
         """Constant."""
         return np.broadcast_to(CORNER_GRADIENT, (len(points), 4, 3))
+
+    def couplings(self, reference: Array, displacement: Array, material: Material) -> Float[Array, "9 pairs elements"]:
+        """As `Element.couplings`; a third of the time of what `tangent` takes."""
+        if type(self).tangent is not Element.tangent:
+            return super().couplings(reference, displacement, material)
+        kinematics = self.kinematics(reference, displacement)
+        modulus = moduli(material, kinematics.deformation_gradient, kinematics.weight)
+        return contracted(kinematics.gradient, modulus)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
 from .location import locate
-from .observation import Bound, Observation, finite, positive_noise, refuse_far
+from .observation import Bound, Observation, distance, positive_noise, refuse_far, vectors
 from .setting import Setting
 
 
@@ -43,11 +43,12 @@ class PointDisplacements(Observation):
         correlation: float = 0.0,
     ) -> None:
         self.label = "displacements"
-        self.points = finite(points, "points", self.label).reshape(-1, 3)
-        self.moved = finite(displacements, "displacements", self.label).reshape(-1, 3)
+        self.points = vectors(points, "points", self.label)
+        self.moved = vectors(displacements, "displacements", self.label)
         if len(self.points) != len(self.moved):
             raise SolverError(f"{len(self.points)} points but {len(self.moved)} displacements", where=self.label)
-        self.noise, self.robust, self.correlation = positive_noise(noise, self.label), robust, correlation
+        self.noise, self.robust = positive_noise(noise, self.label), robust
+        self.correlation = distance(correlation, "a correlation", self.label)
         self._place: tuple[NDArray, NDArray] | None = None
 
     @property
@@ -96,8 +97,9 @@ class NodeDisplacements(Observation):
         correlation: float = 0.0,
     ) -> None:
         self.label = f"displacements of {nodes!r}"
-        self.nodes, self.moved = nodes, finite(displacements, "displacements", self.label).reshape(-1, 3)
-        self.noise, self.robust, self.correlation = positive_noise(noise, self.label), robust, correlation
+        self.nodes, self.moved = nodes, vectors(displacements, "displacements", self.label)
+        self.noise, self.robust = positive_noise(noise, self.label), robust
+        self.correlation = distance(correlation, "a correlation", self.label)
         self._rest: NDArray | None = None
 
     @property

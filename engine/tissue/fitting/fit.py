@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from ....imaging.errors import SolverError
 from ....imaging.progress import Progress, silent
 from ...precision import require_float64
+from .. import given
 from ..problem import Problem
 from ..solution import State
-from ..static import solve
+from ..static import require_held, solve
 from .equilibria import Equilibria
 from .least_squares import LeastSquares, Linear, Point
 from .observation import Observation
 from .posterior import Posterior
 from .setting import Setting, Unknown
-from .statement import statement
+from .statement import misfits, statement
 
 ROUNDS = 8
 """Of noise and amplitude estimates, each followed by a minimisation from the last best point."""
@@ -134,13 +135,21 @@ def fit(
             does not fit the model (NaN, far points, unknown sets); no equilibrium at the first guess; no convergence.
     """
     require_float64()
-    setting = problem if isinstance(problem, Setting) else Setting.of(problem)
+    unknowns, observations = _listed(unknowns, Unknown, "unknowns"), _listed(observations, Observation, "observations")
+    if isinstance(problem, Setting):
+        setting = problem
+    else:
+        require_held(problem, "fit")
+        setting = Setting.of(problem)
+    tolerance, iterations = given.tolerance(tolerance, "fit"), given.whole(iterations, "iterations", "fit")
     _check(setting, unknowns, observations)
     equilibria = Equilibria(setting, unknowns, tolerance=tolerance, load_steps=load_steps)
     flat = np.concatenate([u.flat for u in unknowns])
     limits = np.concatenate([np.full(u.size, u.limit) for u in unknowns])
     squares = LeastSquares(equilibria, observations, [o.noise or 1.0 for o in observations], flat, limits)
-    coordinates = np.zeros(equilibria.size) if start is None else np.asarray(start, float)
+    coordinates = np.zeros(equilibria.size)
+    if start is not None:
+        coordinates = np.asarray(given.array(start, "first coordinates", "fit", (equilibria.size,)))
     point = squares.solve(coordinates, None)
     _first_noises(squares, point)
     point = squares.at(point.coordinates, point.state)
@@ -173,14 +182,17 @@ def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Seque
     state = checked.final
     widths = squares.widths()
     posterior = Posterior.of(point.coordinates, linear.normal(point, widths)[0], flat)
+    seen = squares.observations
+    residuals = tuple(r * w for r, w in zip(point.residuals, widths, strict=True))
+    unexplained = misfits([o.label for o in seen], [None if o.robust else o.noise for o in seen], residuals)
     return Fit(
         estimates=tuple(_estimates(posterior, unknowns, equilibria)),
-        statement=statement(posterior, unknowns, equilibria.spans),
+        statement=" ".join([statement(posterior, unknowns, equilibria.spans), *unexplained]),
         posterior=posterior,
         setting=setting,
         state=state,
         noises=tuple(squares.noises),
-        residuals=tuple(r * w for r, w in zip(point.residuals, widths, strict=True)),
+        residuals=residuals,
         weights=tuple(point.weights),
         amplitudes=tuple(float(s) for s in equilibria.scales),
         slope=linear.slope,
@@ -251,6 +263,20 @@ def _size(residual: NDArray, robust: bool) -> float:
     if robust:
         return float(1.4826 * np.median(np.abs(residual)))
     return float(np.sqrt((residual**2).mean()))
+
+
+def _listed(given_items: object, kind: type, name: str) -> list:
+    """The items as a list.
+
+    Raises:
+        SolverError: no list, or something else among them.
+    """
+    if not isinstance(given_items, (list, tuple)):
+        raise SolverError(f"{name} are a {type(given_items).__name__}", where="fit", advice="Give a list")
+    for item in given_items:
+        if not isinstance(item, kind):
+            raise SolverError(f"a {type(item).__name__} is none of the {name}", where="fit", advice="See docs/how-to")
+    return list(given_items)
 
 
 def _check(setting: Setting, unknowns: Sequence[Unknown], observations: Sequence[Observation]) -> None:

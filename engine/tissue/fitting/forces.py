@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ....imaging.errors import SolverError
 from ..problem import Problem
 from ..residual import external_force, internal_force
-from .observation import Bound, Observation, finite, positive_noise
+from .observation import Bound, Observation, measured, positive_noise
 from .setting import Setting
 
 
@@ -43,8 +43,8 @@ class Reaction(Observation):
         self, nodes: str, force: Sequence[float] | NDArray, noise: float | None = None, *, components: str = "xyz"
     ) -> None:
         self.label = f"reaction at {nodes!r}"
-        self.nodes, self.force = nodes, finite(np.asarray(force, float), "force components", self.label)
-        self.components = tuple("xyz".index(c) for c in components)
+        self.nodes = nodes
+        self.force, self.components = measured(force, components, self.label)
         self.noise = positive_noise(noise, self.label)
 
     @property
@@ -97,8 +97,11 @@ class ToolForce(Observation):
         components: str = "xyz",
     ) -> None:
         self.label = "tool force"
-        self.source, self.force = source, finite(np.asarray(force, float), "force components", self.label)
-        self.components = tuple("xyz".index(c) for c in components)
+        if not callable(source):
+            advice = "Give a function of the problem: lambda p: p.prescribed[0]"
+            raise SolverError(f"a {type(source).__name__} is no source", where=self.label, advice=advice)
+        self.source = source
+        self.force, self.components = measured(force, components, self.label)
         self.noise = positive_noise(noise, self.label)
 
     @property
@@ -108,7 +111,11 @@ class ToolForce(Observation):
 
     def check(self, setting: Setting) -> None:
         """The source exerts forces."""
-        if not hasattr(self.source(setting.problem), "bind"):
+        try:
+            found = self.source(setting.problem)
+        except (AttributeError, IndexError, KeyError):
+            found = None
+        if not hasattr(found, "bind"):
             raise SolverError("the source is no load, support or grip of the problem", where=self.label)
 
     def bind(self, setting: Setting, displacement: NDArray) -> Bound:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ....imaging.errors import SolverError
+from .. import given
+from ..terms import components_of
 from .setting import Setting
 
 STUDENT_FREEDOM = 4.0
@@ -75,7 +77,10 @@ def finite(values: NDArray, what: str, where: str) -> NDArray:
     Raises:
         SolverError: there are none, or one is NaN or infinite; says which.
     """
-    array = np.asarray(values, float)
+    array = np.asarray(values) if not isinstance(values, (str, type(None))) else np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        raise SolverError(f"{what} are no real numbers", where=where, advice="Give numbers, in SI units")
+    array = array.astype(float)
     if array.size == 0:
         raise SolverError(f"there are no {what}", where=where, advice="Give at least one")
     bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1)) if array.ndim else np.array([])
@@ -94,11 +99,41 @@ def positive_noise(noise: float | None, where: str) -> float | None:
     Raises:
         SolverError: not positive or not finite.
     """
-    if noise is not None and not (np.isfinite(noise) and noise > 0):
-        raise SolverError(
-            f"a noise of {noise} is not possible", where=where, advice="Give a standard deviation, or None"
-        )
-    return noise
+    if noise is None:
+        return None
+    return given.number(noise, "a noise", where, above=0.0, advice="Give a standard deviation, or None")
+
+
+def vectors(values: NDArray, what: str, where: str) -> NDArray:
+    """Finite values (n, 3).
+
+    Raises:
+        SolverError: as `finite`; or they are of another shape.
+    """
+    found = finite(values, what, where)
+    if found.ndim != 2 or found.shape[1] != 3:
+        raise SolverError(f"{what} have shape {found.shape}, not (n, 3)", where=where, advice="Give x, y, z of each")
+    return found
+
+
+def distance(value: float, what: str, where: str) -> float:
+    """A length [m], zero or more.
+
+    Raises:
+        SolverError: it is none.
+    """
+    return given.number(value, what, where, low=0.0, advice="Give m")
+
+
+def measured(force: object, components: str, where: str) -> tuple[NDArray, tuple[int, ...]]:
+    """A force (3,) [N] and which of its components were measured.
+
+    Raises:
+        SolverError: another shape, no components, or others than x, y, z.
+    """
+    value = np.asarray(given.array(force, "a force", where, (3,), advice="Give x, y, z in N"))
+    chosen = components_of(components)
+    return value, tuple(axis for axis in range(3) if chosen[axis])
 
 
 def refuse_far(points: NDArray, body: NDArray, where: str, *, reach: float = 0.5) -> None:

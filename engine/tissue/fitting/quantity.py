@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from .setting import Reported, Setting, Unknown
 
 
@@ -38,9 +39,12 @@ class Quantity(Unknown):
         scale: float = 1.0,
         size: int = 1,
     ) -> None:
-        for what, value in (("spread", 1.0 if spread is None else spread), ("scale", scale)):
-            if not (np.isfinite(value) and value > 0):
-                raise SolverError(f"a {what} of {value} is not possible", where=f"Quantity {name!r}")
+        place = f"Quantity {name!r}"
+        spread = None if spread is None else given.number(spread, "a spread", place, above=0.0)
+        scale, size = given.number(scale, "a scale", place, above=0.0), given.whole(size, "entries", place)
+        if not callable(where):
+            advice = "Give a function of the problem: lambda p: p.supports[0].stiffness"
+            raise SolverError(f"a {type(where).__name__} points nowhere", where=place, advice=advice)
         self.label, self.where, self.unit, self.prior = name, where, unit, spread
         self.spread = float(scale if spread is None else spread)
         self.logarithmic, self.count = logarithmic, 1 if logarithmic else size
@@ -63,9 +67,9 @@ class Quantity(Unknown):
 
     def apply(self, setting: Setting, coordinates: Float[Array, " n"]) -> Setting:
         """Puts the changed array in."""
-        given = self.where(setting.problem)
+        found = self._array(setting.problem)
         if self._given is None:
-            self._given = np.asarray(given)
+            self._given = np.asarray(found)
             if not self.logarithmic and self._given.size != self.count:
                 raise SolverError(
                     f"the array has {self._given.size} entries, not {self.count}",
@@ -73,15 +77,29 @@ class Quantity(Unknown):
                     advice=f"Give size={self._given.size}",
                 )
         change = self.spread * coordinates
-        value = given * jnp.exp(change[0]) if self.logarithmic else given + jnp.reshape(change, jnp.shape(given))
+        value = found * jnp.exp(change[0]) if self.logarithmic else found + jnp.reshape(change, jnp.shape(found))
         return eqx.tree_at(lambda s: self.where(s.problem), setting, value)
+
+    def _array(self, problem: Any) -> Array:
+        found: Any
+        try:
+            found = self.where(problem)
+        except (AttributeError, IndexError, KeyError):
+            found = None
+        if not eqx.is_inexact_array(found):
+            raise SolverError(
+                f"the problem has no array of floats there, but a {type(found).__name__}",
+                where=f"Quantity {self.label!r}",
+                advice="Point at one: lambda p: p.supports[0].stiffness",
+            )
+        return found
 
     def report(self, coordinates: np.ndarray) -> list[Reported]:
         """Each entry, or the common factor times the first entry."""
-        given = np.atleast_1d(np.zeros(1) if self._given is None else self._given).ravel()
+        before = np.atleast_1d(np.zeros(1) if self._given is None else self._given).ravel()
         if self.logarithmic:
-            return [Reported(self.label, self.unit, float(given[0]), self.spread, logarithmic=True)]
+            return [Reported(self.label, self.unit, float(before[0]), self.spread, logarithmic=True)]
         names = [self.label] if self.count == 1 else [f"{self.label}[{k}]" for k in range(self.count)]
         return [
-            Reported(n, self.unit, float(g), self.spread, logarithmic=False) for n, g in zip(names, given, strict=True)
+            Reported(n, self.unit, float(g), self.spread, logarithmic=False) for n, g in zip(names, before, strict=True)
         ]

@@ -37,6 +37,22 @@ def statement(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence
     return " ".join(parts)
 
 
+def misfits(labels: Sequence[str], given: Sequence[float | None], residuals: Sequence[NDArray]) -> list[str]:
+    """What the best numbers leave unexplained: residuals well above the noise that was given for them.
+
+    Of n residuals of that noise the RMS over the noise is 1 with a standard deviation of 1/√(2n).
+    """
+    told = []
+    for label, noise, residual in zip(labels, given, residuals, strict=True):
+        ratio = 0.0 if noise is None else float(np.sqrt((residual**2).mean())) / noise
+        if ratio > 1.0 + max(5.0 / np.sqrt(2 * len(residual)), 0.5):
+            told.append(
+                f"What was seen of {label} is missed by {ratio:.2g} times its noise: no values of these unknowns "
+                "explain it, and the intervals are too narrow. Look for something else that differs, or a larger noise."
+            )
+    return told
+
+
 def _holder(posterior: Posterior) -> str:
     loose = (posterior.undetermined[posterior.flat] ** 2).sum() > 0.5 * posterior.undetermined.shape[1]
     if loose:

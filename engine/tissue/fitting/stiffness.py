@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..model import Model
 from .matern import element_modes
 from .moduli import moduli_of, scaled
@@ -33,10 +34,8 @@ class RegionStiffness(Unknown):
     def __init__(self, regions: Sequence[str | tuple[str, ...]], spread: float | None = None) -> None:
         if not regions or isinstance(regions, str):
             raise SolverError("name at least one region, in a tuple or list", where="RegionStiffness")
-        if spread is not None and not (np.isfinite(spread) and spread > 0):
-            raise SolverError(
-                f"a spread of {spread} is not possible", where="RegionStiffness", advice="0.5 to 1.5, say"
-            )
+        if spread is not None:
+            spread = given.number(spread, "a spread", "RegionStiffness", above=0.0, advice="0.5 to 1.5, say")
         self.groups = [(r,) if isinstance(r, str) else tuple(r) for r in regions]
         self.prior, self.spread = spread, 1.0 if spread is None else float(spread)
         self.label = "stiffness"
@@ -95,9 +94,9 @@ class StiffnessField(Unknown):
     """
 
     def __init__(self, model: Model, spread: float, length: float, modes: int = 60) -> None:
-        for name, value in (("spread", spread), ("length", length)):
-            if not (np.isfinite(value) and value > 0):
-                raise SolverError(f"a {name} of {value} is not possible", where="StiffnessField")
+        spread = given.number(spread, "a spread", "StiffnessField", above=0.0, advice="0.5 to 1.5, say")
+        length = given.number(length, "a length", "StiffnessField", above=0.0, advice="Give m")
+        modes = given.whole(modes, "modes", "StiffnessField")
         extent = float(np.ptp(np.asarray(model.points), axis=0).max())
         if length > 20 * extent:
             raise SolverError(

@@ -11,8 +11,7 @@ from ....imaging.errors import SolverError
 from ..elements.base import FacetElement
 from ..model import Model
 from .closest import closest_on_surface
-from .observation import Bound, Observation, finite, positive_noise, refuse_far
-from .outline import Outline
+from .observation import Bound, Observation, distance, positive_noise, refuse_far, vectors
 from .setting import Setting
 
 SPLIT_6 = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]])
@@ -27,7 +26,7 @@ class BoundSurface(Bound):
     """n · (x_seen − x) of each point and the place of the surface paired with it.
 
     Attributes:
-        nodes, weights, offset: of the place paired, Σ w (X + u) + offset; 0 on the body's own facets.
+        nodes, weights: of the place paired, Σ w (X + u).
         seen: the point, in the observations' frame.
         normal: unit vector from the place to the point, outward; in the model's frame, at the state of the pairing.
         distance: along it, at that state [m].
@@ -35,7 +34,6 @@ class BoundSurface(Bound):
 
     nodes: Int[Array, "n m"]
     weights: Float[Array, "n m"]
-    offset: Float[Array, "n 3"]
     seen: Float[Array, "n 3"]
     normal: Float[Array, "n 3"]
     distance: Float[Array, " n"]
@@ -43,20 +41,20 @@ class BoundSurface(Bound):
     def residuals(self, displacement: Array, setting: Setting) -> Array:
         """(n,) m. Its derivative is exactly that of the distance to the surface, where that has one."""
         moved = (setting.problem.model.points + displacement[: setting.problem.model.nodes])[self.nodes]
-        place = self.offset + jnp.einsum("nm,nmi->ni", self.weights, moved)
+        place = jnp.einsum("nm,nmi->ni", self.weights, moved)
         return jnp.sum(self.normal * (place - setting.model_from_seen(self.seen)), axis=1)
 
 
 class SurfacePoints(Observation):
-    """Points (n, 3) [m] seen on the deformed surface, unordered, in the observations' frame.
+    """Points (n, 3) [m] seen on the deformed surface `facets`, unordered, in the observations' frame.
 
-    The surface is the facet set named, or an `Outline` where the body's facets are coarser than what was seen. Each is compared with the nearest place of the surface, point to plane, one way: what was not seen says nothing.
+    Each is compared with the nearest place of the surface, point to plane, one way: what was not seen says nothing.
     `noise` [m] is of the distance.
     """
 
     def __init__(
         self,
-        surface: str | Outline,
+        facets: str,
         points: NDArray,
         noise: float | None = None,
         *,
@@ -64,10 +62,11 @@ class SurfacePoints(Observation):
         correlation: float = 0.0,
         reach: float = 0.5,
     ) -> None:
-        self.label = f"surface {surface!r}" if isinstance(surface, str) else "outline"
-        self.surface, self.points = surface, finite(points, "points", self.label).reshape(-1, 3)
-        self.noise, self.robust, self.correlation = positive_noise(noise, self.label), robust, correlation
-        self.reach = reach
+        self.label = f"surface {facets!r}"
+        self.facets, self.points = facets, vectors(points, "points", self.label)
+        self.noise, self.robust = positive_noise(noise, self.label), robust
+        self.correlation = distance(correlation, "a correlation", self.label)
+        self.reach = distance(reach, "a reach", self.label)
 
     @property
     def count(self) -> int:
@@ -82,43 +81,31 @@ class SurfacePoints(Observation):
     def check(self, setting: Setting) -> None:
         """The points lie near the body."""
         model = setting.problem.model
-        if isinstance(self.surface, str) and len(model.facets_of(self.surface)) == 0:
-            raise SolverError(f"facet set {self.surface!r} is empty", where=self.label)
+        if len(model.facets_of(self.facets)) == 0:
+            raise SolverError(f"facet set {self.facets!r} is empty", where=self.label)
         placed = np.asarray(setting.model_from_seen(jnp.asarray(self.points)))
         refuse_far(placed, np.asarray(model.points), self.label, reach=self.reach)
 
     def bind(self, setting: Setting, displacement: NDArray) -> BoundSurface:
         """Pairs each point with the nearest place."""
+        model = setting.problem.model
+        facets, element = model.facets_of(self.facets), _facet_element(model)
+        position = np.asarray(model.points) + np.asarray(displacement)[: model.nodes]
         points = np.asarray(setting.model_from_seen(jnp.asarray(self.points)))
-        nodes, weights, offset, place, flat_normal = self._places(setting.problem.model, displacement, points)
-        gap = points - place
-        distance = np.linalg.norm(gap, axis=1)
-        close = distance < 1e-9 * float(np.ptp(place, axis=0).max())
-        unit = np.where(close[:, None], flat_normal, gap / np.maximum(distance, 1e-300)[:, None])
+        owner, local, flat_normal = nearest(facets, position, points)
+        nodes, weights = facets[owner], element.shape(local)
+        gap = points - np.einsum("nm,nmi->ni", weights, position[nodes])
+        away = np.linalg.norm(gap, axis=1)
+        close = away < 1e-9 * float(np.ptp(position, axis=0).max())
+        unit = np.where(close[:, None], flat_normal, gap / np.maximum(away, 1e-300)[:, None])
         sign = np.where(np.einsum("ni,ni->n", unit, flat_normal) < 0, -1.0, 1.0)
         return BoundSurface(
             jnp.asarray(nodes),
             jnp.asarray(weights),
-            jnp.asarray(offset),
             jnp.asarray(self.points),
             jnp.asarray(unit * sign[:, None]),
-            jnp.asarray(distance * sign),
+            jnp.asarray(away * sign),
         )
-
-    def _places(self, model: Model, displacement: NDArray, points: NDArray) -> tuple[NDArray, ...]:
-        """Of the place nearest to each point: nodes, weights, offset, position and unit normal."""
-        rest, moved = np.asarray(model.points), np.asarray(displacement)[: model.nodes]
-        if isinstance(self.surface, str):
-            facets, position = model.facets_of(self.surface), rest + moved
-            owner, local, normal = nearest(facets, position, points)
-            nodes, weights = facets[owner], _facet_element(model).shape(local)
-            place = np.einsum("nm,nmi->ni", weights, position[nodes])
-            return nodes, weights, np.zeros_like(place), place, normal
-        outline = self.surface
-        nodes, weights, before, normal = outline.nearest(moved, points)
-        carried = np.einsum("nm,nmi->ni", weights, rest[nodes])
-        place = before + np.einsum("nm,nmi->ni", weights, moved[nodes])
-        return nodes, weights, before - carried, place, normal
 
 
 def nearest(

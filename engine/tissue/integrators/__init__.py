@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from .base import Integrator
+from .energy_momentum import EnergyMomentum
 from .generalized_alpha import GeneralizedAlpha
 from .midpoint import Midpoint
 from .newmark import Newmark
 
-INTEGRATORS: dict[str, type[Integrator]] = {kind.name: kind for kind in (Newmark, GeneralizedAlpha, Midpoint)}
+INTEGRATORS: dict[str, type[Integrator]] = {
+    kind.name: kind for kind in (Newmark, GeneralizedAlpha, Midpoint, EnergyMomentum)
+}
 
-__all__ = ["INTEGRATORS", "GeneralizedAlpha", "Integrator", "Midpoint", "Newmark"]
+__all__ = ["INTEGRATORS", "EnergyMomentum", "GeneralizedAlpha", "Integrator", "Midpoint", "Newmark"]

@@ -23,9 +23,11 @@ class Integrator(eqx.Module):
         beta, gamma: of Newmark's formulas.
         inertia_lag: αm.
         force_lag: αf.
+        conserving: whether internal forces are those of `discrete_gradient`, in place of those of the blend.
     """
 
     name: ClassVar[str] = ""
+    conserving: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

@@ -9,12 +9,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ....imaging.errors import SolverError
+from .. import given
 from ..elements.base import Element
 from ..model import ElementBlock, Model
 from ..terms import Schedule, Term, schedule
 
 STANDARD_GRAVITY = 9.80665
 """m/s² (CGPM 1901)."""
+FASTEST = 5000.0
+"""m/s²: 500 g, a hard blow to the head; 9806.65 is gravity in mm/s²."""
 
 
 class Gravity(eqx.Module):
@@ -32,7 +36,9 @@ class Gravity(eqx.Module):
     def __init__(
         self, acceleration: Sequence[float] = (0.0, STANDARD_GRAVITY, 0.0), *, during: Sequence[float] = (0.0, 1.0)
     ) -> None:
-        self.acceleration, self.when = jnp.asarray(acceleration, float), schedule(during)
+        self.when = schedule(during, "gravity")
+        self.acceleration = given.array(acceleration, "an acceleration", "gravity", (3,), advice="Give x, y, z in m/s²")
+        given.small(self.acceleration, FASTEST, "an acceleration", "m/s²", "gravity", "Give m/s²: gravity is 9.80665")
 
     def bind(self, model: Model) -> list[Term]:
         """One term per element block."""
@@ -55,7 +61,21 @@ class BodyForce(eqx.Module):
     when: Schedule
 
     def __init__(self, density: Callable[[Array], Array], *, during: Sequence[float] = (0.0, 1.0)) -> None:
-        self.density, self.when = density, schedule(during)
+        if not callable(density):
+            advice = "Give a function of the reference position (3,) m that returns (3,) N/m³"
+            raise SolverError(f"a {type(density).__name__} is no body force", where="body force", advice=advice)
+        self.density, self.when = density, schedule(during, "body force")
+
+    def check(self, model: Model) -> None:
+        """It is a force at every node.
+
+        Raises:
+            SolverError: it is not; the shape or the first entry that is not finite is told.
+        """
+        advice = "Return x, y, z in N/m³"
+        given.array(self.density(model.points[0]), "a body force", "body force", (3,), advice=advice)
+        values = jax.vmap(self.density)(model.points)
+        given.array(values, "a body force at the nodes", "body force", model.points.shape, advice=advice)
 
     def bind(self, model: Model) -> list[Term]:
         """One term per element block."""

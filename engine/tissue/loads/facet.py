@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ....imaging.errors import SolverError
+from .. import given
 from ..elements.base import FacetElement
 from ..facets import closed_or_held, facet_frames, outward
 from ..model import Model
@@ -35,7 +38,9 @@ class Pressure(eqx.Module):
     def __init__(
         self, facets: str, pressure: float, *, during: Sequence[float] = (0.0, 1.0), symmetric: bool | None = None
     ) -> None:
-        self.facets, self.pressure, self.when = facets, jnp.asarray(pressure, float), schedule(during)
+        where = f"pressure on {facets!r}"
+        self.facets, self.when = facets, schedule(during, where)
+        self.pressure = given.array(pressure, "a pressure", where, (), (None,), advice="Give Pa: 1 mmHg is 133.3 Pa")
         self.symmetric = symmetric
 
     def check(self, model: Model) -> None:
@@ -45,6 +50,7 @@ class Pressure(eqx.Module):
     def bind(self, model: Model, held: np.ndarray | None = None) -> list[Term]:
         """A term per kind of facet. `held` (nodes,) marks nodes whose three components are prescribed."""
         groups = model.facet_groups(self.facets)
+        check_count(self.pressure.shape, groups, f"pressure on {self.facets!r}")
         symmetric = closed_or_held(groups, held) if self.symmetric is None else self.symmetric
         return [
             PressureTerm(
@@ -62,14 +68,32 @@ class Traction(eqx.Module):
     when: Schedule
 
     def __init__(self, facets: str, traction: Sequence[float], *, during: Sequence[float] = (0.0, 1.0)) -> None:
-        self.facets, self.traction, self.when = facets, jnp.asarray(traction, float), schedule(during)
+        where = f"traction on {facets!r}"
+        self.facets, self.when = facets, schedule(during, where)
+        self.traction = given.array(traction, "a traction", where, (3,), (None, 3), advice="Give x, y, z in Pa")
 
     def bind(self, model: Model) -> list[Term]:
         """A term per kind of facet."""
+        check_count(self.traction.shape[:-1], model.facet_groups(self.facets), f"traction on {self.facets!r}")
         return [
             TractionTerm(jnp.asarray(facets), jnp.broadcast_to(self.traction, (len(facets), 3)), kind, self.when)
             for kind, facets in model.facet_groups(self.facets)
         ]
+
+
+def check_count(given_for: tuple[int, ...], groups: list[Any], where: str) -> None:
+    """A load by facet has a value for each facet of the set.
+
+    Raises:
+        SolverError: it has not.
+    """
+    counts = [len(facets) for _, facets in groups]
+    if given_for and given_for != tuple(counts):
+        raise SolverError(
+            f"{given_for[0]} values for {' + '.join(map(str, counts))} facets",
+            where=where,
+            advice="Give one value, or one for each facet of a set of one kind",
+        )
 
 
 class PressureTerm(Term):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ....imaging.errors import SolverError
+from .. import given
 from ..model import Model
 from ..terms import Schedule, Term, schedule
 
@@ -30,7 +31,9 @@ class NodalForces(eqx.Module):
     def __init__(
         self, nodes: str, forces: Float[Array, "n 3"] | Sequence[float], *, during: Sequence[float] = (0.0, 1.0)
     ) -> None:
-        self.nodes, self.forces, self.when = nodes, jnp.asarray(forces, float), schedule(during)
+        where = f"nodal forces on {nodes!r}"
+        self.nodes, self.when = nodes, schedule(during, where)
+        self.forces = given.array(forces, "a force", where, (3,), (None, 3), advice="Give x, y, z in N")
 
     def bind(self, model: Model) -> list[Term]:
         """One term."""

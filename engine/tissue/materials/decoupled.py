@@ -7,7 +7,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 
-from ..tensors import Scalar, Tensor, determinant, isochoric_stretch
+from ..tensors import IsochoricStretch, Scalar, Tensor, determinant
 from .base import Material
 
 
@@ -31,7 +31,7 @@ class Decoupled(Material):
 
     def shape_energy_density(self, deformation_gradient: Tensor) -> Scalar:
         """W̄ [J/m³]."""
-        return self.isochoric_energy_density(isochoric_stretch(deformation_gradient))
+        return self.isochoric_energy_density(IsochoricStretch(deformation_gradient))
 
     def volume_measure(self, deformation_gradient: Tensor) -> Scalar:
         """g = ln J."""

@@ -50,13 +50,12 @@ class Fung(Decoupled):
 
     def isochoric_energy_density(self, stretch: Tensor) -> Scalar:
         """c/2 (exp Q − 1) [J/m³]."""
-        strain = Tensor([0.5 * (stretch[i, j] - (i == j)) for i in range(3) for j in range(3)])
         frame = (self.fiber, self.sheet, cross(self.fiber, self.sheet))
-        normal = [along(strain, axis) for axis in frame]
+        normal = [0.5 * (along(stretch, axis) - 1.0) for axis in frame]
         exponent = 0.0
         for a in range(3):
             b = (a + 1) % 3
-            sheared = along(strain, frame[a], frame[b])
+            sheared = 0.5 * along(stretch, frame[a], frame[b])
             exponent = exponent + self.axial[a] * normal[a] * normal[a]
             exponent = (
                 exponent + 2.0 * self.coupling[a] * normal[a] * normal[b] + 4.0 * self.shear[a] * sheared * sheared

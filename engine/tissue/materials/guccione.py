@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ..tensors import Scalar, Tensor, along, applied, squared_norm
+from ..tensors import Scalar, Tensor, applied, strain_of, symmetric_square
 from .decoupled import Decoupled
 from .parameters import as_array, number_problems, stiffness_problems
 
@@ -45,12 +45,12 @@ class Guccione(Decoupled):
 
     def isochoric_energy_density(self, stretch: Tensor) -> Scalar:
         """C/2 (exp Q − 1) [J/m³]."""
-        strain = Tensor([0.5 * (stretch[i, j] - (i == j)) for i in range(3) for j in range(3)])
+        strain = strain_of(stretch)
         pulled = applied(strain, self.fiber)
-        fiber = along(strain, self.fiber)
+        fiber = sum(self.fiber[i] * pulled[i] for i in range(3))
         square = sum(entry * entry for entry in pulled)
         shear = square - fiber * fiber  # E_fs² + E_fn²
-        across = squared_norm(strain) - 2.0 * square + fiber * fiber  # E_ss² + E_nn² + 2 E_sn²
+        across = symmetric_square(strain) - 2.0 * square + fiber * fiber  # E_ss² + E_nn² + 2 E_sn²
         exponent = self.along_fiber * fiber * fiber + self.across_fiber * across + 2.0 * self.fiber_shear * shear
         return 0.5 * self.stiffness * jnp.expm1(exponent)
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
+from .fiber_term import fiber_energy
 from .parameters import as_array, number_problems, stiffness_problems
 
 
@@ -46,7 +46,7 @@ class HolzapfelGasserOgden(Decoupled):
         cls,
         circumferential: Any,
         axial: Any,
-        degrees: float,
+        degrees: Any,
         *,
         shear_modulus: Scalar,
         fiber_modulus: Scalar,
@@ -54,10 +54,12 @@ class HolzapfelGasserOgden(Decoupled):
         dispersion: Scalar,
         bulk_modulus: Scalar,
     ) -> HolzapfelGasserOgden:
-        """Families at ± an angle [°] to the circumferential direction; both directions (3,) or (E, 3), at right
-        angles."""
-        cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-        around, along_axis = cosine * np.asarray(circumferential, float), sine * np.asarray(axial, float)
+        """Families at ± an angle [°], one or (E,), to the circumferential direction; differentiable in it.
+
+        Both directions (3,) or (E, 3), at right angles.
+        """
+        angle = jnp.radians(jnp.asarray(degrees, float))[..., None]
+        around, along_axis = jnp.cos(angle) * as_array(circumferential), jnp.sin(angle) * as_array(axial)
         families = (around + along_axis, around - along_axis)
         return cls(shear_modulus, fiber_modulus, fiber_exponent, dispersion, *families, bulk_modulus=bulk_modulus)
 
@@ -82,9 +84,7 @@ class HolzapfelGasserOgden(Decoupled):
         total = 0.5 * self.shear_modulus * measure
         for fiber in (self.first_fiber, self.second_fiber):
             strain = self.dispersion * measure + (1.0 - 3.0 * self.dispersion) * (along(stretch, fiber) - 1.0)
-            tense = jnp.where(strain > 0.0, strain, 0.0)
-            growth = jnp.expm1(self.fiber_exponent * tense * tense)
-            total = total + 0.5 * self.fiber_modulus / self.fiber_exponent * growth
+            total = total + fiber_energy(strain, self.fiber_modulus, self.fiber_exponent)
         return total
 
     def problems(self) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
+from .fiber_term import fiber_energy
 from .parameters import as_array, frame_problems, number_problems, stiffness_problems
 
 
@@ -54,9 +55,7 @@ class HolzapfelOgden(Decoupled):
         """W̄ [J/m³]."""
         total = 0.5 * self.a / self.b * jnp.expm1(self.b * (trace(stretch) - 3.0))
         for direction, modulus, exponent in ((self.fiber, self.a_f, self.b_f), (self.sheet, self.a_s, self.b_s)):
-            strain = along(stretch, direction) - 1.0
-            tense = jnp.where(strain > 0.0, strain, 0.0)
-            total = total + 0.5 * modulus / exponent * jnp.expm1(exponent * tense * tense)
+            total = total + fiber_energy(along(stretch, direction) - 1.0, modulus, exponent)
         sheared = along(stretch, self.fiber, self.sheet)
         return total + 0.5 * self.a_fs / self.b_fs * jnp.expm1(self.b_fs * sheared * sheared)
 

@@ -21,11 +21,18 @@ def as_array(value: Any) -> Any:
     return np.asarray(value, float) if isinstance(value, (tuple, list)) else value
 
 
+def _real(value: Any) -> np.ndarray:
+    """As floats; what is no real number stays an object."""
+    found = np.asarray(value)
+    return found.astype(float) if found.dtype.kind in "fiub" else found.astype(object)
+
+
 def young_problems(young_modulus: Scalar, poisson_ratio: Scalar) -> list[str]:
     """What is wrong with E [Pa] and ν of an isotropic material; the first bad value is told."""
     found = []
-    young = np.ravel(np.asarray(young_modulus, float))
-    poisson = np.ravel(np.asarray(poisson_ratio, float))
+    young, poisson = (np.ravel(_real(value)) for value in (young_modulus, poisson_ratio))
+    if young.dtype.kind == "O" or poisson.dtype.kind == "O":
+        return [f"Young's modulus {young_modulus!r} and Poisson's ratio {poisson_ratio!r} must be real numbers"]
     bad = young[~(np.isfinite(young) & (young > 0))]
     odd = young[(young < IMPLAUSIBLE_MODULUS) | (young > STIFFEST)]
     if bad.size:
@@ -49,6 +56,10 @@ def lame_parameters(young_modulus: Scalar, poisson_ratio: Scalar) -> tuple[Scala
     found = young_problems(young_modulus, poisson_ratio)
     if found:
         raise SolverError(found[0], where="material")
+    young_modulus, poisson_ratio = (
+        np.asarray(value, float) if isinstance(value, (list, tuple)) else value
+        for value in (young_modulus, poisson_ratio)
+    )
     shear = young_modulus / (2 * (1 + poisson_ratio))
     with np.errstate(divide="ignore"):
         lame = np.divide(2 * shear * poisson_ratio, 1 - 2 * np.asarray(poisson_ratio, float))

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..tensors import Entries, Scalar, Tensor, dense_second_derivatives, first_derivatives
-from .base import Material
+from .base import Material, batch_last
 from .strand import _positive, _with_law, at_constant_volume
 
 WRINKLED_SHARE = 1e-4
@@ -47,7 +48,11 @@ class Sheet(eqx.Module):
 
     def problems(self) -> list[str]:
         """Of the material and the thickness."""
+        if not isinstance(self.law, Material):
+            return [f"{type(self.law).__name__} is no material of a sheet"]
         found = self.law.problems()
+        if not found and not self.incompressible and np.isinf(np.asarray(batch_last(self.law).volume_modulus)).any():
+            found.append("the material keeps its volume: say so, Sheet(..., incompressible=True)")
         if not _positive(self.thickness):
             found.append("a sheet's thickness must be positive [m]")
         if self.wrinkles and not self._isotropic():

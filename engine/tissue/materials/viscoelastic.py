@@ -99,7 +99,7 @@ class Viscoelastic(Wrapper):
         """What is wrong with the base; strengths that are negative, times that are not positive, unequal numbers."""
         if not self.times or len(self.times) != len(self.strengths):
             return [f"a Prony series needs as many strengths as times, not {len(self.strengths)} and {len(self.times)}"]
-        found = self.base.problems()
+        found = self.base.problems() + number_problems(seconds=self.seconds)
         found += number_problems(**{f"strength_{k + 1}": value for k, value in enumerate(self.strengths)})
         return found + number_problems(strict=True, **{f"time_{k + 1}": value for k, value in enumerate(self.times)})
 

@@ -7,53 +7,17 @@ force and moment by tractions on the same surface, weighted by area × s²: what
 
 from __future__ import annotations
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from ...linear.host import rigid_body_modes
 from ..fitting.matern import surface_modes
-from ..fitting.setting import Reported, Setting, Unknown
 from ..kernels import TermKernel
 from ..loads.body import Gravity
 from ..model import Model
-from ..problem import Problem
 
 MODES = 48
-
-
-class HiddenLoads(Unknown):
-    """Coefficients of modes of nodal forces; `problem.loads[index]` are the `NodalForces` on the surface's nodes.
-
-    Attributes:
-        basis: (rows, 3, n) N per unit coordinate.
-    """
-
-    label = "hidden loads"
-
-    def __init__(self, basis: Float[np.ndarray, "rows 3 n"], nodes: NDArray, index: int = 0) -> None:
-        self.basis, self.nodes, self.index = basis, nodes, index
-        self._at_nodes = jnp.asarray(basis[nodes])
-
-    @property
-    def size(self) -> int:
-        """Number of modes."""
-        return self.basis.shape[2]
-
-    def apply(self, setting: Setting, coordinates: Float[Array, " n"]) -> Setting:
-        """Puts the forces in."""
-        forces = self._at_nodes @ coordinates
-        return eqx.tree_at(lambda s: s.problem.loads[self.index].forces, setting, forces)
-
-    def force_slope(self, problem: Problem) -> Float[np.ndarray, "rows 3 n"]:
-        """The basis."""
-        return self.basis
-
-    def report(self, coordinates: np.ndarray) -> list[Reported]:
-        """Nothing number by number."""
-        return []
 
 
 def load_basis(

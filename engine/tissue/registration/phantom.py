@@ -3,7 +3,8 @@
 The truth differs from what `register` assumes in its mesh, its element (quadratic), its stiffness (a random field and a
 stiff tumour), its compressibility, and in what deforms it: pads that push the underside by a prescribed displacement,
 a held patch where the organ grows onto the diaphragm, soft neighbours all around but at the front, which is exposed,
-weight in a new direction and gas pressure on the front. None of these is a smooth traction field. Axes are LPS: the front is −y.
+weight in a new direction and gas pressure on the front. None of these is a smooth traction field. Axes are LPS: the
+front is −y.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from ....imaging.errors import SolverError
 from ....meshing.mesh import TetMesh
 from ..fitting.location import locate
 from ..fitting.matern import element_modes
-from ..fitting.outline import Outline
 from ..loads import Gravity, Pressure
 from ..materials import NeoHookean
 from ..model import MM, Model
@@ -28,6 +28,7 @@ from ..prescribed import Prescribed
 from ..problem import Problem
 from ..static import solve
 from ..supports import Fixed, Springs
+from .outline import Outline
 
 OUTLIERS = 0.03
 """Share of the points that lie 5 to 20 mm off."""

@@ -1,69 +1,84 @@
 """`register`: lays a preoperative model on a sparse intraoperative surface.
 
-Unknown are the pose, the loads on the hidden side (which decide the deformation) and how stiffness varies; the
-surface seen is compared with the nearest places of the model's. Most probable values by `fitting`, uncertainty of any
-target by Laplace's approximation.
+Unknown are the pose and the loads on the hidden side, which decide the deformation; the surface seen is compared with
+the nearest places of the model's outline. Most probable values by `all_at_once`, uncertainty of any target by Laplace's
+approximation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from ....imaging.errors import SolverError
 from ....imaging.progress import Progress, silent
-from ..fitting.fit import Fit, fit
+from ...precision import require_float64
+from .. import given
 from ..fitting.location import locate
-from ..fitting.observation import finite, refuse_far
-from ..fitting.outline import Outline
-from ..fitting.pose import RigidPose
-from ..fitting.setting import Setting, Unknown
-from ..fitting.stiffness import StiffnessField
-from ..fitting.surface import SurfacePoints
-from ..loads.nodal import NodalForces
+from ..fitting.observation import positive_noise, refuse_far, vectors
 from ..model import Model
-from ..supports import PointSprings
-from .hidden_loads import HiddenLoads, load_basis
+from .all_at_once import Found, Search
+from .free_body import FreeBody
+from .hidden_loads import load_basis
+from .misfit import Errors, Pose
+from .noise import roughness
+from .outline import Outline
 from .rigid import Rigid, align_from_many
 
-HOLD = 1e-3
-"""Springs against free motion, in all: this share of Young's modulus times the body's size."""
 SEEN_SHARE = 0.2
 """Spread of tractions where the surface is seen, over that where it is hidden."""
 WEIGHT_SHARE = 0.4
 """RMS displacement of a change of weight, over that of the tractions."""
 NEAR, FAR = 0.008, 0.025
 """m: a place of the surface nearer than the first to a point seen is seen, farther than the second is hidden."""
+WIDER = 2
+"""Times that `Prior.displacement` is doubled at most."""
+MOST_POINTS = 1500
+"""Points used, drawn from all that were seen: more of them, a few millimetres apart, err together."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is assumed of the deformation before anything is seen.
+    """What is assumed before anything is seen.
 
     Attributes:
-        displacement: RMS displacement of the median node [m] from the loads, before the data scale it.
+        displacement: RMS displacement of the median node [m] from the loads.
         length: over which tractions vary [m].
-        stiffness_spread, stiffness_length: of the logarithm of the stiffness about the model's own, and [m].
-        modes, stiffness_modes: patterns per component of traction, and of stiffness.
-        found: whether the data scale `displacement` (empirical Bayes).
-        pose: standard deviations of the rotation [rad] and shift [m] about the rigid alignment.
+        modes: patterns per component of traction.
+        found: whether the data may double `displacement`, twice at most, by evidence.
+        pose: standard deviations of rotation [rad] and shift [m], each about each axis, of the frame of the points
+            against the model's.
+        unfollowed: standard deviation [m] of what the model cannot follow (segmentation, stiffness, small loads), and
+            the distance [m] over which it is alike.
     """
 
-    displacement: float = 0.01
+    displacement: float = 0.015
     length: float = 0.05
-    stiffness_spread: float = 0.4
-    stiffness_length: float = 0.06
-    modes: int = 80
-    stiffness_modes: int = 16
+    modes: int = 60
     found: bool = True
-    pose: tuple[float, float] = (0.2, 0.03)
+    pose: tuple[float, float] = (0.1, 0.015)
+    unfollowed: tuple[float, float] = (0.001, 0.02)
+
+    def check(self) -> None:
+        """Raise where a number is not possible.
+
+        Raises:
+            SolverError: one is not.
+        """
+        for name in ("displacement", "length"):
+            given.number(getattr(self, name), f"a {name}", "prior", above=0.0, advice="Give m")
+        given.whole(self.modes, "modes", "prior")
+        for name, advice in (("pose", "Give rad and m"), ("unfollowed", "Give m and m")):
+            pair = given.array(getattr(self, name), name, "prior", (2,), advice=advice)
+            if not (np.asarray(pair) > 0).all():
+                raise SolverError(f"{name} must be positive, not {pair}", where="prior", advice=advice)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,28 +86,32 @@ class Registration:
     """A registered model.
 
     Attributes:
-        fit: everything that was found; `fit.noises[0]` is the noise of the surface [m].
+        found: displacement, pose, loads and their covariance.
         rigid: the alignment before deformation, for comparison.
         model: the preoperative model.
-        visible_share: of the model's surface, by area, that lies near what was seen.
-        unknowns: pose, loads, stiffness.
+        noise: standard deviation of the points along the surface's normal [m], given or found.
+        displacement_scale: RMS displacement of the median node [m] that the data chose for the prior.
+        visible_share: of the outline, by area, that lies near what was seen.
+        pose_width: of the prior, rad and m.
     """
 
-    fit: Fit
+    found: Found
     rigid: Rigid
     model: Model
+    noise: float
+    displacement_scale: float
     visible_share: float
-    unknowns: tuple[Unknown, ...]
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of the distance between points seen and the surface [m]."""
-        return self.fit.noises[0]
+    pose_width: Float[np.ndarray, "6"]
 
     @property
     def statement(self) -> str:
         """What the surface seen cannot tell."""
-        return self.fit.statement
+        explained = 1.0 - np.diag(self.found.covariance)[6:]
+        return (
+            f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
+            f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
+            f"{1e3 * self.displacement_scale:.0f} mm (RMS)."
+        )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
         """Where points of the preoperative model [m] now are [m], and their covariance [m²].
@@ -100,24 +119,17 @@ class Registration:
         Raises:
             SolverError: a point lies outside of the model.
         """
-        nodes, weights, _ = locate(self.model, np.asarray(points, float), "targets")
-        found = self.fit
-
-        def place(coordinates: Array, displacement: Array) -> Array:
-            setting = found.setting
-            for unknown, span, scale in zip(self.unknowns, found.spans, found.amplitudes, strict=True):
-                if isinstance(unknown, RigidPose):
-                    change = scale * (coordinates[span] - found.posterior.mean[span])
-                    setting = unknown.apply(setting, change)
-            moved = (setting.problem.model.points + displacement[: self.model.nodes])[nodes]
-            return setting.seen_from_model(jnp.einsum("nm,nmi->ni", jnp.asarray(weights), moved))
-
-        at, moved = jnp.asarray(found.posterior.mean), jnp.asarray(found.state.rows)
-        columns = jnp.asarray(np.moveaxis(found.slope, -1, 0))
-        slope = jax.vmap(lambda d, s: jax.jvp(place, (at, moved), (d, s))[1])(jnp.eye(len(at)), columns)
-        rate = np.moveaxis(np.asarray(slope), 0, -1)
-        covariance = np.einsum("kin,nm,kjm->kij", rate, found.posterior.covariance, rate)
-        return np.asarray(place(at, moved)), covariance
+        rest = vectors(points, "targets", "targets")
+        nodes, weights, _ = locate(self.model, rest, "targets")
+        pose, moved = self.found.pose, self.found.displacement
+        now = rest + np.einsum("km,kmi->ki", weights, moved[nodes])
+        turn = pose.rotation.as_matrix()
+        by_turn = -np.einsum("ij,kjl->kil", turn, _cross(now - pose.pivot)) * self.pose_width[0]
+        by_shift = np.broadcast_to(np.eye(3) * self.pose_width[3], by_turn.shape)
+        by_loads = np.einsum("ij,km,kmjn->kin", turn, weights, self.found.slope[nodes], optimize=True)
+        rate = np.concatenate([by_turn, by_shift, by_loads], axis=2)
+        covariance = np.einsum("kin,nm,kjm->kij", rate, self.found.covariance, rate, optimize=True)
+        return pose.seen_from_model(now), covariance
 
 
 def register(
@@ -127,97 +139,103 @@ def register(
     surface: str = "surface",
     outline: Outline | None = None,
     noise: float | None = None,
-    correlation: float = 0.0,
     prior: Prior | None = None,
     progress: Progress = silent,
 ) -> Registration:
     """The model on the points.
 
     Args:
-        model: preoperative; its frame and the points' may differ by 20° and a few centimetres.
+        model: preoperative; its frame and that of the points agree to what `Prior.pose` says.
         points: [m] on the surface as it is now, any part of it, any number, in no order; outliers may be among them.
         surface: the model's facet set.
         outline: the organ's fine surface, carried by the model; what was seen is compared with it. None: with the
             facets, whose coarseness then counts as error.
         noise: standard deviation of each coordinate of the points [m]; None: found from how rough their cloud is.
-        correlation: distance [m] over which points err together.
-        prior: what is assumed of the deformation.
+        prior: what is assumed.
+        progress: told of each step.
 
     Raises:
         SolverError: NaN, fewer than 20 points, points far from the model, no convergence.
     """
+    require_float64()
     prior = prior or Prior()
-    seen = finite(points, "points", "register").reshape(-1, 3)
-    if len(seen) < 20:
-        raise SolverError(f"{len(seen)} points are too few", where="register", advice="Give 20 or more, over a patch")
+    if not isinstance(model, Model):
+        raise SolverError(f"a {type(model).__name__} is no model", where="register", advice="Make one: Model.from_mesh")
+    prior.check()
+    seen = vectors(points, "points", "register")
+    _spread_out(seen, model)
     rest = np.asarray(model.points)
     refuse_far(seen, rest, "register", reach=0.6)
-    facets = model.facets_of(surface)[:, :3]
+    outline = outline or Outline.of_facets(model, surface)
+    sigma = positive_noise(noise, "register") or roughness(seen)
     progress(0.0, "rigid alignment")
-    rigid = align_from_many(seen, *((outline.points, outline.triangles) if outline else (rest, facets)))
+    rigid = align_from_many(seen, outline.points, outline.triangles)
+    search = _search(model, surface, outline, _thinned(seen), sigma, rigid, prior)
+    found, scale = _over_widths(search, _first_pose(rigid, rest.mean(axis=0)), prior, progress)
+    back = found.pose.model_from_seen(seen)
+    near = _distance_to_seen(back, outline.moved(found.displacement)) < NEAR
+    share = _area_share(outline.points, outline.triangles, near)
+    return Registration(found, rigid, model, sigma, scale, share, search.pose_width)
+
+
+def _search(
+    model: Model, surface: str, outline: Outline, seen: NDArray, noise: float, rigid: Rigid, prior: Prior
+) -> Search:
+    """The body, the patterns of load that its hidden side calls for, and the law of errors."""
+    rest = np.asarray(model.points)
     distance = _distance_to_seen(rigid.model_from_seen(seen), rest)
     share = SEEN_SHARE + (1 - SEEN_SHARE) * np.clip((distance - NEAR) / (FAR - NEAR), 0.0, 1.0)
-    setting, nodes = _setting(model, surface, rigid)
+    body = FreeBody(model, surface, _young(model))
     basis = load_basis(model, surface, share, prior.length, prior.modes)
-    unknowns = (
-        RigidPose(prior.pose),
-        HiddenLoads(_scaled(basis, model, surface, setting, nodes, prior.displacement), nodes),
-        StiffnessField(model, prior.stiffness_spread, prior.stiffness_length, prior.stiffness_modes),
-    )
-    observed = SurfacePoints(outline or surface, seen, noise or roughness(seen), robust=True, correlation=correlation, reach=1.0)
-    found = fit(
-        setting,
-        unknowns,
-        [observed],
-        estimate_amplitude=[unknowns[1]] if prior.found else [],
-        tolerance=1e-6,
-        iterations=12,
-        progress=progress,
-    )
-    final = found.setting
-    back = np.asarray(final.model_from_seen(jnp.asarray(seen)))
-    near = _distance_to_seen(back, rest + np.asarray(found.state.displacement)) < NEAR
-    return Registration(found, rigid, model, _area_share(rest, facets, near), unknowns)
+    moved = body.compliance(np.zeros_like(rest)).times(basis)
+    scale = np.full(basis.shape[2], 1.0 / _median_size(moved[:, :, :-3]))
+    scale[-3:] = WEIGHT_SHARE / _median_size(moved[:, :, -3:])
+    turn, shift = prior.pose
+    errors = Errors(seen, noise, *prior.unfollowed)
+    return Search(body, outline, basis * scale, seen, errors, np.array([turn] * 3 + [shift] * 3))
 
 
-def roughness(points: Float[NDArray, "n 3"]) -> float:
-    """Noise of points on a smooth surface [m], from their distance to the quadric through their 20 nearest neighbours.
+def _over_widths(search: Search, pose: Pose, prior: Prior, progress: Progress) -> tuple[Found, float]:
+    """The width of the loads' prior with the highest evidence: doubled from the given one while it grows.
 
-    Each quadric z = a + bx + cy + dx² + exy + fy², over the plane of the neighbours, is fitted without its point; its
-    value there errs by a variance that the fit tells. The median ignores outliers.
+    Not halved: with a small part seen, narrow priors win by chance and then claim to know the rest (z spreads of 3).
+    A wider prior under which nothing settles is passed over; the given one must settle.
     """
-    near = cKDTree(points).query(points, k=min(21, len(points)))[1][:, 1:]
-    if near.shape[1] < 12:
-        return 1e-3
-    around = points[near]
-    middle = around.mean(axis=1)
-    axes = np.linalg.svd(around - middle[:, None])[2]
-    local = np.einsum("nkj,nij->nki", around - middle[:, None], axes)
-    own = np.einsum("nj,nij->ni", points - middle, axes)
-    size = np.sqrt((local[..., :2] ** 2).mean(axis=(1, 2)))[:, None]
-    rows, row = _quadric(local / size[:, None]), _quadric((own / size)[:, None])[:, 0]
-    inverse = np.linalg.pinv(rows)
-    height = own[:, 2] - np.einsum("nc,nck,nk->n", row, inverse, local[..., 2])
-    error = np.einsum("nc,nck->nk", row, inverse)
-    return max(float(1.4826 * np.median(np.abs(height) / np.sqrt(1.0 + (error**2).sum(axis=1)))), 2e-4)
+    still = np.zeros_like(np.asarray(search.body.model.points))
+    best = search.run(prior.displacement, pose, still, np.zeros(search.basis.shape[2]), progress)
+    chosen = prior.displacement
+    for _ in range(WIDER if prior.found else 0):
+        width = 2.0 * chosen
+        try:
+            tried = search.run(width, best.pose, best.displacement, best.loads / 2.0, progress)
+        except SolverError:
+            break
+        if tried.evidence <= best.evidence:
+            break
+        best, chosen = tried, width
+    return best, chosen
 
 
-def _quadric(local: NDArray) -> NDArray:
-    x, y = local[..., 0], local[..., 1]
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+def _first_pose(rigid: Rigid, pivot: NDArray) -> Pose:
+    """The alignment, about another pivot: the mean of the nodes, where Qᵀu = 0 leaves the body."""
+    turn = Rotation.from_rotvec(rigid.rotation)
+    return Pose(turn, turn.apply(pivot - rigid.pivot) + rigid.pivot - pivot + rigid.translation, pivot)
 
 
-def _setting(model: Model, surface: str, rigid: Rigid) -> tuple[Setting, NDArray]:
-    """The body held by weak springs, its unknown forces at zero, in the pose of the rigid alignment."""
-    nodes = np.asarray(model.nodes_of(surface))
-    size = float(np.linalg.norm(np.ptp(np.asarray(model.points), axis=0)))
-    problem = model.problem(
-        loads=[NodalForces(surface, np.zeros((len(nodes), 3)))],  # pyright: ignore[reportArgumentType]
-        supports=[PointSprings(surface, HOLD * _young(model) * size)],
-    )
-    base = Setting.of(problem)
-    pose = (jnp.asarray(rigid.rotation), jnp.asarray(rigid.translation), jnp.asarray(rigid.pivot))
-    return eqx.tree_at(lambda s: (s.rotation, s.translation, s.pivot), base, pose), nodes
+def _thinned(seen: NDArray) -> NDArray:
+    if len(seen) <= MOST_POINTS:
+        return seen
+    return seen[np.sort(np.random.default_rng(0).choice(len(seen), MOST_POINTS, replace=False))]
+
+
+def _spread_out(seen: NDArray, model: Model) -> None:
+    """Enough points, over a patch: a pose cannot be told from a point or a line."""
+    advice = "Give 20 or more, over a patch of the surface"
+    if len(seen) < 20:
+        raise SolverError(f"{len(seen)} points are too few", where="register", advice=advice)
+    widths = np.linalg.svd(seen - seen.mean(axis=0), compute_uv=False) / np.sqrt(len(seen))
+    if widths[1] < 1e-3 * float(np.ptp(np.asarray(model.points), axis=0).max()):
+        raise SolverError("the points lie on one place or line", where="register", advice=advice)
 
 
 def _young(model: Model) -> float:
@@ -229,25 +247,16 @@ def _young(model: Model) -> float:
     return float((piola[0, 0] - piola[1, 1])[0] / 1e-3)
 
 
-def _scaled(
-    basis: NDArray, model: Model, surface: str, setting: Setting, nodes: NDArray, displacement: float
-) -> NDArray:
-    """The basis such that tractions move the median node by the RMS displacement given, and weight by a share of it."""
-    from ..fitting.equilibria import Equilibria
-    from ..solution import State
-
-    loads = HiddenLoads(basis, nodes)
-    rest = State(1.0, jnp.zeros_like(model.points))
-    slope = Equilibria(setting, [loads]).slope(np.zeros(loads.size), rest)
-    tractions, weight = slope[:, :, :-3], slope[:, :, -3:]
-    scale = np.full(loads.size, displacement / _median_size(tractions))
-    scale[-3:] = WEIGHT_SHARE * displacement / _median_size(weight)
-    return basis * scale
-
-
 def _median_size(slope: NDArray) -> float:
     """Median over nodes of the RMS displacement: thin lobes, which move much, do not set the scale."""
     return float(np.median(np.sqrt((slope**2).sum(axis=(1, 2)))))
+
+
+def _cross(vectors: NDArray) -> NDArray:
+    """(k, 3, 3) matrices of v ×."""
+    x, y, z = vectors.T
+    zero = np.zeros_like(x)
+    return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], axis=1)
 
 
 def _distance_to_seen(points: NDArray, rest: NDArray) -> NDArray:

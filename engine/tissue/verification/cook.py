@@ -20,6 +20,8 @@ from .meshes import box, curved
 from .probes import describe, displacement_at
 
 CELLS = 16
+"""Measured with 8, 12 and 16: the loaded corner of `corner` errs by 0.91, 0.25 and 0.09 %, its limit falls by less.
+That of `near-incompressible` comes to 6.875, 6.912 and 6.923; its source has 128 × 128 elements on an even mesh."""
 WIDEST = CELLS / (0.5 * np.pi)
 """The sheet over its longest cell; the first cell at an edge is the square of that share of it."""
 

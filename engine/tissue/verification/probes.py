@@ -6,9 +6,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ....imaging.errors import SolverError
+from ..host_system import HostSystem
 from ..model import Model
 from ..problem import Problem
 from ..solution import State
+from ..system import Timer
 
 
 def node_at(model: Model, place: tuple[float, float, float], within: float) -> int:
@@ -36,3 +38,17 @@ def describe(problem: Problem) -> str:
     parts = [f"{len(block.nodes):,} {block.element.name}" for block in model.blocks]
     free = int((~problem.held()).sum())
     return f"{', '.join(parts)}; {free:,} unknowns"
+
+
+def linear_response(problem: Problem) -> Float[np.ndarray, "nodes 3"]:
+    """K⁻¹ f at rest [m], the displacement of linear theory: the first step of Newton's method.
+
+    Raises:
+        SolverError: the stiffness at rest could not be solved.
+    """
+    system = HostSystem(problem, Timer())
+    rest = system.zeros()
+    outcome = system.linearize(rest, 1.0).solve(system.external(rest, 1.0) * system.free, 1e-8)
+    if not outcome.converged:
+        raise SolverError("the stiffness at rest could not be solved", where="linear response")
+    return np.asarray(outcome.solution)

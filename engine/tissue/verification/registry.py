@@ -13,8 +13,11 @@ from . import (
     inflation,
     lame,
     laws,
+    membranes,
     motion,
+    shells,
     silicone,
+    strands,
     torsion,
 )
 from .case import Case
@@ -29,6 +32,9 @@ CASES: tuple[Case, ...] = (
     *lame.CASES,
     *cook.CASES,
     *elastica.CASES,
+    *membranes.CASES,
+    *shells.CASES,
+    *strands.CASES,
     *heart.CASES,
     *hertz.CASES,
     *motion.CASES,

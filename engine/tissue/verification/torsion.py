@@ -21,7 +21,8 @@ from .probes import describe
 
 RADIUS, LENGTH, SHEAR, TWIST = 1.0, 1.0, 1e4, 0.5
 """m, m, Pa, rad/m."""
-RINGS, LAYERS = 5, 2
+RINGS, LAYERS = 5, 4
+"""Measured: M errs by 1.6, 0.23, 0.057 and 0.021 % with 1, 2, 4 and 8 layers: they count, not only the rings."""
 
 
 def turned(points: Array) -> Array:
@@ -54,7 +55,11 @@ def pull(place: NDArray, force: NDArray) -> float:
     return float(work.sum()) / LENGTH
 
 
-_MESH = order(4, RINGS, "the radius") + order(4, 2 * RINGS / np.pi, "a radian of the rim")
+_MESH = (
+    order(4, RINGS, "the radius")
+    + order(4, 2 * RINGS / np.pi, "a radian of the rim")
+    + order(4, LAYERS / (TWIST * LENGTH), "a radian of the twist")
+)
 CASES = (
     Case(
         "torsion",

@@ -1,4 +1,4 @@
-"""A fine surface carried by a coarse model: the anatomy as it was segmented, on elements as large as mechanics allows."""
+"""A fine surface carried by a coarse model: the anatomy as segmented, on elements as large as mechanics allows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
+from ..fitting.closest import closest_on_surface
+from ..fitting.location import locate
+from ..fitting.observation import refuse_far, vectors
 from ..model import Model
-from .closest import closest_on_surface
-from .location import locate
-from .observation import finite
 
-REACH = 3.0
+REACH = 2.0
 """Element sizes that a vertex may lie outside of the body; its weights are then extrapolated."""
 
 
@@ -48,7 +48,7 @@ class Outline:
         Raises:
             SolverError: NaN, triangles that name no vertex, or a surface far from the body.
         """
-        place = finite(points, "vertices", "outline").reshape(-1, 3)
+        place = vectors(points, "vertices", "outline")
         faces = np.asarray(triangles)
         if faces.ndim != 2 or faces.shape[1] != 3 or len(faces) == 0:
             raise SolverError(f"triangles must be (F, 3), not {faces.shape}", where="outline")
@@ -58,8 +58,18 @@ class Outline:
                 where="outline",
                 advice="Count vertices from 0",
             )
+        refuse_far(place, np.asarray(model.points), "outline", reach=0.2)
         nodes, weights, _ = locate(model, place, "outline", outside=REACH)
         return cls(place, faces.astype(np.int64), nodes, weights)
+
+    @classmethod
+    def of_facets(cls, model: Model, surface: str) -> Outline:
+        """The body's own facets, by their corners: as coarse as its elements."""
+        facets = model.facets_of(surface)
+        corners = facets[:, :3] if facets.shape[1] != 4 else facets[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
+        used, triangles = np.unique(corners, return_inverse=True)
+        points = np.asarray(model.points)[used]
+        return cls(points, triangles.reshape(-1, 3), used[:, None], np.ones((len(used), 1)))
 
     def moved(self, displacement: Float[NDArray, "rows 3"]) -> Float[np.ndarray, "V 3"]:
         """Where the vertices are [m]."""

@@ -1,4 +1,4 @@
-"""Flat and curved sheets of quadratic triangles for the engine's tests, in metres."""
+"""Structured meshes of sheets: quadratic triangles on a square that any map bends, and on a disc. Metres."""
 
 from __future__ import annotations
 
@@ -44,3 +44,35 @@ def sheet(
 def rim(unit: NDArray) -> NDArray:
     """Nodes on the sides of the square."""
     return np.flatnonzero(((unit == 0) | (unit == 1)).any(axis=1))
+
+
+def disc(rings: int) -> tuple[NDArray, NDArray, NDArray]:
+    """A disc of radius one: 6 `rings`² triangles whose outer edges follow the circle.
+
+    Returns:
+        Points (n, 3), triangles (E, 6), and the nodes of the rim.
+    """
+    start = np.cumsum([0, 1, *(6 * k for k in range(1, rings + 1))])
+    angles = [np.zeros(1), *(2 * np.pi * np.arange(6 * k) / (6 * k) for k in range(1, rings + 1))]
+    points = np.concatenate([(k / rings) * np.stack([np.cos(a), np.sin(a)], axis=1) for k, a in enumerate(angles)])
+
+    def node(ring: int, place: int) -> int:
+        return int(start[ring] + place % max(6 * ring, 1))
+
+    corners = []
+    for ring in range(1, rings + 1):
+        for sector in range(6):
+            for step in range(ring):
+                outer, inner = sector * ring + step, sector * (ring - 1) + step
+                corners.append([node(ring - 1, inner), node(ring, outer), node(ring, outer + 1)])
+                if step < ring - 1:
+                    corners.append([node(ring - 1, inner), node(ring, outer + 1), node(ring - 1, inner + 1)])
+    corners = np.array(corners)
+    pairs = np.stack([corners, np.roll(corners, -1, axis=1)], axis=2).reshape(-1, 2)
+    edges, place = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True)
+    middles = points[edges].mean(axis=1)
+    outside = (edges >= start[rings]).all(axis=1)
+    middles[outside] /= np.linalg.norm(middles[outside], axis=1)[:, None]
+    triangles = np.concatenate([corners, len(points) + place.reshape(-1, 3)], axis=1)
+    rim_nodes = np.concatenate([np.arange(start[rings], len(points)), len(points) + np.flatnonzero(outside)])
+    return np.insert(np.concatenate([points, middles]), 2, 0.0, axis=1), triangles, rim_nodes

@@ -1,0 +1,80 @@
+"""The assembled tangent of one problem: what its elements and terms add, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ..linear.shares import in_order
+from .elements.couplings import coupled_pairs
+from .kernels import BlockKernel, TermKernel
+from .mass import MassMatrix
+from .pattern import BlockScatter, EntryScatter, Pattern
+
+
+class Assembly:
+    """Pattern and scatters of one problem."""
+
+    def __init__(self, blocks: list[BlockKernel], terms: list[TermKernel], count: int) -> None:
+        self.blocks, self.terms = blocks, terms
+        self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
+        self.scatters = [self._chunks(block) for block in blocks]
+        self.term_scatters = [BlockScatter(self._term_slots(term.nodes), self.pattern.slots_count) for term in terms]
+        self._held: tuple[NDArray, NDArray] | None = None
+        self._mass: tuple[MassMatrix, NDArray] | None = None
+
+    def _chunks(self, block: BlockKernel) -> list[EntryScatter]:
+        first, second = coupled_pairs(block.nodes.shape[1], translates=block.element.translates)
+        parts = (block.nodes[rows] for rows in block.chunks.slices())
+        return [
+            EntryScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).T, block.chunks.size) for nodes in parts
+        ]
+
+    def _term_slots(self, nodes: NDArray) -> NDArray:
+        first, second = np.broadcast_arrays(nodes[:, :, None], nodes[:, None, :])
+        return self.pattern.slots(first, second).ravel()
+
+    def data(self, displacement: NDArray, fraction: float) -> NDArray:
+        """Blocks (nnz, 3, 3) of the tangent."""
+        data = np.zeros((self.pattern.slots_count, 3, 3))
+        for translates in (True, False):
+            chosen = [k for k, block in enumerate(self.blocks) if block.element.translates is translates]
+            if chosen:
+                data += self.pattern.completed(self._half(chosen, displacement, fraction), balanced=translates)
+        for term, scatter in zip(self.terms, self.term_scatters, strict=True):
+            blocks = term.tangents(displacement, fraction)
+            if term.symmetric:
+                blocks = 0.5 * (blocks + np.transpose(blocks, (0, 2, 1, 4, 3)))
+            scatter.add(data.reshape(-1, 9), blocks.reshape(-1, 9))
+        return data
+
+    def _half(self, chosen: list[int], displacement: NDArray, fraction: float) -> NDArray:
+        """What the elements of some blocks add (9, nnz); the tangent is this and its transpose."""
+        half = np.zeros((9, self.pattern.slots_count))
+        for number in chosen:
+            block, scatters = self.blocks[number], self.scatters[number]
+
+            def sums(chunk: int, block: BlockKernel = block, scatters: list[EntryScatter] = scatters) -> list[NDArray]:
+                return scatters[chunk].sums(block.couplings(displacement, chunk, fraction))
+
+            # Added by this thread in the order of the chunks, so that the sum does not depend on who was faster.
+            for scatter, values in zip(scatters, in_order(sums, range(len(scatters))), strict=True):
+                scatter.add(half, values)
+        return half
+
+    def mass_slots(self, mass: MassMatrix) -> NDArray:
+        """Where the entries of a mass matrix lie in the pattern."""
+        if self._mass is None or self._mass[0] is not mass:
+            self._mass = (mass, self.pattern.slots(mass.rows, mass.columns))
+        return self._mass[1]
+
+    def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
+        """The matrix with unit rows and columns for held components."""
+        if self._held is None:
+            self._held = self.pattern.held(free)
+        slots, mask = self._held
+        data = np.array(matrix.data)
+        data[slots] *= mask
+        data[self.pattern.diagonal] += (1.0 - free)[:, :, None] * np.eye(3)
+        return self.pattern.matrix(data)

@@ -1,0 +1,148 @@
+"""The pieces that registration is made of: the outline that a body carries, a body that nothing holds, the errors."""
+
+from __future__ import annotations
+
+import bodies
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from preop.engine.tissue.loads import Traction
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.registration.free_body import FreeBody
+from preop.engine.tissue.registration.misfit import Errors, Misfit, Pose
+from preop.engine.tissue.registration.outline import Outline
+from preop.engine.tissue.static import solve
+from preop.engine.tissue.supports import Fixed
+from preop.imaging.errors import SolverError
+
+YOUNG = 5e3
+
+
+def bar(element: str = "T4") -> Model:
+    """100 × 40 × 40 mm."""
+    mesh = bodies.box((5, 2, 2), place=lambda unit: unit * [100.0, 40.0, 40.0])
+    return Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)}, element=element)
+
+
+def fine_box() -> tuple[np.ndarray, np.ndarray]:
+    """The surface of the bar, finer than its elements and 1 mm outside of it: vertices in m, triangles."""
+    mesh = bodies.box((10, 4, 4), place=lambda unit: unit * [102.0, 42.0, 42.0] - 1.0)
+    facets = np.concatenate(list(mesh.facet_sets.values()))
+    used, triangles = np.unique(facets, return_inverse=True)
+    return 1e-3 * mesh.points[used], triangles.reshape(-1, 3)
+
+
+@pytest.mark.parametrize("element", ["T4", "T10"])
+def test_an_outline_follows_linear_displacements_exactly(element: str) -> None:
+    """Outside of the elements too, where their fields are carried on."""
+    model, (points, triangles) = bar(element), fine_box()
+    outline = Outline.carried_by(model, points, triangles)
+    gradient = np.array([[0.1, 0.2, 0.0], [-0.1, 0.05, 0.3], [0.0, 0.1, -0.2]])
+    moved = outline.moved(np.asarray(model.points) @ gradient.T)
+    assert np.abs(moved - points - points @ gradient.T).max() < 1e-9
+
+
+def test_what_is_no_outline_is_named() -> None:
+    model, (points, triangles) = bar(), fine_box()
+    with pytest.raises(SolverError, match="metres, not millimetres"):
+        Outline.carried_by(model, 1e3 * points, triangles)
+    with pytest.raises(SolverError, match=f"names vertex {len(points)}"):
+        Outline.carried_by(model, points, np.array([[0, 1, len(points)]]))
+    with pytest.raises(SolverError, match=r"\(F, 3\)"):
+        Outline.carried_by(model, points, np.array([0, 1, 2]))
+
+
+def ends(model: Model, pull: float) -> np.ndarray:
+    """Nodal forces [N] of a traction `pull` [Pa] outward on both ends."""
+    forces = np.zeros((model.nodes, 3))
+    for name, sign in (("x0", -1.0), ("x1", 1.0)):
+        facets = model.facets_of(name)
+        corner = np.asarray(model.points)[facets]
+        area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1) / 2
+        np.add.at(forces[:, 0], facets, sign * pull * area[:, None] / 3.0)
+    return forces
+
+
+def test_a_pulled_bar_is_as_long_as_one_that_is_held() -> None:
+    """Against the static solver, whose supports take the rigid motions: the shapes agree once those are taken out."""
+    model = bar()
+    body = FreeBody(model, "x0", YOUNG)
+    free = body.balance(np.zeros((model.nodes, 3)), ends(model, 1500.0), 0.02)
+    corner = np.asarray(model.points)
+    line = {
+        name: np.flatnonzero((np.abs(corner[:, [0, axis]]) < 1e-9).all(axis=1)) for name, axis in (("y", 2), ("z", 1))
+    }
+    held = bodies_with(model, line)
+    problem = held.problem(
+        loads=[Traction("x1", (1500.0, 0.0, 0.0))],
+        supports=[Fixed("x0", components="x"), Fixed("edge y", components="z"), Fixed("edge z", components="y")],
+    )
+    other = np.asarray(solve(problem, tolerance=1e-10).require_converged().final.displacement)
+    one, two = corner + free, corner + other
+    turn, _ = Rotation.align_vectors(two - two.mean(axis=0), one - one.mean(axis=0))
+    apart = turn.apply(one - one.mean(axis=0)) - (two - two.mean(axis=0))
+    assert np.abs(other[:, 0]).max() > 0.02
+    assert np.abs(apart).max() < 1e-5 * np.abs(other).max()
+
+
+def bodies_with(model: Model, sets: dict[str, np.ndarray]) -> Model:
+    """The same bar with two edges of its end named."""
+    mesh = bodies.box((5, 2, 2), place=lambda unit: unit * [100.0, 40.0, 40.0])
+    mesh.node_sets.update({f"edge {name}": nodes for name, nodes in sets.items()})
+    return Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
+
+
+def test_a_pressed_body_does_not_turn_over() -> None:
+    """Dead loads that press a free bar together would turn it end for end; without rigid motion it is stable.
+
+    6 % shorter, at half of Euler's load.
+    """
+    model = bar()
+    body = FreeBody(model, "x0", YOUNG)
+    nudge = 1e-4 * np.random.default_rng(0).standard_normal((model.nodes, 3))
+    nudge -= (body.rigid @ (body.rigid.T @ nudge.ravel())).reshape(-1, 3)
+    pressed = body.balance(nudge, ends(model, -300.0), 0.02)
+    length = np.ptp((np.asarray(model.points) + pressed)[:, 0])
+    assert 0.092 < length < 0.096
+    assert np.abs(body.rigid.T @ pressed.ravel()).max() < 1e-9 * np.linalg.norm(pressed)
+
+
+def test_the_misfit_has_the_slopes_it_says() -> None:
+    """By pose and by displacement, against central differences with the same pairs."""
+    model, (points, triangles) = bar(), fine_box()
+    outline = Outline.carried_by(model, points, triangles)
+    draw = np.random.default_rng(3)
+    seen = points[draw.choice(len(points), 60)] + 2e-3 * draw.standard_normal((60, 3))
+    field = 1e-3 * draw.standard_normal((model.nodes, 3))
+    pose = Pose(Rotation.from_rotvec([0.1, -0.2, 0.05]), np.array([1e-3, 2e-3, -1e-3]), points.mean(axis=0))
+    seen = pose.seen_from_model(seen)
+    at = Misfit.at(outline, field, pose, seen)
+
+    def gap(pose: Pose, field: np.ndarray) -> np.ndarray:
+        place = outline_place + np.einsum("nm,nmi->ni", at.weights, field[at.nodes])
+        return np.einsum("ni,ni->n", at.normal, pose.model_from_seen(seen) - place)
+
+    moved = np.einsum("nm,nmi->ni", at.weights, field[at.nodes])
+    foot = pose.model_from_seen(seen) - at.distance[:, None] * at.normal
+    outline_place = foot - moved
+    for axis in range(6):
+        step = np.zeros(6)
+        step[axis] = 1e-6
+        slope = (gap(pose.turned(step), field) - gap(pose.turned(-step), field)) / 2e-6
+        assert np.abs(slope + at.by_pose[:, axis]).max() < 1e-7
+    way = draw.standard_normal((model.nodes, 3))
+    slope = (gap(pose, field + 1e-4 * way) - gap(pose, field - 1e-4 * way)) / 2e-4
+    assert np.abs(slope + at.by_nodes(way[:, :, None])[:, 0]).max() < 1e-9
+
+
+def test_what_the_model_cannot_follow_widens_a_mean() -> None:
+    """Variance of the mean of n points: σ²/n, and δ² more where all err alike."""
+    seen = 1e-3 * np.random.default_rng(1).random((200, 3))
+    errors = Errors(seen, 1e-3, 2e-3, 10.0)
+    errors.update(np.zeros(200))
+    ones = np.ones(200)
+    weight = float(errors.weight[0])
+    variance = 1.0 / float(ones @ errors.inverse(ones))
+    assert variance == pytest.approx(1e-6 / weight / 200 + 4e-6, rel=1e-3)
