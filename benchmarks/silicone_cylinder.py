@@ -175,6 +175,8 @@ def draw(found, points: np.ndarray) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    from preop.engine.tissue.verification import silicone
+
     model = found.problem.model
     moved = 1e3 * (np.asarray(model.points) + np.asarray(found.state.displacement))
     rest = 1e3 * np.asarray(model.points)
@@ -189,8 +191,16 @@ def draw(found, points: np.ndarray) -> None:
     figure.colorbar(scatter, ax=side, label="measured outside of fitted, mm")
     side.set(aspect="equal", xlabel="z mm", ylabel="y mm")
     side.legend(loc="upper right")
+    one, unit = found.estimates[0], silicone.GUESS
+    low, high = one.interval_95
+    title = f"E/ρ {unit * one.value:.1f} ({unit * low:.1f} to {unit * high:.1f}) m²/s²"
     left.hist(residual, bins=60, color="0.4")
-    left.set(xlabel="signed distance mm", ylabel="points", title=str(found.estimates[0]))
+    left.set(
+        xlabel="signed distance mm",
+        ylabel="points",
+        title=title,
+    )
+    figure.text(0.01, 0.01, "Not a medical device", size=8, color="0.4")
     figure.tight_layout()
     figure.savefig(PICTURE, dpi=110)
 

@@ -28,10 +28,11 @@ def locate(
         SolverError: a point lies outside of all elements; says which.
     """
     reference = np.asarray(model.points)
-    most = max(block.element.nodes for block in model.blocks)
+    blocks = [block for block in model.blocks if block.element.dimension == 3]
+    most = max(block.element.nodes for block in blocks)
     best = np.full(len(points), np.inf)
     nodes, weights = np.zeros((len(points), most), np.int64), np.zeros((len(points), most))
-    for block in model.blocks:
+    for block in blocks:
         cells = np.asarray(block.vertices)
         tree = cKDTree(reference[cells].mean(axis=1))
         _, near = tree.query(points, k=min(NEIGHBOURS, len(cells)))

@@ -97,7 +97,8 @@ class Search:
             moved, share = self.body.step(moved, left + slope @ step[6:], LONGEST)
             loads = loads + share * step[6:]
             pose = pose.turned(share * step[:6] * self.pose_width)
-            if share == 1.0 and size < SETTLED:
+            idle = float(np.linalg.norm(left, axis=1).max()) < 0.5 * self.errors.noise
+            if share == 1.0 and size < SETTLED and idle:
                 return self._settled(basis, moved, loads, pose, number + 1)
         raise SolverError(
             f"not settled in {STEPS} steps: the last changed by {size:.2g} of the posterior's width",
@@ -123,6 +124,7 @@ class Search:
             misfit.distance @ self.errors.inverse(misfit.distance)
             + self.errors.log_determinant()
             + prior @ prior
+            - 2.0 * self.errors.log_weights()
             + np.linalg.slogdet(hessian)[1]
         )
         return Found(moved, loads, pose, slope, np.linalg.inv(hessian), misfit.distance, float(evidence), steps)

@@ -71,7 +71,7 @@ class FreeBody:
 
     def step(self, displacement: NDArray, change: NDArray, most: float) -> tuple[NDArray, float]:
         """The displacement after a share of a change [m] that moves no node by more than `most`; and the share."""
-        share = min(1.0, most / max(float(np.abs(change).max()), 1e-300))
+        share = min(1.0, most / max(float(np.linalg.norm(change, axis=1).max()), 1e-300))
         while share > 1e-3:
             trial = displacement + share * change
             if self.system.evaluate(trial, 1.0).min_jacobian > LEAST_JACOBIAN:

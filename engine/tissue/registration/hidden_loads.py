@@ -16,12 +16,11 @@ from ..fitting.matern import surface_modes
 from ..kernels import TermKernel
 from ..loads.body import Gravity
 from ..model import Model
-
-MODES = 48
+from .outline import flat
 
 
 def load_basis(
-    model: Model, surface: str, share: Float[NDArray, " nodes"], length: float, modes: int = MODES
+    model: Model, surface: str, share: Float[NDArray, " nodes"], length: float, modes: int
 ) -> Float[np.ndarray, "rows 3 n"]:
     """Self-balanced nodal forces [N] of each mode, for tractions of 1 Pa where `share` is 1.
 
@@ -32,10 +31,10 @@ def load_basis(
         length: of the Matérn fields [m].
         modes: per component.
     """
-    facets = model.facets_of(surface)[:, :3]
-    nodes, flat = np.unique(facets, return_inverse=True)
+    facets = flat(model.facets_of(surface))
+    nodes, triangles = np.unique(facets, return_inverse=True)
     points = np.asarray(model.points)
-    basis, _, area = surface_modes(points[nodes], flat.reshape(-1, 3), length, min(modes, len(nodes) // 2))
+    basis, _, area = surface_modes(points[nodes], triangles.reshape(-1, 3), length, min(modes, len(nodes) // 2))
     forces = np.zeros((*points.shape, 3 * basis.shape[1] + 3))
     weighted = basis * (area * share[nodes])[:, None]
     for axis in range(3):

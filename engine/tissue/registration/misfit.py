@@ -1,6 +1,7 @@
 """How far points seen lie from an outline, what changes that, and how much of it is error.
 
-Point to plane: r = n · (x' − y), x' the point in the model's frame, y the nearest place. Errors are of two kinds:
+Signed distance: r = n · (x' − y), x' the point in the model's frame, y the nearest place, n from y to x', outward; so
+that a point beyond a margin counts, which the facet's own normal would not see. Errors are of two kinds:
 independent ones of variance σ², Student's law with 4 degrees of freedom (Lange, Little and Taylor, J Am Stat Assoc
 84:881, 1989); and what the model cannot follow, alike over a distance ℓ: covariance δ² exp(−d/ℓ) (Kennedy and O'Hagan,
 J R Stat Soc B 63:425, 2001). Without the second, hundreds of points beside each other claim to know the hidden side.
@@ -19,6 +20,9 @@ from scipy.spatial.transform import Rotation
 
 from ..fitting.observation import STUDENT_FREEDOM
 from .outline import Outline
+
+TOUCHING = 1e-7
+"""m: nearer than this the facet's normal is taken."""
 
 
 class Pose(NamedTuple):
@@ -60,9 +64,14 @@ class Misfit(NamedTuple):
         back = pose.model_from_seen(seen)
         nodes, weights, before, normal = outline.nearest(displacement, back)
         place = before + np.einsum("nm,nmi->ni", weights, displacement[nodes])
+        gap = back - place
+        away = np.linalg.norm(gap, axis=1)
+        near = away < TOUCHING
+        unit = np.where(near[:, None], normal, gap / np.where(near, 1.0, away)[:, None])
+        normal = unit * np.where(np.einsum("ni,ni->n", unit, normal) < 0, -1.0, 1.0)[:, None]
         turn = np.cross(back - pose.pivot, normal)
         by_pose = np.hstack([turn, normal @ pose.rotation.as_matrix().T])
-        return cls(np.einsum("ni,ni->n", normal, back - place), by_pose, normal, nodes, weights)
+        return cls(np.einsum("ni,ni->n", normal, gap), by_pose, normal, nodes, weights)
 
     def by_nodes(self, field: Float[NDArray, "nodes 3 k"]) -> Float[np.ndarray, "n k"]:
         """n · y of a field of displacements."""
@@ -88,6 +97,10 @@ class Errors:
     def inverse(self, values: NDArray) -> NDArray:
         """C⁻¹ values."""
         return cho_solve(self._factor, values)
+
+    def log_weights(self) -> float:
+        """Logarithm of the weights' own law, Gamma(2, 2): with it the weighted squares are Student's density."""
+        return 0.5 * STUDENT_FREEDOM * float((np.log(self.weight) - self.weight).sum())
 
     def log_determinant(self) -> float:
         """ln det of C/σ²."""

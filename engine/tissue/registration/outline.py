@@ -17,6 +17,13 @@ from ..model import Model
 REACH = 2.0
 """Element sizes that a vertex may lie outside of the body; its weights are then extrapolated."""
 
+ONE_ORGAN = "Make it with Outline.carried_by from the same organ's mesh and surface"
+
+
+def flat(facets: Int[NDArray, "F n"]) -> Int[np.ndarray, "T 3"]:
+    """Triangles of the corners of facets with 3, 4 or 6 nodes."""
+    return facets[:, :3] if facets.shape[1] != 4 else facets[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
+
 
 @dataclass(frozen=True, eq=False)
 class Outline:
@@ -52,24 +59,42 @@ class Outline:
         faces = np.asarray(triangles)
         if faces.ndim != 2 or faces.shape[1] != 3 or len(faces) == 0:
             raise SolverError(f"triangles must be (F, 3), not {faces.shape}", where="outline")
-        if faces.min() < 0 or faces.max() >= len(place):
+        if faces.dtype.kind not in "iu":
+            raise SolverError("triangles must be whole numbers", where="outline", advice="Give indices of vertices")
+        bad = faces[(faces < 0) | (faces >= len(place))]
+        if bad.size:
             raise SolverError(
-                f"a triangle names vertex {int(faces.max())}, there are {len(place)}",
+                f"a triangle names vertex {int(bad[0])}, there are {len(place)}",
                 where="outline",
                 advice="Count vertices from 0",
             )
         refuse_far(place, np.asarray(model.points), "outline", reach=0.2)
         nodes, weights, _ = locate(model, place, "outline", outside=REACH)
-        return cls(place, faces.astype(np.int64), nodes, weights)
+        outline = cls(place, faces.astype(np.int64), nodes, weights)
+        outline.check(model)
+        return outline
 
     @classmethod
     def of_facets(cls, model: Model, surface: str) -> Outline:
         """The body's own facets, by their corners: as coarse as its elements."""
-        facets = model.facets_of(surface)
-        corners = facets[:, :3] if facets.shape[1] != 4 else facets[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
-        used, triangles = np.unique(corners, return_inverse=True)
+        used, triangles = np.unique(flat(model.facets_of(surface)), return_inverse=True)
         points = np.asarray(model.points)[used]
         return cls(points, triangles.reshape(-1, 3), used[:, None], np.ones((len(used), 1)))
+
+    def check(self, model: Model) -> None:
+        """The vertices lie where this model's elements carry them.
+
+        Raises:
+            SolverError: they do not: another model's, or too far outside.
+        """
+        if int(self.nodes.max()) < model.nodes:
+            carried = np.einsum("vm,vmi->vi", self.weights, np.asarray(model.points)[self.nodes])
+            gap = np.linalg.norm(carried - self.points, axis=1)
+            if gap.max() <= 1e-6 * float(np.ptp(self.points, axis=0).max()):
+                return
+            where = f"vertex {int(gap.argmax())} at {np.round(self.points[gap.argmax()], 4)} m"
+            raise SolverError(f"the outline is not carried by this body: {where}", where="outline", advice=ONE_ORGAN)
+        raise SolverError("the outline belongs to another model", where="outline", advice=ONE_ORGAN)
 
     def moved(self, displacement: Float[NDArray, "rows 3"]) -> Float[np.ndarray, "V 3"]:
         """Where the vertices are [m]."""

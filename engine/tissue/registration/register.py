@@ -38,8 +38,16 @@ WEIGHT_SHARE = 0.4
 """RMS displacement of a change of weight, over that of the tractions."""
 NEAR, FAR = 0.008, 0.025
 """m: a place of the surface nearer than the first to a point seen is seen, farther than the second is hidden."""
-WIDER = 2
-"""Times that `Prior.displacement` is doubled at most."""
+FACTORS = (0.5, 1.0, 2.0, 4.0)
+"""Of `Prior.displacement`, over which answers are averaged."""
+SUBCAPSULAR = 0.5
+"""Element sizes that a target may lie outside of the mesh: its facets cut corners of the organ."""
+UNLIKELY = 5.0
+"""Wider priors are not tried once the evidence has fallen by so much."""
+FAR_OFF = 3.0
+"""Median distance of the points, over what is expected of one, at which they are no points of this organ."""
+BEYOND = 5.0
+"""Widths of the pose's prior at which a pose is refused."""
 MOST_POINTS = 1500
 """Points used, drawn from all that were seen: more of them, a few millimetres apart, err together."""
 
@@ -59,7 +67,7 @@ class Prior:
             the distance [m] over which it is alike.
     """
 
-    displacement: float = 0.015
+    displacement: float = 0.01
     length: float = 0.05
     modes: int = 60
     found: bool = True
@@ -73,12 +81,14 @@ class Prior:
             SolverError: one is not.
         """
         for name in ("displacement", "length"):
-            given.number(getattr(self, name), f"a {name}", "prior", above=0.0, advice="Give m")
+            value = given.number(getattr(self, name), f"a {name}", "prior", above=0.0, advice="Give m")
+            if value > 1.0:
+                raise SolverError(f"a {name} of {value:g} m is not possible", where="prior", advice="Give m, not mm")
         given.whole(self.modes, "modes", "prior")
         for name, advice in (("pose", "Give rad and m"), ("unfollowed", "Give m and m")):
             pair = given.array(getattr(self, name), name, "prior", (2,), advice=advice)
-            if not (np.asarray(pair) > 0).all():
-                raise SolverError(f"{name} must be positive, not {pair}", where="prior", advice=advice)
+            if not ((np.asarray(pair) > 0) & (np.asarray(pair) < np.pi)).all():
+                raise SolverError(f"{name} must be positive and small, not {pair}", where="prior", advice=advice)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +96,29 @@ class Registration:
     """A registered model.
 
     Attributes:
-        found: displacement, pose, loads and their covariance.
+        states: displacement, pose, loads and their covariance, for each width of the loads' prior.
+        widths: RMS displacement of the median node [m] that each assumes.
+        probability: of each width, by evidence; all alike before anything is seen.
         rigid: the alignment before deformation, for comparison.
         model: the preoperative model.
         noise: standard deviation of the points along the surface's normal [m], given or found.
-        displacement_scale: RMS displacement of the median node [m] that the data chose for the prior.
         visible_share: of the outline, by area, that lies near what was seen.
         pose_width: of the prior, rad and m.
     """
 
-    found: Found
+    states: tuple[Found, ...]
+    widths: Float[np.ndarray, " w"]
+    probability: Float[np.ndarray, " w"]
     rigid: Rigid
     model: Model
     noise: float
-    displacement_scale: float
     visible_share: float
     pose_width: Float[np.ndarray, "6"]
+
+    @property
+    def found(self) -> Found:
+        """The state of the most probable width."""
+        return self.states[int(self.probability.argmax())]
 
     @property
     def statement(self) -> str:
@@ -110,26 +127,37 @@ class Registration:
         return (
             f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
             f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
-            f"{1e3 * self.displacement_scale:.0f} mm (RMS)."
+            f"{1e3 * float(self.probability @ self.widths):.0f} mm (RMS)."
         )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
         """Where points of the preoperative model [m] now are [m], and their covariance [m²].
 
+        Means over the widths; the covariance holds how far the widths disagree (Hoeting et al., Stat Sci 14:382, 1999).
+
         Raises:
             SolverError: a point lies outside of the model.
         """
         rest = vectors(points, "targets", "targets")
-        nodes, weights, _ = locate(self.model, rest, "targets")
-        pose, moved = self.found.pose, self.found.displacement
-        now = rest + np.einsum("km,kmi->ki", weights, moved[nodes])
-        turn = pose.rotation.as_matrix()
-        by_turn = -np.einsum("ij,kjl->kil", turn, _cross(now - pose.pivot)) * self.pose_width[0]
-        by_shift = np.broadcast_to(np.eye(3) * self.pose_width[3], by_turn.shape)
-        by_loads = np.einsum("ij,km,kmjn->kin", turn, weights, self.found.slope[nodes], optimize=True)
+        nodes, weights, _ = locate(self.model, rest, "targets", outside=SUBCAPSULAR)
+        each = [self._placed(found, rest, nodes, weights) for found in self.states]
+        places = np.array([place for place, _ in each])
+        mean = np.einsum("w,wki->ki", self.probability, places)
+        apart = places - mean
+        covariance = np.einsum("w,wkij->kij", self.probability, np.array([spread for _, spread in each]))
+        return mean, covariance + np.einsum("w,wki,wkj->kij", self.probability, apart, apart)
+
+    def _placed(self, found: Found, rest: NDArray, nodes: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
+        """Positions and covariance for one width."""
+        now = rest + np.einsum("km,kmi->ki", weights, found.displacement[nodes])
+        turn = found.pose.rotation.as_matrix()
+        by_turn = -np.einsum("ij,kjl->kil", turn, _cross(now - found.pose.pivot)) * self.pose_width[:3]
+        by_shift = np.broadcast_to(np.diag(self.pose_width[3:]), by_turn.shape)
+        by_loads = np.einsum("ij,km,kmjn->kin", turn, weights, found.slope[nodes], optimize=True)
         rate = np.concatenate([by_turn, by_shift, by_loads], axis=2)
-        covariance = np.einsum("kin,nm,kjm->kij", rate, self.found.covariance, rate, optimize=True)
-        return pose.seen_from_model(now), covariance
+        return found.pose.seen_from_model(now), np.einsum(
+            "kin,nm,kjm->kij", rate, found.covariance, rate, optimize=True
+        )
 
 
 def register(
@@ -149,7 +177,7 @@ def register(
         points: [m] on the surface as it is now, any part of it, any number, in no order; outliers may be among them.
         surface: the model's facet set.
         outline: the organ's fine surface, carried by the model; what was seen is compared with it. None: with the
-            facets, whose coarseness then counts as error.
+            facets; how far those lie off the organ then belongs into `Prior.unfollowed`.
         noise: standard deviation of each coordinate of the points [m]; None: found from how rough their cloud is.
         prior: what is assumed.
         progress: told of each step.
@@ -164,18 +192,67 @@ def register(
     prior.check()
     seen = vectors(points, "points", "register")
     _spread_out(seen, model)
+    seen = np.unique(seen, axis=0)
     rest = np.asarray(model.points)
     refuse_far(seen, rest, "register", reach=0.6)
     outline = outline or Outline.of_facets(model, surface)
-    sigma = positive_noise(noise, "register") or roughness(seen)
+    outline.check(model)
+    sigma = _noise(noise, seen, rest)
     progress(0.0, "rigid alignment")
     rigid = align_from_many(seen, outline.points, outline.triangles)
     search = _search(model, surface, outline, _thinned(seen), sigma, rigid, prior)
-    found, scale = _over_widths(search, _first_pose(rigid, rest.mean(axis=0)), prior, progress)
-    back = found.pose.model_from_seen(seen)
-    near = _distance_to_seen(back, outline.moved(found.displacement)) < NEAR
+    states, widths = _over_widths(search, _first_pose(rigid, rest.mean(axis=0)), prior, progress)
+    evidence = np.array([one.evidence for one in states])
+    probability = np.exp(evidence - evidence.max())
+    best = states[int(evidence.argmax())]
+    _refuse_misfit(best, sigma, prior)
+    near = _distance_to_seen(best.pose.model_from_seen(seen), outline.moved(best.displacement)) < NEAR
     share = _area_share(outline.points, outline.triangles, near)
-    return Registration(found, rigid, model, sigma, scale, share, search.pose_width)
+    return Registration(
+        tuple(states), widths, probability / probability.sum(), rigid, model, sigma, share, search.pose_width
+    )
+
+
+def _noise(noise: float | None, seen: NDArray, rest: NDArray) -> float:
+    """As given, or read off the points.
+
+    Raises:
+        SolverError: not a length that points of this body can err by.
+    """
+    size = float(np.ptp(rest, axis=0).max())
+    if positive_noise(noise, "register") is None:
+        return roughness(seen)
+    assert noise is not None
+    if not 1e-6 < noise < 0.1 * size:
+        raise SolverError(
+            f"a noise of {noise:g} m is not possible for a body of {size:.3g} m",
+            where="register",
+            advice="Give metres: 0.001 for 1 mm",
+        )
+    return float(noise)
+
+
+def _refuse_misfit(found: Found, noise: float, prior: Prior) -> None:
+    """Student's law would leave out all points of another organ and answer all the same.
+
+    Raises:
+        SolverError: half of the points stay off the surface, or the pose lies where its prior hardly reaches.
+    """
+    left, expected = float(np.median(np.abs(found.distance))), float(np.hypot(noise, prior.unfollowed[0]))
+    if left > FAR_OFF * expected:
+        raise SolverError(
+            f"half of the points stay {1e3 * left:.1f} mm or more off the surface; {1e3 * expected:.1f} mm fit",
+            where="register",
+            advice="Check that they belong to this organ, their noise and their frame",
+        )
+    turn, shift = found.pose.rotation.magnitude() / prior.pose[0], np.linalg.norm(found.pose.shift) / prior.pose[1]
+    if max(turn, shift) > BEYOND:
+        raise SolverError(
+            f"the frame of the points lies {np.degrees(found.pose.rotation.magnitude()):.0f}° and "
+            f"{1e3 * np.linalg.norm(found.pose.shift):.0f} mm away, beyond Prior.pose",
+            where="register",
+            advice="Place the points roughly first, or give a wider Prior.pose",
+        )
 
 
 def _search(
@@ -189,31 +266,37 @@ def _search(
     basis = load_basis(model, surface, share, prior.length, prior.modes)
     moved = body.compliance(np.zeros_like(rest)).times(basis)
     scale = np.full(basis.shape[2], 1.0 / _median_size(moved[:, :, :-3]))
-    scale[-3:] = WEIGHT_SHARE / _median_size(moved[:, :, -3:])
+    weight = _median_size(moved[:, :, -3:])
+    scale[-3:] = WEIGHT_SHARE / weight if weight > 0 else 0.0
     turn, shift = prior.pose
     errors = Errors(seen, noise, *prior.unfollowed)
     return Search(body, outline, basis * scale, seen, errors, np.array([turn] * 3 + [shift] * 3))
 
 
-def _over_widths(search: Search, pose: Pose, prior: Prior, progress: Progress) -> tuple[Found, float]:
-    """The width of the loads' prior with the highest evidence: doubled from the given one while it grows.
+def _over_widths(search: Search, pose: Pose, prior: Prior, progress: Progress) -> tuple[list[Found], NDArray]:
+    """States for growing widths of the loads' prior, each started from the one before; and the widths [m].
 
-    Not halved: with a small part seen, narrow priors win by chance and then claim to know the rest (z spreads of 3).
-    A wider prior under which nothing settles is passed over; the given one must settle.
+    Raises:
+        SolverError: none settles.
     """
-    still = np.zeros_like(np.asarray(search.body.model.points))
-    best = search.run(prior.displacement, pose, still, np.zeros(search.basis.shape[2]), progress)
-    chosen = prior.displacement
-    for _ in range(WIDER if prior.found else 0):
-        width = 2.0 * chosen
+    found: list[Found] = []
+    widths: list[float] = []
+    refused: SolverError | None = None
+    displacement, loads = np.zeros_like(np.asarray(search.body.model.points)), np.zeros(search.basis.shape[2])
+    for factor in FACTORS if prior.found else (1.0,):
+        width = factor * prior.displacement
         try:
-            tried = search.run(width, best.pose, best.displacement, best.loads / 2.0, progress)
-        except SolverError:
+            one = search.run(width, pose, displacement, loads * (widths[-1] / width if widths else 1.0), progress)
+        except SolverError as error:
+            refused = error
+            continue
+        found, widths = [*found, one], [*widths, width]
+        displacement, loads, pose = one.displacement, one.loads, one.pose
+        if one.evidence < max(each.evidence for each in found) - UNLIKELY:
             break
-        if tried.evidence <= best.evidence:
-            break
-        best, chosen = tried, width
-    return best, chosen
+    if not found:
+        raise refused or SolverError("nothing settled", where="register")
+    return found, np.array(widths)
 
 
 def _first_pose(rigid: Rigid, pivot: NDArray) -> Pose:
@@ -231,6 +314,8 @@ def _thinned(seen: NDArray) -> NDArray:
 def _spread_out(seen: NDArray, model: Model) -> None:
     """Enough points, over a patch: a pose cannot be told from a point or a line."""
     advice = "Give 20 or more, over a patch of the surface"
+    if len(np.unique(seen, axis=0)) < 20 <= len(seen) and np.ptp(seen, axis=0).max() > 0:
+        raise SolverError("fewer than 20 points are left without copies", where="register", advice=advice)
     if len(seen) < 20:
         raise SolverError(f"{len(seen)} points are too few", where="register", advice=advice)
     widths = np.linalg.svd(seen - seen.mean(axis=0), compute_uv=False) / np.sqrt(len(seen))
@@ -239,12 +324,14 @@ def _spread_out(seen: NDArray, model: Model) -> None:
 
 
 def _young(model: Model) -> float:
-    """A Young's modulus [Pa] of the first element, from the stress of a small stretch at constant volume: E ≈ 3 μ."""
-    block = model.blocks[0]
-    material = jax.tree.map(lambda leaf: leaf[:1].T, block.material)
+    """Young's modulus [Pa] of the softest block's first element, by a small stretch at constant volume: E ≈ 3 μ."""
     stretch = jnp.diag(jnp.array([1.001, 1.001**-0.5, 1.001**-0.5]))[:, :, None]
-    piola = np.asarray(material.first_piola(stretch))
-    return float((piola[0, 0] - piola[1, 1])[0] / 1e-3)
+    found = []
+    for block in model.blocks:
+        if block.element.dimension == 3:
+            piola = np.asarray(jax.tree.map(lambda leaf: leaf[:1].T, block.material).first_piola(stretch))
+            found.append(abs(float((piola[0, 0] - piola[1, 1])[0] / 1e-3)))
+    return min(found)
 
 
 def _median_size(slope: NDArray) -> float:
