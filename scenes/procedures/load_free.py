@@ -80,7 +80,7 @@ def load_free_shape(
     from ...engine.tissue.unloaded import unloaded_shape
 
     try:
-        # Where this finds nothing, the fixed point does not either, and takes long to say so.
+        # Newton's method alone: the fixed point, which would take over where it fails, is a whole solve per step.
         found = unloaded_shape(
             problem,
             method="newton",
