@@ -66,7 +66,7 @@ class BlockKernel:
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
         """Forces (E, n, 3) N, strain energy J, smallest det F (E,) at a load fraction, until the next call."""
-        force, jacobian = self._force, self._jacobian
+        force, jacobian, displacement = self._force, self._jacobian, np.asarray(displacement)
         energy = np.zeros(len(self.gather))
         slices = self.chunks.slices()
 
@@ -97,7 +97,7 @@ class BlockKernel:
 
     def couplings(self, displacement: NDArray, chunk: int, fraction: float) -> NDArray:
         """Stiffness blocks (9, pairs, chunk) N/m of one chunk as `Element.couplings` gives them, padding included."""
-        moved = np.take(displacement, self.gather[chunk], axis=0)
+        moved = np.take(np.asarray(displacement), self.gather[chunk], axis=0)
         material = self.material[chunk].at(fraction)
         return np.asarray(self.element.couplings(self.reference[chunk], moved, material))  # pyright: ignore[reportArgumentType]
 
