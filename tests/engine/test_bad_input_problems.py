@@ -10,6 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from refusals import refused
 
 from preop.engine.tissue.contact import (
     Capsules,
@@ -206,10 +207,7 @@ ALL = {f"{kind}: {name}": case for kind, table in TABLES.items() for name, case 
 
 @pytest.mark.parametrize("name", ALL)
 def test_it_is_refused_in_one_line(name: str) -> None:
-    attempt, words = ALL[name]
-    with pytest.raises(SolverError, match=words) as caught:
-        attempt()
-    assert "\n" not in caught.value.line()
+    refused(*ALL[name])
 
 
 def test_contact_of_two_held_surfaces_is_over_constrained() -> None:

@@ -26,11 +26,14 @@ from preop.meshing.mesh import HexMesh, TetMesh
 def two_blocks(lower: tuple[int, int, int], upper: tuple[int, int, int], element: str, poisson: float = 0.0) -> Model:
     """One on the other, 40 × 40 × 20 mm each, meshes of their own; sets `low_…` and `up_…`."""
     size = np.array([40.0, 40.0, 20.0])
-    parts = [bodies.box(lower, size=tuple(size)), bodies.box(upper, place=lambda u: u * size + [0, 0, 20.0])]
+    make, kind, cells = (
+        (bodies.bricks, HexMesh, "hexahedra") if element == "H8" else (bodies.box, TetMesh, "tetrahedra")
+    )
+    parts = [make(lower, size=tuple(size)), make(upper, place=lambda u: u * size + [0, 0, 20.0])]
     count = len(parts[0].points)
-    mesh = TetMesh(
+    mesh = kind(
         np.vstack([part.points for part in parts]),
-        np.vstack([parts[0].tetrahedra, parts[1].tetrahedra + count]),
+        np.vstack([getattr(parts[0], cells), getattr(parts[1], cells) + count]),
         np.concatenate([part.region for part in parts]),
         {1: "body"},
         facet_sets={
@@ -280,31 +283,12 @@ def test_both_sides_prescribed_into_each_other_are_named() -> None:
     assert solve(apart).converged
 
 
-def blocks_of_bricks(lower: tuple[int, int, int], upper: tuple[int, int, int]) -> Model:
-    """As `two_blocks`, of hexahedra."""
-    size = np.array([40.0, 40.0, 20.0])
-    parts = [bodies.bricks(lower, size=tuple(size)), bodies.bricks(upper, place=lambda u: u * size + [0, 0, 20.0])]
-    count = len(parts[0].points)
-    mesh = HexMesh(
-        np.vstack([part.points for part in parts]),
-        np.vstack([parts[0].hexahedra, parts[1].hexahedra + count]),
-        np.concatenate([part.region for part in parts]),
-        {1: "body"},
-        facet_sets={
-            f"{name}_{key}": value + shift
-            for name, part, shift in (("low", parts[0], 0), ("up", parts[1], count))
-            for key, value in part.facet_sets.items()
-        },
-    )
-    return Model.from_mesh(mesh, {"*": NeoHookean.from_young(1e4, 0.0)})
-
-
 @pytest.mark.parametrize(
     ("lower", "upper", "refine", "limit"), [((2, 2, 1), (2, 2, 1), 1, 1e-7), ((2, 2, 1), (3, 3, 1), 4, 0.01)]
 )
 def test_pressure_across_hexahedra(lower: tuple, upper: tuple, refine: int, limit: float) -> None:
     """Faces that match pass an even pressure on exactly, others as closely as tetrahedra; sums to round-off."""
-    model = blocks_of_bricks(lower, upper)
+    model = two_blocks(lower, upper, "H8")
     problem = pressed(model, TissueContact("up_z0", "low_z1", refine=refine))
     solution = solve(problem, tolerance=1e-10)
     solved = solution.problems[-1]
