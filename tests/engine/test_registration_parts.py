@@ -10,12 +10,14 @@ from scipy.spatial.transform import Rotation
 from preop.engine.tissue.loads import Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
+from preop.engine.tissue.registration.errors import Errors
 from preop.engine.tissue.registration.free_body import FreeBody
-from preop.engine.tissue.registration.misfit import Errors, Misfit, Pose
+from preop.engine.tissue.registration.misfit import Misfit, Pose
 from preop.engine.tissue.registration.outline import Outline
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
+from preop.meshing.mesh import TetMesh
 
 YOUNG = 5e3
 
@@ -137,12 +139,73 @@ def test_the_misfit_has_the_slopes_it_says() -> None:
     assert np.abs(slope + at.by_nodes(way[:, :, None])[:, 0]).max() < 1e-9
 
 
+def flat_misfit(places: np.ndarray) -> Misfit:
+    """Points on a plane, none of them off."""
+    count = len(places)
+    up = np.tile([0.0, 0.0, 1.0], (count, 1))
+    return Misfit(places, np.zeros(count), np.zeros((count, 6)), up, np.zeros((count, 1), int), np.ones((count, 1)))
+
+
 def test_what_the_model_cannot_follow_widens_a_mean() -> None:
     """Variance of the mean of n points: σ²/n, and δ² more where all err alike."""
     seen = 1e-3 * np.random.default_rng(1).random((200, 3))
-    errors = Errors(seen, 1e-3, 2e-3, 10.0)
-    errors.update(np.zeros(200))
+    errors = Errors.of(seen, 1e-3, (2e-3, 10.0))
+    weighed = errors.at(flat_misfit(seen))
     ones = np.ones(200)
-    weight = float(errors.weight[0])
-    variance = 1.0 / float(ones @ errors.inverse(ones))
-    assert variance == pytest.approx(1e-6 / weight / 200 + 4e-6, rel=1e-3)
+    variance = 1.0 / float(ones @ weighed.inverse(ones))
+    assert variance == pytest.approx(1e-6 / float(weighed.weight[0]) / 200 + 4e-6, rel=1e-3)
+
+
+def test_what_the_model_cannot_follow_is_shared_along_the_normal_alone() -> None:
+    """Of walls at right angles no point tells the other's error; of one place, all of δ² along its own normal."""
+    places = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    misfit = flat_misfit(places)._replace(normal=np.eye(3)[[0, 2]])
+    errors = Errors.of(places, 1e-3, (2e-3, 0.02))
+    covariance = np.linalg.inv(errors.at(misfit).inverse(np.eye(2)))
+    assert abs(covariance[0, 1]) < 1e-16
+    assert errors.shared(places[:1], misfit)[0] == pytest.approx(4e-6 * np.eye(3)[:, [0, 2]])
+
+
+def test_a_body_in_pieces_is_named() -> None:
+    """Two blocks that share no node: one rigid motion would not hold both."""
+    near, far = (bodies.box((1, 1, 1), place=lambda unit, at=at: 40.0 * unit + at) for at in (0.0, 60.0))
+    mesh = TetMesh(
+        np.concatenate([near.points, far.points]),
+        np.concatenate([near.tetrahedra, far.tetrahedra + len(near.points)]),
+        np.concatenate([near.region, far.region]),
+        near.region_names,
+        near.facet_sets,
+        near.node_sets,
+    )
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
+    with pytest.raises(SolverError, match=r"in 2 pieces; one of 8 nodes .* Register each piece"):
+        FreeBody(model, "x0", YOUNG)
+
+
+def test_a_step_is_stable_where_newton_would_fold_the_body() -> None:
+    """A thin strip shortened by 8 % without having bent yet: its own tangent is unstable, the stiffened one is not."""
+    mesh = bodies.box((16, 1, 1), place=lambda unit: unit * [160.0, 10.0, 10.0])
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
+    body = FreeBody(model, "x0", YOUNG)
+    short = np.asarray(model.points) * [-0.08, 0.036, 0.036]
+    assert body.compliance(np.zeros_like(short)).stable
+    assert not body.compliance(short).stable
+    found = body.stable_compliance(short)
+    force = np.random.default_rng(5).standard_normal((model.nodes, 3, 1))
+    moved = found.times(force)
+    assert found.stable
+    assert float((force * moved).sum()) > 0
+    assert np.abs(body.rigid.T @ moved.ravel()).max() < 1e-9 * np.linalg.norm(moved)
+
+
+def test_multipliers_carry_what_is_out_of_balance() -> None:
+    """A net pull of one newton on a body at rest: they carry all of it."""
+    model = bar()
+    body = FreeBody(model, "x0", YOUNG)
+    pull = np.zeros((model.nodes, 3))
+    pull[:, 0] = 1.0 / model.nodes
+    still = np.zeros((model.nodes, 3))
+    within = body.system.evaluate(1e-3 * np.asarray(model.points), 1.0).force_norm
+    stretched = 1e-3 * np.asarray(model.points)
+    assert body.held(stretched, pull) == pytest.approx(np.linalg.norm(pull) / within, rel=1e-6)
+    assert body.held(stretched, still) < 1e-6

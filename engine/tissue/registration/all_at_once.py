@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from ....imaging.errors import SolverError
 from ....imaging.progress import Progress
+from .errors import Errors, Weighed
 from .free_body import FreeBody
-from .misfit import Errors, Misfit, Pose
+from .misfit import Misfit, Pose
 from .outline import Outline
 
 STEPS = 30
@@ -26,8 +28,9 @@ CALM = 10
 """Steps after which only half of each is taken: pairs that swap to and fro settle between."""
 LONGEST = 0.012
 """m that a node may move in one step."""
-SETTLED = 0.1
-"""Converged when a step is this share of the posterior's width per coordinate; pairs with facets jitter by less."""
+SETTLED = 0.2
+"""Converged when a step changes what the points see by this share of its posterior width, per coordinate that they
+determine (the trace of 1 − H⁻¹, MacKay, Neural Computation 4:415, 1992); pairs with facets jitter by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,10 @@ class Found:
         pose: of the body in the frame of the points.
         slope: (nodes, 3, n) ∂u/∂ξ [m].
         covariance: (6 + n, 6 + n) of pose (in units of its prior) and ξ, by Laplace's approximation.
-        distance: (n,) m of each point to the surface.
+        misfit: of the points.
+        jacobian: (points, 6 + n) how far their nearest places follow pose and loads [m].
+        errors: the covariance of the misfit.
+        held: the multipliers' force against rigid motion, over the forces within (roots of sums of squares).
         evidence: logarithm of the probability of the data under this width of the prior, up to a constant.
         steps: taken.
     """
@@ -50,7 +56,10 @@ class Found:
     pose: Pose
     slope: Float[np.ndarray, "nodes 3 n"]
     covariance: Float[np.ndarray, "m m"]
-    distance: Float[np.ndarray, " n"]
+    misfit: Misfit
+    jacobian: Float[np.ndarray, "points m"]
+    errors: Weighed
+    held: float
     evidence: float
     steps: int
 
@@ -81,17 +90,19 @@ class Search:
         Raises:
             SolverError: no convergence.
         """
-        basis, moved, size = width * self.basis, displacement, np.inf
+        basis, moved, size, weighed = width * self.basis, displacement, np.inf, None
         for number in range(STEPS):
             slope, left, misfit = self._linear(basis, moved, loads, pose)
-            self.errors.update(misfit.distance)
-            jacobian = np.hstack([misfit.by_pose * self.pose_width, misfit.by_nodes(slope)])
+            weighed = self.errors.at(misfit, weighed)
+            jacobian = self._jacobian(misfit, slope)
             prior = np.concatenate([pose.numbers() / self.pose_width, loads])
             ahead = misfit.distance - misfit.by_nodes(left[:, :, None])[:, 0]
-            solved = self.errors.inverse(np.column_stack([jacobian, ahead]))
-            hessian = jacobian.T @ solved[:, :-1] + np.eye(len(prior))
-            step = np.linalg.solve(hessian, jacobian.T @ solved[:, -1] - prior)
-            size = float(np.sqrt(step @ hessian @ step / len(step)))
+            solved = weighed.inverse(np.column_stack([jacobian, ahead]))
+            told = jacobian.T @ solved[:, :-1]
+            hessian = _factor(told + np.eye(len(prior)))
+            step = cho_solve(hessian, jacobian.T @ solved[:, -1] - prior)
+            determined = float(np.trace(cho_solve(hessian, told)))
+            size = float(np.sqrt(step @ told @ step / max(determined, 1.0)))
             progress(number / STEPS, f"width {1e3 * width:.3g}, step {number + 1}, change {size:.2g}")
             step *= 1.0 if number < CALM else 0.5
             moved, share = self.body.step(moved, left + slope @ step[6:], LONGEST)
@@ -99,7 +110,7 @@ class Search:
             pose = pose.turned(share * step[:6] * self.pose_width)
             idle = float(np.linalg.norm(left, axis=1).max()) < 0.5 * self.errors.noise
             if share == 1.0 and size < SETTLED and idle:
-                return self._settled(basis, moved, loads, pose, number + 1)
+                return self._settled(basis, moved, loads, pose, weighed, number + 1)
         raise SolverError(
             f"not settled in {STEPS} steps: the last changed by {size:.2g} of the posterior's width",
             where="register",
@@ -109,22 +120,44 @@ class Search:
     def _linear(self, basis: NDArray, moved: NDArray, loads: NDArray, pose: Pose) -> tuple[NDArray, NDArray, Misfit]:
         """S, d and the misfit."""
         rest, _, _ = self.body.out_of_balance(moved, basis @ loads)
-        answer = self.body.compliance(moved).times(np.concatenate([basis, -rest[:, :, None]], axis=2))
+        answer = self.body.stable_compliance(moved).times(np.concatenate([basis, -rest[:, :, None]], axis=2))
         return answer[:, :, :-1], answer[:, :, -1], Misfit.at(self.outline, moved, pose, self.seen)
 
-    def _settled(self, basis: NDArray, moved: NDArray, loads: NDArray, pose: Pose, steps: int) -> Found:
+    def _settled(
+        self, basis: NDArray, moved: NDArray, loads: NDArray, pose: Pose, weighed: Weighed, steps: int
+    ) -> Found:
         """The equilibrium under the loads found, and the posterior there."""
         moved = self.body.balance(moved, basis @ loads, LONGEST)
         slope, _, misfit = self._linear(basis, moved, loads, pose)
-        self.errors.update(misfit.distance)
-        jacobian = np.hstack([misfit.by_pose * self.pose_width, misfit.by_nodes(slope)])
-        hessian = jacobian.T @ self.errors.inverse(jacobian) + np.eye(jacobian.shape[1])
+        weighed, jacobian = self.errors.at(misfit, weighed), self._jacobian(misfit, slope)
+        hessian = _factor(jacobian.T @ weighed.inverse(jacobian) + np.eye(jacobian.shape[1]))
         prior = np.concatenate([pose.numbers() / self.pose_width, loads])
         evidence = -0.5 * (
-            misfit.distance @ self.errors.inverse(misfit.distance)
-            + self.errors.log_determinant()
+            misfit.distance @ weighed.inverse(misfit.distance)
+            + weighed.log_determinant()
             + prior @ prior
-            - 2.0 * self.errors.log_weights()
-            + np.linalg.slogdet(hessian)[1]
+            - 2.0 * weighed.log_weights()
+            + 2.0 * np.log(np.diag(hessian[0])).sum()
         )
-        return Found(moved, loads, pose, slope, np.linalg.inv(hessian), misfit.distance, float(evidence), steps)
+        covariance, held = cho_solve(hessian, np.eye(len(prior))), self.body.held(moved, basis @ loads)
+        return Found(moved, loads, pose, slope, covariance, misfit, jacobian, weighed, held, float(evidence), steps)
+
+    def _jacobian(self, misfit: Misfit, slope: NDArray) -> Float[np.ndarray, "points m"]:
+        """∂(n · y) by pose, in units of its prior, and loads."""
+        return np.hstack([misfit.by_pose * self.pose_width, misfit.by_nodes(slope)])
+
+
+def _factor(hessian: NDArray) -> tuple[NDArray, bool]:
+    """Cholesky's factor.
+
+    Raises:
+        SolverError: not finite or not positive.
+    """
+    try:
+        return cho_factor(hessian, lower=True)
+    except (np.linalg.LinAlgError, ValueError) as error:
+        raise SolverError(
+            f"the posterior has no width ({error})",
+            where="register",
+            advice="Check units, noise and Prior; the model may be far softer or stiffer than its loads",
+        ) from error

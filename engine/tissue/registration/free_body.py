@@ -8,9 +8,15 @@ compress it make K indefinite there.
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csc_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from ....imaging.errors import SolverError
@@ -28,6 +34,8 @@ BALANCED = 1e-6
 """Residual over the root of the sum of squares of the element forces at which a state is one of equilibrium."""
 
 BALANCE_STEPS = 25
+STIFFENED = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""Shares of the tangent at rest that are tried."""
 
 
 class FreeBody:
@@ -42,8 +50,9 @@ class FreeBody:
         """Args: the body, a facet set that the weak springs act on, a Young's modulus [Pa] for their size.
 
         Raises:
-            SolverError: elements with unknown pressures.
+            SolverError: elements with unknown pressures; a body in pieces.
         """
+        refuse_pieces(model)
         if len(model.row_points) != model.nodes:
             raise SolverError(
                 "elements with unknown pressures cannot be registered",
@@ -64,10 +73,39 @@ class FreeBody:
         rest = rest - self.rigid @ (self.rigid.T @ rest)
         return rest.reshape(-1, 3), float(np.linalg.norm(rest) / max(now.force_norm, 1e-300)), now.min_jacobian
 
+    def held(self, displacement: Float[NDArray, "nodes 3"], forces: Float[NDArray, "nodes 3"]) -> float:
+        """Size of the multipliers' force, over the forces within: dead loads lose their balance as the body deforms."""
+        now = self.system.evaluate(displacement, 1.0)
+        against = self.rigid.T @ (np.asarray(now.residual).ravel() - forces.ravel())
+        return float(np.linalg.norm(against) / max(now.force_norm, 1e-300))
+
     def compliance(self, displacement: Float[NDArray, "nodes 3"]) -> Compliance:
         """The tangent at a displacement, factorised."""
-        matrix = self.system.linearize(displacement, 1.0).matrix.tocsc()
-        return Compliance(matrix, self.rigid)
+        return Compliance(self._tangent(displacement), self.rigid)
+
+    def stable_compliance(self, displacement: Float[NDArray, "nodes 3"]) -> Compliance:
+        """The same, with so much of the tangent at rest added that no direction but rigid ones softens.
+
+        Off balance a thin margin under load is unstable, and a step of Newton's method would fold it over.
+        """
+        matrix, share = self._tangent(displacement), 0.0
+        for added in STIFFENED:
+            matrix, share = matrix + (added - share) * self._at_rest, added
+            found = Compliance(matrix.tocsc(), self.rigid)
+            if found.stable:
+                return found
+        raise SolverError(
+            "the body is unstable on the way to the surface seen",
+            where="register",
+            advice="Check the points, or give a smaller Prior.displacement",
+        )
+
+    def _tangent(self, displacement: NDArray) -> csc_matrix:
+        return self.system.linearize(displacement, 1.0).matrix.tocsc()
+
+    @cached_property
+    def _at_rest(self) -> csc_matrix:
+        return self._tangent(np.zeros_like(np.asarray(self.model.points))).copy()
 
     def step(self, displacement: NDArray, change: NDArray, most: float) -> tuple[NDArray, float]:
         """The displacement after a share of a change [m] that moves no node by more than `most`; and the share."""
@@ -99,16 +137,71 @@ class FreeBody:
 
 
 class Compliance:
-    """K⁻¹ with rigid motions taken out: x − Y (QᵀY)⁻¹ Qᵀx, Y = K⁻¹Q, x = K⁻¹f."""
+    """K⁻¹ with rigid motions taken out: x − Y (QᵀY)⁻¹ Qᵀx, Y = K⁻¹Q, x = K⁻¹f.
+
+    K is stable without them when [K Q; Qᵀ 0] has six negative eigenvalues: those of K and of −QᵀK⁻¹Q (Haynsworth,
+    Linear Algebra Appl 1:73, 1968).
+
+    Attributes:
+        stable: whether it is.
+    """
 
     def __init__(self, matrix, rigid: NDArray) -> None:
         options = {"SymmetricMode": True}
-        self._factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=1e-3, options=options)
+        try:
+            self._factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=1e-3, options=options)
+        except RuntimeError as error:
+            raise SolverError(
+                f"the body's tangent cannot be factorised ({error})",
+                where="register",
+                advice="Check its stiffness and its elements, or give a smaller Prior.displacement",
+            ) from error
         self._rigid, self._moved = rigid, self._factor.solve(rigid.copy())
-        self._gram = np.linalg.inv(rigid.T @ self._moved)
+        gram = rigid.T @ self._moved
+        self._gram = np.linalg.inv(gram)
+        negative = int((self._factor.U.diagonal() < 0).sum())
+        self.stable = negative + int((np.linalg.eigvalsh((gram + gram.T) / 2.0) > 0).sum()) == 6
 
     def times(self, forces: Float[NDArray, "nodes 3 n"]) -> Float[np.ndarray, "nodes 3 n"]:
         """Displacements [m] of forces [N]."""
         found = self._factor.solve(np.ascontiguousarray(forces.reshape(-1, forces.shape[2])))
         found -= self._moved @ (self._gram @ (self._rigid.T @ found))
         return found.reshape(forces.shape)
+
+
+def refuse_pieces(model: Model) -> None:
+    """Each piece would have a pose of its own, which one rigid motion does not hold.
+
+    Raises:
+        SolverError: elements of more than one connected part; says where the smaller one begins.
+    """
+    first, other = [], []
+    for block in model.blocks:
+        nodes = np.asarray(block.nodes)
+        first.append(np.repeat(nodes[:, 0], nodes.shape[1] - 1))
+        other.append(nodes[:, 1:].ravel())
+    left, right = np.concatenate(first), np.concatenate(other)
+    count = model.nodes
+    graph = coo_matrix((np.ones(len(left)), (left, right)), (count, count))
+    used = np.unique(np.concatenate([left, right]))
+    label = connected_components(graph, directed=False)[1][used]
+    kinds, sizes = np.unique(label, return_counts=True)
+    if len(kinds) > 1:
+        small = used[label == kinds[sizes.argmin()]]
+        raise SolverError(
+            f"the body is in {len(kinds)} pieces; one of {len(small)} nodes holds node {int(small[0])} at "
+            f"{np.round(np.asarray(model.points)[small[0]], 4)} m",
+            where="register",
+            advice="Register each piece by itself, or leave out the small ones",
+        )
+
+
+def softest_young(model: Model) -> float:
+    """Young's modulus [Pa] of the softest block's first element, by a small stretch at constant volume: E ≈ 3 μ."""
+    stretch = jnp.diag(jnp.array([1.001, 1.001**-0.5, 1.001**-0.5]))[:, :, None]
+    found = []
+    for block in model.blocks:
+        if block.element.dimension == 3:
+            piola = np.asarray(jax.tree.map(lambda leaf: leaf[:1].T, block.material).first_piola(stretch))
+            found.append(abs(float((piola[0, 0] - piola[1, 1])[0] / 1e-3)))
+    return min(found)

@@ -16,7 +16,29 @@ from ..fitting.matern import surface_modes
 from ..kernels import TermKernel
 from ..loads.body import Gravity
 from ..model import Model
+from .free_body import FreeBody
 from .outline import flat
+from .prior import Prior
+
+WEIGHT_SHARE = 0.4
+"""RMS displacement of a change of weight, over that of the tractions."""
+
+
+def scaled_patterns(
+    body: FreeBody, surface: str, share: Float[NDArray, " nodes"], prior: Prior
+) -> Float[np.ndarray, "nodes 3 n"]:
+    """`load_basis` [N], scaled so that the median node of the body moves by 1 m (RMS) in linear elasticity."""
+    basis = load_basis(body.model, surface, share, prior.length, prior.modes)
+    moved = body.compliance(np.zeros(basis.shape[:2])).times(basis)
+    scale = np.full(basis.shape[2], 1.0 / _median_size(moved[:, :, :-3]))
+    weight = _median_size(moved[:, :, -3:])
+    scale[-3:] = WEIGHT_SHARE / weight if weight > 0 else 0.0
+    return basis * scale
+
+
+def _median_size(slope: NDArray) -> float:
+    """Median over nodes of the RMS displacement: thin lobes, which move much, do not set the scale."""
+    return float(np.median(np.sqrt((slope**2).sum(axis=(1, 2)))))
 
 
 def load_basis(

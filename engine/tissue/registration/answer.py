@@ -1,0 +1,117 @@
+"""What a registration says: where targets are now, how sure that is, and what the surface seen cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from ..fitting.location import locate
+from ..fitting.observation import vectors
+from ..model import Model
+from .all_at_once import Found
+from .errors import Errors
+from .rigid import Rigid
+
+SUBCAPSULAR = 0.5
+"""Element sizes that a target may lie outside of the mesh: its facets cut corners of the organ."""
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """A registered model.
+
+    Attributes:
+        states: displacement, pose, loads and their covariance, for each width of the loads' prior.
+        widths: RMS displacement of the median node [m] that each assumes.
+        probability: of each width, by evidence; all alike before anything is seen.
+        rigid: the alignment before deformation, for comparison.
+        model: the preoperative model.
+        errors: the law of the points' errors, and of what the model cannot follow.
+        visible_share: of the outline, by area, that lies near what was seen.
+        pose_width: of the prior, rad and m.
+    """
+
+    states: tuple[Found, ...]
+    widths: Float[np.ndarray, " w"]
+    probability: Float[np.ndarray, " w"]
+    rigid: Rigid
+    model: Model
+    errors: Errors
+    visible_share: float
+    pose_width: Float[np.ndarray, "6"]
+
+    @property
+    def found(self) -> Found:
+        """The state of the most probable width."""
+        return self.states[int(self.probability.argmax())]
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the points along the surface's normal [m], given or found."""
+        return self.errors.noise
+
+    @property
+    def statement(self) -> str:
+        """What the surface seen cannot tell."""
+        explained = 1.0 - np.diag(self.found.covariance)[6:]
+        return (
+            f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
+            f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
+            f"{1e3 * float(self.probability @ self.widths):.0f} mm (RMS). {100 * self.found.held:.2g} % of the force "
+            "within is what holds the body against rigid motion."
+        )
+
+    def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
+        """Where points of the preoperative model [m] now are [m], and their covariance [m²].
+
+        Means over the widths; the covariance holds how far the widths disagree (Hoeting et al., Stat Sci 14:382, 1999)
+        and what the model cannot follow.
+
+        Raises:
+            SolverError: a point lies outside of the model.
+        """
+        rest = vectors(points, "targets", "targets")
+        nodes, weights, _ = locate(self.model, rest, "targets", outside=SUBCAPSULAR)
+        each = [self._placed(found, rest, nodes, weights) for found in self.states]
+        places = np.array([place for place, _ in each])
+        mean = np.einsum("w,wki->ki", self.probability, places)
+        apart = places - mean
+        covariance = np.einsum("w,wkij->kij", self.probability, np.array([spread for _, spread in each]))
+        return mean, covariance + np.einsum("w,wki,wkj->kij", self.probability, apart, apart)
+
+    def _placed(self, found: Found, rest: NDArray, nodes: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
+        """Positions and covariance for one width.
+
+        The model's place and d, of which the points see n · d: given all else, d's mean is c C⁻¹ r and its covariance
+        δ² − c C⁻¹ cᵀ, c its covariance with what the points see; r = r₀ − J δξ carries it into the derivative.
+        """
+        now = rest + np.einsum("km,kmi->ki", weights, found.displacement[nodes])
+        shared = self.errors.shared(now, found.misfit)
+        solved = found.errors.inverse(shared.reshape(-1, shared.shape[2]).T).T.reshape(shared.shape)
+        now = now + solved @ found.misfit.distance
+        rate = self.rate(found, now, nodes, weights) - self._turned(found, solved @ found.jacobian)
+        left = self.errors.unfollowed**2 * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
+        turn = found.pose.rotation.as_matrix()
+        spread = np.einsum("kin,nm,kjm->kij", rate, found.covariance, rate, optimize=True)
+        return found.pose.seen_from_model(now), spread + turn @ left @ turn.T
+
+    def rate(self, found: Found, now: NDArray, nodes: NDArray, weights: NDArray) -> Float[np.ndarray, "k 3 m"]:
+        """How places of the model follow pose (in units of its prior) and loads [m]."""
+        by_turn = -self._turned(found, _cross(now - found.pose.pivot)) * self.pose_width[:3]
+        by_shift = np.broadcast_to(np.diag(self.pose_width[3:]), by_turn.shape)
+        by_loads = self._turned(found, np.einsum("km,kmjn->kjn", weights, found.slope[nodes], optimize=True))
+        return np.concatenate([by_turn, by_shift, by_loads], axis=2)
+
+    @staticmethod
+    def _turned(found: Found, values: NDArray) -> NDArray:
+        return np.einsum("ij,kjn->kin", found.pose.rotation.as_matrix(), values, optimize=True)
+
+
+def _cross(vectors: NDArray) -> NDArray:
+    """(k, 3, 3) matrices of v ×."""
+    x, y, z = vectors.T
+    zero = np.zeros_like(x)
+    return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], axis=1)

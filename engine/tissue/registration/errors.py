@@ -1,0 +1,94 @@
+"""How the distances of points seen err, and what of that concerns targets.
+
+Errors of r = n · (x' − y) are of two kinds. Independent ones of variance σ², Student's law with 4 degrees of freedom
+(Lange, Little and Taylor, J Am Stat Assoc 84:881, 1989). And d(x), the displacement that the model cannot follow: a
+random field with covariance δ² exp(−|x − x'|/ℓ) along each axis, of which a point sees n · d (Kennedy and O'Hagan,
+J R Stat Soc B 63:425, 2001). Without it, hundreds of points beside each other claim to know the hidden side. A target
+moves by the model's displacement and d: what is said of it holds both, as there prediction of reality does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial.distance import cdist
+
+from ..fitting.observation import STUDENT_FREEDOM
+from .misfit import Misfit
+
+ROUNDS = 2
+"""Of weights given what the model cannot follow, and of that given the weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """The law of the distances.
+
+    Attributes:
+        noise: σ [m].
+        unfollowed: δ [m].
+        length: ℓ [m].
+        alike: (n, n) exp(−d/ℓ) between the points.
+    """
+
+    noise: float
+    unfollowed: float
+    length: float
+    alike: Float[np.ndarray, "n n"]
+
+    @classmethod
+    def of(cls, seen: NDArray, noise: float, unfollowed: tuple[float, float]) -> Errors:
+        """For points (n, 3) m."""
+        size, length = unfollowed
+        return cls(noise, size, length, np.exp(-cdist(seen, seen) / length))
+
+    def at(self, misfit: Misfit, before: Weighed | None = None) -> Weighed:
+        """The covariance where the points lie by so much off, weights started from those of the step before."""
+        beside = self.unfollowed**2 * self.alike * (misfit.normal @ misfit.normal.T)
+        expected = np.zeros(len(beside)) if before is None else before.expected
+        weight, factor = np.ones(len(beside)), None
+        for _ in range(ROUNDS):
+            square = ((misfit.distance - expected) / self.noise) ** 2
+            weight = (STUDENT_FREEDOM + 1.0) / (STUDENT_FREEDOM + square)
+            factor = cho_factor(np.diag(self.noise**2 / weight) + beside, lower=True)
+            expected = beside @ cho_solve(factor, misfit.distance)
+        return Weighed(self.noise, weight, expected, factor)
+
+    def shared(self, places: NDArray, misfit: Misfit) -> Float[np.ndarray, "k 3 n"]:
+        """Covariance [m²] of d at places (k, 3) of the deformed model with what the points see of it."""
+        near = self.unfollowed**2 * np.exp(-cdist(places, misfit.points) / self.length)
+        return near[:, None, :] * misfit.normal.T
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Errors at one state.
+
+    Attributes:
+        noise: σ [m].
+        weight: (n,) of each point by Student's law.
+        expected: (n,) m, what of each distance is n · d.
+        factor: Cholesky's, of the covariance C.
+    """
+
+    noise: float
+    weight: Float[np.ndarray, " n"]
+    expected: Float[np.ndarray, " n"]
+    factor: Any
+
+    def inverse(self, values: NDArray) -> NDArray:
+        """C⁻¹ values."""
+        return cho_solve(self.factor, values)
+
+    def log_weights(self) -> float:
+        """Logarithm of the weights' own law, Gamma(2, 2): with it the weighted squares are Student's density."""
+        return 0.5 * STUDENT_FREEDOM * float((np.log(self.weight) - self.weight).sum())
+
+    def log_determinant(self) -> float:
+        """ln det of C/σ²."""
+        return 2.0 * float(np.log(np.diag(self.factor[0]) / self.noise).sum())
