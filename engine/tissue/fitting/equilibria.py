@@ -46,7 +46,6 @@ class Equilibria:
         edges = np.cumsum([0, *(unknown.size for unknown in self.unknowns)])
         self.spans = [slice(int(a), int(b)) for a, b in pairwise(edges)]
         self.size = int(edges[-1])
-        self.scales = np.ones(len(self.unknowns))
         self.solves = 0
         self.slopes = 0
         self._rest: Callable[..., Array] | None = None
@@ -55,8 +54,8 @@ class Equilibria:
     def setting(self, coordinates: NDArray | Array) -> Setting:
         """The setting with all unknown numbers in place; differentiable."""
         setting = self.base
-        for unknown, span, scale in zip(self.unknowns, self.spans, self.scales, strict=True):
-            setting = unknown.apply(setting, scale * jnp.asarray(coordinates)[span])
+        for unknown, span in zip(self.unknowns, self.spans, strict=True):
+            setting = unknown.apply(setting, jnp.asarray(coordinates)[span])
         return setting
 
     def solve(self, coordinates: NDArray, start: State | None) -> State:
@@ -104,17 +103,9 @@ class Equilibria:
 
     def _residual_slope(self, coordinates: NDArray, displacement: NDArray, problem: Problem) -> NDArray:
         """∂R/∂ξ, rows where components are held: ∂(u − ū)/∂ξ."""
-        free = ~problem.held()
         result = np.zeros((*displacement.shape, self.size))
-        numeric = []
-        for unknown, span, scale in zip(self.unknowns, self.spans, self.scales, strict=True):
-            known = unknown.force_slope(problem)
-            if known is None:
-                numeric += list(range(span.start, span.stop))
-            else:
-                result[:, :, span] = -scale * known * free[:, :, None]
-        for first in range(0, len(numeric), COLUMNS):
-            chosen = numeric[first : first + COLUMNS]
+        for first in range(0, self.size, COLUMNS):
+            chosen = list(range(first, min(first + COLUMNS, self.size)))
             result[:, :, chosen] = self._differentiated(jnp.asarray(coordinates), displacement, problem, chosen)
         return result
 

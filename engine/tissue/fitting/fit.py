@@ -29,9 +29,9 @@ from .setting import Setting, Unknown
 from .statement import misfits, statement
 
 ROUNDS = 8
-"""Of noise and amplitude estimates, each followed by a minimisation from the last best point."""
+"""Of noise estimates, each followed by a minimisation from the last best point."""
 SETTLED = 0.02
-"""Relative change of noise and amplitude at which the rounds end."""
+"""Relative change of noise at which the rounds end."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,6 @@ class Fit:
         noises: standard deviation of each observation's residuals, given or found.
         residuals: of each observation, in its unit.
         weights: of each residual; 1, or less for what the robust law holds for an outlier.
-        amplitudes: factor on each unknown's prior, 1 or found.
         slope: (rows, 3, n) derivative of the displacement [m] by the coordinates.
         converged: whether the last minimisation did.
         solves: equilibria that were computed.
@@ -85,7 +84,6 @@ class Fit:
     noises: tuple[float, ...]
     residuals: tuple[NDArray, ...]
     weights: tuple[NDArray, ...]
-    amplitudes: tuple[float, ...]
     slope: Float[np.ndarray, "rows 3 n"]
     converged: bool
     solves: int
@@ -110,7 +108,6 @@ def fit(
     unknowns: Sequence[Unknown],
     observations: Sequence[Observation],
     *,
-    estimate_amplitude: Sequence[Unknown] = (),
     start: NDArray | None = None,
     load_steps: int = 1,
     tolerance: float = 1e-9,
@@ -123,7 +120,6 @@ def fit(
         problem: with the values that the unknowns change as first guess (or a setting, where the frames differ).
         unknowns: what is looked for.
         observations: what was seen.
-        estimate_amplitude: unknowns (among `unknowns`) whose prior's width is found too (empirical Bayes).
         start: (n,) first coordinates; zero by default.
         load_steps: of the solves that have no state nearby to start from.
         tolerance: of the equilibria.
@@ -154,7 +150,7 @@ def fit(
     _first_noises(squares, point)
     point = squares.at(point.coordinates, point.state)
     free_noise = any(o.noise is None for o in observations)
-    rounds = ROUNDS if free_noise or estimate_amplitude else 1
+    rounds = ROUNDS if free_noise else 1
     linear, converged = squares.linearize(point), False
     for number in range(rounds):
         point, linear, converged = squares.minimise(
@@ -163,15 +159,13 @@ def fit(
         posterior = Posterior.of(point.coordinates, linear.normal(point, squares.widths())[0], flat)
         if rounds == 1:
             break
-        point, change = _update(squares, point, linear, posterior, [u in estimate_amplitude for u in unknowns])
+        point, change = _update(squares, point, linear, posterior)
         if change < SETTLED:
             break
     if not converged:
         raise SolverError(
             f"the fit did not settle in {iterations} steps", where="fit", advice="Give priors, or a better first guess"
         )
-    if estimate_amplitude:
-        linear = squares.linearize(point)
     return _result(squares, point, linear, unknowns, flat)
 
 
@@ -194,7 +188,6 @@ def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Seque
         noises=tuple(squares.noises),
         residuals=residuals,
         weights=tuple(point.weights),
-        amplitudes=tuple(float(s) for s in equilibria.scales),
         slope=linear.slope,
         converged=True,
         solves=equilibria.solves,
@@ -205,11 +198,10 @@ def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Seque
 
 def _estimates(posterior: Posterior, unknowns: Sequence[Unknown], equilibria: Equilibria) -> list[Estimate]:
     found = []
-    for unknown, span, scale in zip(unknowns, equilibria.spans, equilibria.scales, strict=True):
-        mean, spread = scale * posterior.mean[span], scale * posterior.spread[span]
+    for unknown, span in zip(unknowns, equilibria.spans, strict=True):
+        mean, spread = posterior.mean[span], posterior.spread[span]
         for k, reported in enumerate(unknown.report(mean)):
             at = [float(reported.value(mean[k] + z * spread[k])) for z in (0.0, -1.0, 1.0, -1.96, 1.96)]
-            left = (spread[k] / scale) ** 2
             found.append(
                 Estimate(
                     reported.name,
@@ -217,7 +209,7 @@ def _estimates(posterior: Posterior, unknowns: Sequence[Unknown], equilibria: Eq
                     at[0],
                     (at[1], at[2]),
                     (at[3], at[4]),
-                    float(np.clip(1.0 - left, 0.0, 1.0)),
+                    float(np.clip(1.0 - spread[k] ** 2, 0.0, 1.0)),
                 )
             )
     return found
@@ -231,11 +223,9 @@ def _first_noises(squares: LeastSquares, point: Point) -> None:
             squares.noises[k] = max(_size(raw, observation.robust), 1e-12)
 
 
-def _update(
-    squares: LeastSquares, point: Point, linear: Linear, posterior: Posterior, amplitude: list[bool]
-) -> tuple[Point, float]:
-    """Noise and amplitude that make the evidence stationary (MacKay, Neural Computation 4:415, 1992)."""
-    change, equilibria = 0.0, squares.equilibria
+def _update(squares: LeastSquares, point: Point, linear: Linear, posterior: Posterior) -> tuple[Point, float]:
+    """Noise that makes the evidence stationary (MacKay, Neural Computation 4:415, 1992)."""
+    change = 0.0
     for k, observation in enumerate(squares.observations):
         if observation.noise is not None:
             continue
@@ -246,16 +236,7 @@ def _update(
         noise = max(_size(raw, observation.robust) / np.sqrt(share), 1e-12)
         change = max(change, abs(np.log(noise / squares.noises[k])))
         squares.noises[k] = noise
-    coordinates = point.coordinates.copy()
-    for index, (wanted, span) in enumerate(zip(amplitude, equilibria.spans, strict=True)):
-        if not wanted:
-            continue
-        used = max(float((1.0 - np.diag(posterior.covariance)[span]).sum()), 1.0)
-        factor = float(np.clip(np.sqrt(float(coordinates[span] @ coordinates[span]) / used), 0.5, 3.0))
-        change = max(change, abs(np.log(factor)))
-        equilibria.scales[index] *= factor
-        coordinates[span] /= factor
-    return squares.at(coordinates, point.state), change
+    return squares.at(point.coordinates, point.state), change
 
 
 def _size(residual: NDArray, robust: bool) -> float:

@@ -76,10 +76,6 @@ class Unknown(abc.ABC):
         """The largest change of ξ in one step."""
         return np.inf
 
-    def force_slope(self, problem: Problem) -> Float[np.ndarray, "rows 3 n"] | None:
-        """∂f/∂ξ [N] where an unknown is a dead load that is linear in ξ; None where it must be differentiated."""
-        return None
-
 
 class Reported:
     """How one number is told: value(ξ) in its unit; `logarithmic` where the interval is symmetric in the logarithm."""
