@@ -36,7 +36,8 @@ from preop.engine.tissue.loads import Gravity, Traction
 from preop.engine.tissue.materials import NeoHookean, Viscoelastic
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.motion import Damping
-from preop.engine.tissue.registration.register import Prior, register
+from preop.engine.tissue.registration.prior import Prior
+from preop.engine.tissue.registration.register import register
 from preop.engine.tissue.solution import State
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError

@@ -1,0 +1,154 @@
+"""What a registration says of targets, on a plate bent by a known displacement, of tetrahedra and of bricks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import bodies
+import numpy as np
+import pytest
+from refusals import refused
+from scipy.sparse import csc_matrix
+from scipy.spatial.transform import Rotation
+
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.registration.all_at_once import Search, _factor
+from preop.engine.tissue.registration.answer import Registration
+from preop.engine.tissue.registration.errors import Errors
+from preop.engine.tissue.registration.free_body import Compliance, FreeBody
+from preop.engine.tissue.registration.hidden_loads import scaled_patterns
+from preop.engine.tissue.registration.misfit import Pose
+from preop.engine.tissue.registration.outline import Outline
+from preop.engine.tissue.registration.prior import Prior
+from preop.engine.tissue.registration.register import register
+
+SIZE = np.array([160.0, 30.0, 80.0])
+"""mm; what is seen is most of the side y = 0, and the edges x = 0 and z = 0."""
+RADIUS = 0.16
+"""m of the circle that the plate is bent to: its ends go 20 mm over its middle."""
+NOISE = 1e-3
+TURN, SHIFT = Rotation.from_rotvec([0.05, -0.04, 0.06]), np.array([0.006, -0.004, 0.005])
+
+
+def plate(element: str, cells: tuple[int, int, int] = (10, 2, 5)) -> Model:
+    """All of its surface in one set."""
+    mesh = bodies.mesh_for(element, cells, place=lambda unit: unit * SIZE)
+    mesh.facet_sets["surface"] = np.concatenate([mesh.facet_sets[f"{axis}{end}"] for axis in "xyz" for end in (0, 1)])
+    return Model.from_mesh(mesh, {"*": NeoHookean.from_young(5e3, 0.45)}, element=element)
+
+
+def bent(place: np.ndarray) -> np.ndarray:
+    """Pure bending: the middle keeps its length and lies on a circle, normals stay normal; then the theatre's pose."""
+    along, away = place[:, 0] - 0.08, place[:, 1] - 0.015
+    angle = along / RADIUS
+    moved = np.stack([(RADIUS - away) * np.sin(angle), RADIUS - (RADIUS - away) * np.cos(angle), place[:, 2]], axis=1)
+    middle = np.array([0.0, 0.0, 0.04])
+    return TURN.apply(moved - middle) + 1e-3 * SIZE / 2.0 + SHIFT
+
+
+def cloud(count: int) -> np.ndarray:
+    """Of two thirds of the front and of two edges beside it, without which a plate slides along itself; with noise."""
+    draw = np.random.default_rng(3)
+    place = draw.random((count, 3)) * [0.11, 0.0, 0.08]
+    place[::5, :2] = place[::5, 1::-1] * [0.0, 0.03 / 0.11]
+    place[1::5, 1:] = place[1::5, :0:-1] * [0.03 / 0.08, 0.0]
+    return bent(place) + NOISE * draw.standard_normal((count, 3))
+
+
+def targets() -> np.ndarray:
+    """Behind what was seen, through the whole thickness."""
+    return np.random.default_rng(8).random((40, 3)) * [0.1, 0.024, 0.074] + [0.005, 0.003, 0.003]
+
+
+@pytest.mark.parametrize("element", ["T4", "H8"])
+def test_a_bent_plate_is_followed(element: str) -> None:
+    """Errors far below those of rigid alignment, and of the size that is said."""
+    found = register(plate(element), cloud(500))
+    where, covariance = found.targets(targets())
+    truth = bent(targets())
+    away = np.linalg.norm(where - truth, axis=1)
+    rigid = np.linalg.norm(found.rigid.seen_from_model(targets()) - truth, axis=1)
+    assert away.mean() < 0.6 * rigid.mean()
+    assert away.mean() < 1.5e-3
+    assert np.median(away / np.sqrt(np.einsum("kii->k", covariance))) < 1.5
+    assert found.noise == pytest.approx(NOISE, rel=0.15)
+    assert "holds the body against rigid motion" in found.statement
+
+
+def test_a_million_points_tell_what_a_thousand_of_them_tell() -> None:
+    """Thinned before anything looks at each: the noise is read off right, and targets agree to their widths."""
+    model = plate("H8", (6, 1, 3))
+    many, few = register(model, cloud(1_000_000)), register(model, cloud(1000))
+    assert many.noise == pytest.approx(NOISE, rel=0.15)
+    (one, wide), (other, _) = many.targets(targets()), few.targets(targets())
+    assert np.abs(one - other).max() < 2.0 * np.sqrt(np.einsum("kii->ki", wide)).max()
+    assert many.visible_share == pytest.approx(few.visible_share, abs=0.1)
+
+
+class Searched(NamedTuple):
+    """A state found, and what it was found with."""
+
+    registration: Registration
+    search: Search
+    width: float
+
+
+@pytest.fixture(scope="module")
+def searched() -> Searched:
+    """A small plate of bricks with twelve patterns per axis."""
+    model, prior, width = plate("H8", (6, 1, 3)), Prior(modes=12), 0.01
+    body, seen = FreeBody(model, "surface", 5e3), cloud(200)
+    errors = Errors.of(seen, NOISE, prior.unfollowed)
+    basis = scaled_patterns(body, "surface", np.ones(model.nodes), prior)
+    search = Search(body, Outline.of_facets(model, "surface"), basis, seen, errors, prior.pose_width)
+    pose = Pose(Rotation.identity(), np.zeros(3), np.asarray(model.points).mean(axis=0))
+    still = np.zeros((model.nodes, 3))
+    found = search.run(width, pose, still, np.zeros(basis.shape[2]), lambda *_: None)
+    registration = Registration(
+        (found,),
+        np.array([width]),
+        np.ones(1),
+        None,
+        model,
+        errors,
+        0.3,
+        prior.pose_width,  # pyright: ignore[reportArgumentType]
+    )
+    return Searched(registration, search, width)
+
+
+def test_targets_follow_pose_and_loads_as_their_derivative_says(searched: Searched) -> None:
+    """Central differences: each equilibrium solved anew; the pose turned and shifted."""
+    registration, search, width = searched
+    found, model = registration.found, registration.model
+    corner = np.arange(model.nodes)[::7]
+    rest, nodes, weights = np.asarray(model.points)[corner], corner[:, None], np.ones((len(corner), 1))
+
+    def placed(step: np.ndarray) -> np.ndarray:
+        moved = found.displacement
+        if step[6:].any():
+            moved = search.body.balance(moved, width * search.basis @ (found.loads + step[6:]), 0.01)
+        return found.pose.turned(step[:6] * registration.pose_width).seen_from_model(rest + moved[corner])
+
+    rate = registration.rate(found, rest + found.displacement[corner], nodes, weights)
+    for column in (0, 1, 2, 3, 4, 5, 6, 9, 13, 20, rate.shape[2] - 1):
+        step = np.zeros(rate.shape[2])
+        step[column] = 0.05
+        slope = (placed(step) - placed(-step)) / 0.1
+        assert np.abs(slope - rate[:, :, column]).max() < 5e-3 * np.abs(rate[:, :, column]).max()
+
+
+def test_what_the_model_cannot_follow_is_known_where_it_was_seen_alone(searched: Searched) -> None:
+    """Beside a point seen, along the normal, less than δ² is left; 30 mm behind it, δ² and more."""
+    registration = searched.registration
+    seen, hidden = np.array([[0.05, 0.001, 0.04]]), np.array([[0.05, 0.029, 0.04]])
+    (_, beside), (_, behind) = registration.targets(seen), registration.targets(hidden)
+    normal = registration.found.pose.rotation.apply([0.0, 1.0, 0.0])
+    assert normal @ beside[0] @ normal < 0.5e-6
+    assert np.linalg.eigvalsh(behind[0]).min() > 0.9e-6
+
+
+def test_a_posterior_without_width_is_named() -> None:
+    refused(lambda: _factor(np.full((2, 2), np.nan)), "no width .* Check units, noise and Prior")
+    refused(lambda: Compliance(csc_matrix((9, 9)), np.eye(9)[:, :6]), "cannot be factorised")
