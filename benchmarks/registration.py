@@ -1,18 +1,22 @@
 """Errors of targets when a liver is registered on a sparse surface, by visibility, noise and deformation; calibration.
 
-    .venv/bin/python benchmarks/registration.py [--cases 24] [--truth 2500] [--model 5000] [--write]
+    .venv/bin/python benchmarks/registration.py [--cases 24] [--fresh 14] [--truths FOLDER] [--write]
 
 The phantom's liver (vessels outside of it left out) is imaged on two grids: one gives the truth its mesh and surface,
 the other the model's. Truths: `engine/tissue/registration/phantom.py`; none lies in the family that the registration
-can represent. Truths that cannot be computed are drawn anew and counted; a registration that fails is a row.
+can represent. `--cases` of them are pushed by pads: on these the registration was built. `--fresh` of them are pushed by
+packs on which the organ slides, from other seeds: nothing was chosen by them. Truths that cannot be computed are drawn
+anew and counted; a registration that fails is a row. A folder keeps truths from run to run.
 """
 
 from __future__ import annotations
 
 import argparse
+import pickle
 import time
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from machine_line import machine_line
@@ -20,15 +24,33 @@ from machine_line import machine_line
 RESULTS = Path(__file__).with_name("results") / "registration.md"
 PARTS = ["liver", "liver_tumor", "liver_vessels", "portal_vein_intrahepatic"]
 SETTINGS = list(product((0.01, 0.02, 0.03), (0.2, 0.4, 0.6), (0.001, 0.002)))
+FIRST_SEED = {"pads": 0, "packs": 100}
+HEADER = (
+    "| seed | deformation mm | visible | noise mm | best rigid mm | rigid mm | registered mm | largest mm "
+    "| predicted mm | z spread | in 68 % | in 95 % | s |"
+)
+
+
+class Scored(NamedTuple):
+    """A line of the table; and, where it was registered, z of all coordinates, mean errors [mm] and settings."""
+
+    line: str
+    score: np.ndarray | None = None
+    rigid: float = np.nan
+    registered: float = np.nan
+    visible: float = np.nan
+    deformation: float = np.nan
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=24)
+    parser.add_argument("--cases", type=int, default=24, help="pushed by pads")
+    parser.add_argument("--fresh", type=int, default=14, help="pushed by packs")
     parser.add_argument("--truth", type=int, default=2500, help="tetrahedra of the truth")
     parser.add_argument("--model", type=int, default=5000, help="tetrahedra of the model that is registered")
-    parser.add_argument("--write", action="store_true", help="keep the table in results/")
+    parser.add_argument("--truths", type=Path, help="folder that keeps truths")
+    parser.add_argument("--write", action="store_true", help="keep the tables in results/")
     arguments = parser.parse_args()
 
     import jax
@@ -41,51 +63,54 @@ def main() -> None:
 
     truth_mesh, fine = liver(160, arguments.truth, 3.0, 3)
     mesh, surface = liver(128, arguments.model, 5.0, 6)
-    truth = Truth(truth_mesh, fine)
     model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(5e3, 0.45)})
     outline = Outline.carried_by(model, *surface)
-    lines = [
-        f"Truth {len(truth_mesh.tetrahedra)} T10, model {len(mesh.tetrahedra)} T4. {machine_line()}",
-        "",
-        "| seed | deformation mm | visible | noise mm | best rigid mm | rigid mm | registered mm | largest mm "
-        "| predicted mm | z spread | in 68 % | in 95 % | s |",
-        "|" + "---|" * 13,
-    ]
-    print("\n".join(lines))
-    scores, means, skipped, seed = [], [], 0, 0
-    for number in range(arguments.cases):
-        deformation, visible, noise = SETTINGS[(7 * number) % len(SETTINGS)]
-        case = None
-        while case is None:
-            case, seed = drawn(truth, seed, deformation, visible, noise), seed + 1
-            skipped += case is None
-        line, score, mean = row(model, outline, case, seed - 1)
-        lines.append(line)
-        print(line, flush=True)
-        if score is not None and mean is not None:
-            scores.append(score)
-            means.append((visible, deformation, *mean))
-    z = np.concatenate(scores)
-    lines += [
-        "",
-        f"{len(scores)} of {arguments.cases} registered; {skipped} truths could not be computed. Means: rigid "
-        f"{np.mean([m[2] for m in means]):.2f} mm, registered {np.mean([m[3] for m in means]):.2f} mm; z spread "
-        f"{np.sqrt((z**2).mean()):.2f}; in 68 %: {(np.abs(z) < 1).mean():.2f}; "
-        f"in 95 %: {(np.abs(z) < 1.96).mean():.2f}.",
-    ]
-    lines += ["", *grouped(np.array(means), 0, "visible"), "", *grouped(np.array(means), 1, "deformation m")]
-    print("\n".join(lines[-12:]))
+    lines = [f"Truth {len(truth_mesh.tetrahedra)} T10, model {len(mesh.tetrahedra)} T4. {machine_line()}"]
+    for kind, count in (("pads", arguments.cases), ("packs", arguments.fresh)):
+        if count:
+            truth = Truth(truth_mesh, fine, pushed_by=kind)
+            lines += ["", f"## Pushed by {kind}", "", *table(truth, model, outline, kind, count, arguments.truths)]
     if arguments.write:
         RESULTS.write_text("\n".join(["# Registration of a liver", "", *lines, ""]), encoding="utf-8")
 
 
-def grouped(means: np.ndarray, column: int, name: str) -> list[str]:
+def table(truth, model, outline, kind: str, count: int, folder: Path | None) -> list[str]:
+    """The rows of one kind of truth, their sums, and means by what was seen and by deformation."""
+    lines, scored, skipped, seed = [HEADER, "|" + "---|" * 13], [], 0, FIRST_SEED[kind]
+    print("\n".join([kind, *lines]))
+    for number in range(count):
+        setting, case = SETTINGS[(7 * number) % len(SETTINGS)], None
+        while case is None:
+            case, seed = kept(folder, kind, truth, seed, *setting), seed + 1
+            skipped += case is None
+        scored.append(row(model, outline, case, seed - 1))
+        print(scored[-1].line, flush=True)
+    done = [one for one in scored if one.score is not None]
+    z = np.concatenate([one.score for one in done if one.score is not None])
+    summary = (
+        f"{len(done)} of {count} registered; {skipped} truths could not be computed. Means: rigid "
+        f"{np.mean([one.rigid for one in done]):.2f} mm, registered {np.mean([one.registered for one in done]):.2f} mm; "
+        f"below 3 mm in {sum(one.registered < 3.0 for one in done)}; z spread {np.sqrt((z**2).mean()):.2f}; "
+        f"in 68 %: {(np.abs(z) < 1).mean():.2f}; in 95 %: {(np.abs(z) < 1.96).mean():.2f}."
+    )
+    lines += [*(one.line for one in scored), "", summary, "", *grouped(done, "visible"), ""]
+    lines += grouped(done, "deformation")
+    print("\n".join(lines[-12:]))
+    return lines
+
+
+def grouped(done: list[Scored], name: str) -> list[str]:
     """Means over the cases that share a setting."""
-    lines = [f"| {name} | cases | rigid mm | registered mm | below 3 mm |", "|" + "---|" * 5]
-    for value in np.unique(means[:, column]):
-        chosen = means[means[:, column] == value]
-        below = int((chosen[:, 3] < 3.0).sum())
-        lines.append(f"| {value:g} | {len(chosen)} | {chosen[:, 2].mean():.2f} | {chosen[:, 3].mean():.2f} | {below} |")
+    head = f"| {name} | cases | rigid mm | registered mm | below 3 mm | in 68 % | in 95 % |"
+    lines = [head, "|" + "---|" * 7]
+    for value in sorted({getattr(one, name) for one in done}):
+        chosen = [one for one in done if getattr(one, name) == value]
+        z = np.abs(np.concatenate([one.score for one in chosen if one.score is not None]))
+        rigid, registered = np.mean([one.rigid for one in chosen]), np.mean([one.registered for one in chosen])
+        lines.append(
+            f"| {value:g} | {len(chosen)} | {rigid:.2f} | {registered:.2f} | "
+            f"{sum(one.registered < 3.0 for one in chosen)} | {(z < 1).mean():.2f} | {(z < 1.96).mean():.2f} |"
+        )
     return lines
 
 
@@ -102,6 +127,18 @@ def liver(grid: int, count: int, edge: float, seed: int):
     return mesh, (1e-3 * surface.points, surface.triangles)
 
 
+def kept(folder: Path | None, kind: str, truth, seed: int, *setting: float):
+    """`drawn`, or as the folder keeps it."""
+    name = f"{kind}-{len(truth.elements)}-{seed}-" + "-".join(f"{value:g}" for value in setting) + ".pkl"
+    if folder is not None and (folder / name).exists():
+        return pickle.loads((folder / name).read_bytes())
+    case = drawn(truth, seed, *setting)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(pickle.dumps(case))
+    return case
+
+
 def drawn(truth, seed: int, deformation: float, visible: float, noise: float):
     """A case, or None where its truth cannot be computed."""
     from preop.imaging.errors import SolverError
@@ -112,8 +149,8 @@ def drawn(truth, seed: int, deformation: float, visible: float, noise: float):
         return None
 
 
-def row(model, outline, case, seed: int):
-    """A line of the table, z-scores (components of all targets), and (rigid, registered) mean error [mm]."""
+def row(model, outline, case, seed: int) -> Scored:
+    """One case."""
     from preop.engine.tissue.registration.register import register
     from preop.imaging.errors import SolverError
 
@@ -122,7 +159,7 @@ def row(model, outline, case, seed: int):
     try:
         found = register(model, case.points, outline=outline)
     except SolverError as error:
-        return f"{head}| {1e3 * case.rigid_best:.2f} | failed: {error} |", None, None
+        return Scored(f"{head}| {1e3 * case.rigid_best:.2f} | failed: {error} |")
     place, covariance = found.targets(case.targets)
     away = 1e3 * np.linalg.norm(place - case.moved, axis=1)
     rigid = 1e3 * np.linalg.norm(found.rigid.seen_from_model(case.targets) - case.moved, axis=1)
@@ -133,7 +170,7 @@ def row(model, outline, case, seed: int):
         f"| {predicted.mean():.2f} | {np.sqrt((score**2).mean()):.2f} | {(np.abs(score) < 1).mean():.2f} "
         f"| {(np.abs(score) < 1.96).mean():.2f} | {time.perf_counter() - start:.0f} |"
     )
-    return line, score, (rigid.mean(), away.mean())
+    return Scored(line, score, rigid.mean(), away.mean(), round(case.visible, 1), round(case.deformation, 2))
 
 
 if __name__ == "__main__":
