@@ -4,9 +4,9 @@
 
 The phantom's liver (vessels outside of it left out) is imaged on two grids: one gives the truth its mesh and surface,
 the other the model's. Truths: `engine/tissue/registration/phantom.py`; none lies in the family that the registration
-can represent. `--cases` of them are pushed by pads: on these the registration was built. `--fresh` of them are pushed by
-packs on which the organ slides, from other seeds: nothing was chosen by them. Truths that cannot be computed are drawn
-anew and counted; a registration that fails is a row. A folder keeps truths from run to run.
+can represent. `--cases` of them are pushed by pads: on these the registration was built. `--fresh` of them are pushed
+by packs on which the organ slides, from other seeds: nothing was chosen by them. Truths that cannot be computed are
+drawn anew and counted; a registration that fails is a row. A folder keeps truths from run to run.
 """
 
 from __future__ import annotations
@@ -87,9 +87,10 @@ def table(truth, model, outline, kind: str, count: int, folder: Path | None) -> 
         print(scored[-1].line, flush=True)
     done = [one for one in scored if one.score is not None]
     z = np.concatenate([one.score for one in done if one.score is not None])
+    rigid, registered = np.mean([one.rigid for one in done]), np.mean([one.registered for one in done])
     summary = (
         f"{len(done)} of {count} registered; {skipped} truths could not be computed. Means: rigid "
-        f"{np.mean([one.rigid for one in done]):.2f} mm, registered {np.mean([one.registered for one in done]):.2f} mm; "
+        f"{rigid:.2f} mm, registered {registered:.2f} mm; "
         f"below 3 mm in {sum(one.registered < 3.0 for one in done)}; z spread {np.sqrt((z**2).mean()):.2f}; "
         f"in 68 %: {(np.abs(z) < 1).mean():.2f}; in 95 %: {(np.abs(z) < 1.96).mean():.2f}."
     )
