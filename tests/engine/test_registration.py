@@ -12,6 +12,7 @@ from preop.engine.tissue.model import Model
 from preop.engine.tissue.registration.noise import roughness
 from preop.engine.tissue.registration.outline import Outline
 from preop.engine.tissue.registration.phantom import Truth
+from preop.engine.tissue.registration.pushes import Packs
 from preop.engine.tissue.registration.register import Registration, register
 from preop.engine.tissue.registration.rigid import align_from_many
 from preop.imaging.errors import SolverError
@@ -115,6 +116,38 @@ def test_it_says_what_was_seen_and_what_stays_open(registered) -> None:
     assert 0.2 < registration.visible_share < 0.7
     assert "% of the surface was seen" in registration.statement
     assert registration.noise == pytest.approx(1e-3, rel=0.6)
+
+
+@pytest.mark.slow
+def test_a_slab_that_slides_on_packs_is_followed() -> None:
+    """A truth of another kind, one-sided contact without friction: better than alignment alone, within its widths."""
+    fine = outline_of(slab((32, 20, 8)))
+    truth = Truth(slab((10, 6, 3)), fine, element="T4", count=40, pushed_by="packs")
+    case = truth.case(5, deformation=0.015, visible=0.5, noise=1e-3)
+    model = Model.from_mesh(slab((12, 8, 4)), {"*": NeoHookean.from_young(5e3, 0.45)})
+    found = register(model, case.points, outline=Outline.carried_by(model, *fine))
+    where, covariance = found.targets(case.targets)
+    away = np.linalg.norm(where - case.moved, axis=1)
+    rigid = np.linalg.norm(found.rigid.seen_from_model(case.targets) - case.moved, axis=1)
+    assert away.mean() < rigid.mean()
+    assert np.mean(away**2 / np.einsum("kii->k", covariance)) < 4.0
+
+
+def test_packs_touch_and_do_not_press_at_the_start() -> None:
+    """Nearest facet centres lie on the ball, within a tenth of a millimetre and the search's step."""
+    truth = Truth(slab((16, 10, 4)), outline_of(slab((16, 10, 4))), count=5, pushed_by="packs")
+    held = truth.skin.patch(truth.skin.centre[truth.skin.back[0]], 0.03)
+    packs = [Packs.drawn(truth.skin, held, np.random.default_rng(seed)) for seed in range(6)]
+    gaps = [
+        np.linalg.norm(truth.skin.centre - centre, axis=1).min() - radius
+        for one in packs
+        for centre, radius in zip(one.centres, one.radii, strict=True)
+    ]
+    assert len(gaps) >= 6
+    assert min(gaps) > -1.01e-4
+    assert max(gaps) < 1e-3
+    with pytest.raises(SolverError, match=r"pushes as 'hands'. Give one of \['pads', 'packs'\]"):
+        Truth(slab((2, 2, 1)), outline_of(slab((2, 2, 1))), pushed_by="hands")
 
 
 @pytest.mark.slow

@@ -77,7 +77,13 @@ class Truth:
         count: int = 120,
         pushed_by: str = "pads",
     ) -> None:
-        """The organ's mesh, its fine surface (vertices (V, 3) m and triangles (F, 3)), and a kind of `pushes`."""
+        """The organ's mesh, its fine surface (vertices (V, 3) m and triangles (F, 3)), and a kind of `pushes`.
+
+        Raises:
+            SolverError: no such kind; a surface that the mesh does not carry.
+        """
+        if pushed_by not in PUSHES:
+            raise SolverError(f"nothing pushes as {pushed_by!r}", where="phantom", advice=f"Give one of {list(PUSHES)}")
         self.mesh, self.young, self.element, self.pushed_by = mesh, young, element, PUSHES[pushed_by]
         self.elements = mesh.points[mesh.tetrahedra].mean(axis=1) * MM
         plain = Model.from_mesh(mesh, {"*": NeoHookean.from_young(young, 0.48)})
