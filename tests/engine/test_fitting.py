@@ -13,7 +13,7 @@ from preop.engine.tissue.fitting.fit import fit
 from preop.engine.tissue.fitting.forces import Reaction, ToolForce
 from preop.engine.tissue.fitting.moduli import moduli_of
 from preop.engine.tissue.fitting.quantity import Quantity
-from preop.engine.tissue.fitting.statement import misfits
+from preop.engine.tissue.fitting.statement import conditions, misfits
 from preop.engine.tissue.fitting.stiffness import RegionStiffness, StiffnessField
 from preop.engine.tissue.fitting.surface import SurfacePoints
 from preop.engine.tissue.loads import Gravity
@@ -265,3 +265,13 @@ def test_what_the_best_numbers_leave_unexplained_is_told() -> None:
     assert "surface" in told.split(":")[0]
     assert "times its noise" in told
     assert "intervals are too narrow" in told
+
+
+@pytest.mark.parametrize("poisson", [0.3, 0.45])
+def test_what_the_intervals_take_as_given_is_told(poisson: float) -> None:
+    mesh = bodies.box((1, 1, 1))
+    law = NeoHookean.from_young(1e4, poisson)
+    told = conditions(Model.from_mesh(mesh, {"body": law}, element="T10"))
+    assert f"6 T10 with ν {poisson:g}; 27 nodes" in told
+    mixed = NeoHookean(1e4 / 3.0, float("inf"))
+    assert "T10P1 with ν 0.5;" in conditions(Model.from_mesh(mesh, {"body": mixed}, element="T10P1"))

@@ -1,7 +1,7 @@
 """`fit`: the most probable unknown numbers given observations, how sure they are, and what stays open.
 
 found = fit(problem, [RegionStiffness(("body", "tumour"))], [NodeDisplacements("seen", u, noise=1e-4)])
-print(found)                     # estimates with intervals, the noise, the statement
+print(found)                     # estimates with intervals, the noise, the statement, what is taken as given
 found.problem, found.state       # the problem with the best numbers, and its equilibrium
 """
 
@@ -26,7 +26,7 @@ from .least_squares import LeastSquares, Linear, Point
 from .observation import Observation
 from .posterior import Posterior
 from .setting import Setting, Unknown
-from .statement import misfits, statement
+from .statement import conditions, misfits, statement
 
 ROUNDS = 8
 """Of noise estimates, each followed by a minimisation from the last best point."""
@@ -95,12 +95,17 @@ class Fit:
         """With the best numbers in place."""
         return self.setting.problem
 
+    @property
+    def conditions(self) -> str:
+        """What the intervals take as given: mesh, elements, ν."""
+        return conditions(self.problem.model)
+
     def __str__(self) -> str:
         lines = [str(estimate) for estimate in self.estimates]
         for label, noise, residual in zip(self.observations, self.noises, self.residuals, strict=True):
             rms = float(np.sqrt((residual**2).mean()))
             lines.append(f"{label}: {len(residual)} residuals, RMS {rms:.3g}, noise {noise:.3g}")
-        return "\n".join([*lines, self.statement])
+        return "\n".join([*lines, self.statement, self.conditions])
 
 
 def fit(
