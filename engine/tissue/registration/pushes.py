@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,8 +47,6 @@ class Skin(NamedTuple):
 class Pushes(Protocol):
     """A kind of push, drawn by chance."""
 
-    name: ClassVar[str]
-
     @classmethod
     def drawn(cls, skin: Skin, held: NDArray, draw: np.random.Generator) -> Pushes:
         """One to three of them at the back, away from the held patch."""
@@ -68,7 +66,6 @@ class Pads(NamedTuple):
 
     patches: list[NDArray]
     ways: list[NDArray]
-    name: ClassVar[str] = "pads"
 
     @classmethod
     def drawn(cls, skin: Skin, held: NDArray, draw: np.random.Generator) -> Pads:
@@ -101,7 +98,6 @@ class Packs(NamedTuple):
     centres: list[NDArray]
     radii: list[float]
     ways: list[NDArray]
-    name: ClassVar[str] = "packs"
 
     @classmethod
     def drawn(cls, skin: Skin, held: NDArray, draw: np.random.Generator) -> Packs:
