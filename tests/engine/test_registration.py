@@ -120,7 +120,7 @@ def test_it_says_what_was_seen_and_what_stays_open(registered) -> None:
 
 @pytest.mark.slow
 def test_a_slab_that_slides_on_packs_is_followed() -> None:
-    """A truth of another kind, one-sided contact without friction: better than alignment alone, within its widths."""
+    """A truth of another kind, one-sided contact without friction: within 3 mm, and within the widths that are said."""
     fine = outline_of(slab((32, 20, 8)))
     truth = Truth(slab((10, 6, 3)), fine, element="T4", count=40, pushed_by="packs")
     case = truth.case(5, deformation=0.015, visible=0.5, noise=1e-3)
@@ -128,8 +128,7 @@ def test_a_slab_that_slides_on_packs_is_followed() -> None:
     found = register(model, case.points, outline=Outline.carried_by(model, *fine))
     where, covariance = found.targets(case.targets)
     away = np.linalg.norm(where - case.moved, axis=1)
-    rigid = np.linalg.norm(found.rigid.seen_from_model(case.targets) - case.moved, axis=1)
-    assert away.mean() < rigid.mean()
+    assert away.mean() < 3e-3
     assert np.mean(away**2 / np.einsum("kii->k", covariance)) < 4.0
 
 
