@@ -71,7 +71,10 @@ class Ensemble:
     def _member(self, seed: int) -> np.ndarray:
         from scipy.sparse.linalg import spsolve
 
+        from preop.engine.tissue.registration.pushes import Pads
+
         frame = self.truth._frame(np.random.default_rng(seed))
+        assert isinstance(frame.pushes, Pads)
         force = (frame.gas * self.gas + self.mass[:, None] * frame.gravity).ravel()
         held, moved = np.zeros(self.points.shape, bool), np.zeros_like(self.points)
         held[self.skin.facets[frame.held]] = True
