@@ -1,6 +1,6 @@
 """Errors of targets when a liver is registered on a sparse surface, by visibility, noise and deformation; calibration.
 
-    .venv/bin/python benchmarks/registration.py [--cases 24] [--fresh 12] [--truths FOLDER] [--write]
+    .venv/bin/python benchmarks/registration.py [--cases 24] [--fresh 14] [--truths FOLDER] [--write]
 
 The phantom's liver (vessels outside of it left out) is imaged on two grids: one gives the truth its mesh and surface,
 the other the model's. Truths: `engine/tissue/registration/phantom.py`; none lies in the family that the registration
@@ -46,7 +46,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=24, help="pushed by pads")
-    parser.add_argument("--fresh", type=int, default=12, help="pushed by packs")
+    parser.add_argument("--fresh", type=int, default=14, help="pushed by packs")
     parser.add_argument("--truth", type=int, default=2500, help="tetrahedra of the truth")
     parser.add_argument("--model", type=int, default=5000, help="tetrahedra of the model that is registered")
     parser.add_argument("--truths", type=Path, help="folder that keeps truths")
