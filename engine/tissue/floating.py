@@ -131,7 +131,7 @@ def _refuse_overlap(model: Model, face: NDArray, elements: list[int]) -> None:
     source = np.concatenate([np.asarray(block.source) for block in model.blocks])
     at = np.round(np.asarray(model.points)[face].mean(axis=0) / MM, 2)
     raise SolverError(
-        f"elements {', '.join(str(int(source[e])) for e in elements)} share one face at {at} mm",
+        f"elements {', '.join(map(str, sorted(int(source[e]) for e in elements)))} share one face at {at} mm",
         where="model",
         advice="Two solids can meet there, not three: look for an element given twice, or meshes that overlap",
     )
