@@ -2,21 +2,23 @@
 
     steps = LoadSteps(problem, [0.1, 0.5, 1.0], duration=2.0)
     slope = steps.gradient({2: lambda u, p: reaction(u, p, "top")[0]})    # J at step 2, through all before
+    moved = steps.directional(direction_at(problem, where, 1.0))          # du after each step, (rows, 3)
 
 A step is R(u⁺, h, p) = 0 and h⁺ = H(u⁺, h, p), h the history (`remembered`). Backwards, with cotangents ū and h̄ of a
-step's end: R_uᵀ λ = ū + H_uᵀ h̄, then h̄ ← H_hᵀ h̄ − R_hᵀ λ and dJ/dp gathers H_pᵀ h̄ − R_pᵀ λ. The displacement before
-a step is its first guess only.
+step's end: R_uᵀ λ = ū + H_uᵀ h̄, then h̄ ← H_hᵀ h̄ − R_hᵀ λ and dJ/dp gathers H_pᵀ h̄ − R_pᵀ λ. Forwards:
+R_u u̇⁺ = −R_h ḣ − R_p ṗ, then ḣ⁺ = H_u u̇⁺ + H_h ḣ + H_p ṗ. The displacement before a step is its first guess only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from ....imaging.errors import SolverError
 from ..history import stepped
@@ -28,7 +30,7 @@ from ..system import Timer
 from .first import Functional, slopes
 from .linearization import Linearization
 from .marching import reverse_sweep
-from .parameters import Parameters, split
+from .parameters import Parameters, filled, split
 from .remembered import History, Remembered, begun, moved_on
 
 Loaded = tuple[Any, History]
@@ -83,11 +85,7 @@ class LoadSteps:
         fraction = self.fractions[index + 1]
         problem = self._at(before[1], index).bound_at(np.asarray(after[0]), fraction)
         parameters, fixed = split(problem)
-
-        def move(rows: Any, given: Parameters) -> History:
-            return split(self.remembered.of(moved_on(eqx.combine(given, fixed), rows, fraction)))[0]
-
-        _, back = jax.vjp(move, after[0], parameters)
+        _, back = jax.vjp(self._move(fixed, fraction), after[0], parameters)
         by_rows, by_history = back(split(cotangent[1])[0])
         near = Linearization(problem, self._state(after[0], fraction))
         through = near.sensitivity.pull(near.adjoint(np.asarray(cotangent[0] + by_rows)))
@@ -95,12 +93,50 @@ class LoadSteps:
         history, rest = self.remembered.taken(_unbound(slope))
         return (jnp.zeros_like(after[0]), history), rest
 
+    def push(self, before: Loaded, after: Loaded, index: int, change: History, along: Parameters) -> Loaded:
+        """The change of a step's end (unknowns, history) as the history before and the parameters change."""
+        fraction = self.fractions[index + 1]
+        problem = self._at(before[1], index).bound_at(np.asarray(after[0]), fraction)
+        parameters, fixed = split(problem)
+        way = _spread(eqx.combine(change, _spread(along, split(self.base.problem)[0])), parameters)
+        near = Linearization(problem, self._state(after[0], fraction))
+        moved = jnp.asarray(near.forward(near.sensitivity.push(way)))
+        return moved, jax.jvp(self._move(fixed, fraction), (after[0], parameters), (moved, way))[1]
+
+    def _move(self, fixed: Any, fraction: float) -> Callable[[Any, Parameters], History]:
+        """Float arrays of the history after a step that ends at rows (rows, 3), a function of those and all others."""
+
+        def move(rows: Any, given: Parameters) -> History:
+            return split(self.remembered.of(moved_on(eqx.combine(given, fixed), rows, fraction)))[0]
+
+        return move
+
     def end(self) -> Any:
         """Unknowns (rows, 3) after the last step."""
         state = self.start()
         for index in range(len(self.fractions) - 1):
             state = self.advance(state, index)
         return state[0]
+
+    def directional(self, direction: Parameters) -> list[Float[Array, "rows 3"]]:
+        """du/dp ṗ of the unknowns [m and Pa per unit of the direction] after each step.
+
+        Args:
+            direction: a problem-shaped tree, None for what does not change; see `parameters.direction_at`.
+
+        Raises:
+            SolverError: a step has no balance, or the direction is not shaped like the problem.
+        """
+        parameters, _ = split(self.problem)
+        way = filled(direction, parameters)
+        change = jax.jvp(self._at_rest(), (parameters,), (way,))[1]
+        before, found = self.start(), []
+        for index in range(len(self.fractions) - 1):
+            after = self.advance(before, index)
+            moved, change = self.push(before, after, index, change, way)
+            found.append(moved)
+            before = after
+        return found
 
     def gradient(self, measures: Mapping[int, Functional], *, checkpoints: int | None = None) -> Parameters:
         """dJ/dp of J = Σ Jₙ(uₙ, p), n from 1 for the first step: through every step and through the history at rest.
@@ -127,15 +163,20 @@ class LoadSteps:
             return (by_rows, history), rest
 
         (_, by_history), total = reverse_sweep(self, self.start(), count, seed, checkpoints=checkpoints)
-        parameters, fixed = split(self.problem)
+        parameters, _ = split(self.problem)
+        through = jax.vjp(self._at_rest(), parameters)[1](by_history)[0]
+        return jax.tree.map(lambda own, a, b: None if own is None else a + b, parameters, total, through,
+                            is_leaf=lambda leaf: leaf is None)  # fmt: skip
+
+    def _at_rest(self) -> Callable[[Parameters], History]:
+        """Float arrays of the history of the body at rest, a function of the parameters."""
+        fixed = split(self.problem)[1]
         rest = self.problem.bound_at(np.zeros_like(self.base.points), 0.0)
 
         def first(given: Parameters) -> History:
             return split(self.remembered.of(begun(eqx.combine(given, fixed), rest)))[0]
 
-        through = jax.vjp(first, parameters)[1](by_history)[0]
-        return jax.tree.map(lambda own, a, b: None if own is None else a + b, parameters, total, through,
-                            is_leaf=lambda leaf: leaf is None)  # fmt: skip
+        return first
 
     def _at(self, history: History, index: int) -> Problem:
         problem = self.remembered.put(self.base.problem, history)
@@ -145,6 +186,15 @@ class LoadSteps:
 
     def _state(self, rows: Any, fraction: float) -> State:
         return State.of_rows(fraction, rows, self.problem.model.nodes)
+
+
+def _spread(direction: Parameters, like: Parameters) -> Parameters:
+    """A direction of a problem as one of the same with more arrays (history, pairs), which do not change."""
+
+    def leaf(own: Any, more: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, more) if own is None else own
+
+    return jax.tree.map(leaf, direction, like, is_leaf=lambda own: own is None)
 
 
 def _unbound(slope: Parameters) -> Parameters:

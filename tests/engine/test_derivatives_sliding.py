@@ -1,0 +1,153 @@
+"""Derivatives through tissues that slide over facets of each other, against central differences of new solves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import bodies
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from preop.engine.tissue.contact import TissueContact, contact_state
+from preop.engine.tissue.derivatives.first import directional, gradient
+from preop.engine.tissue.derivatives.functionals import reaction
+from preop.engine.tissue.derivatives.load_steps import LoadSteps
+from preop.engine.tissue.derivatives.parameters import direction_at
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.prescribed import Prescribed
+from preop.engine.tissue.problem import Problem
+from preop.engine.tissue.solution import Solution
+from preop.engine.tissue.static import solve
+from preop.engine.tissue.supports import Fixed
+from preop.meshing.mesh import TetMesh
+
+EXACT = 1e-12
+TRACK = [0.25, 0.5, 0.75, 1.0]
+Pick = Callable[[Problem], Any]
+PICKS: dict[str, tuple[Pick, float]] = {
+    "stiffness": (lambda p: p.model.blocks[0].material.shear_modulus, 1e-4),
+    "points": (lambda p: p.model.points, 1e-6),
+    "push": (lambda p: p.prescribed[0].displacement, 1e-4),
+    "path": (lambda p: p.prescribed[1].displacement, 1e-4),
+    "penalty": (lambda p: p.contacts[0].penalty, 1e-4),
+}
+
+
+def slider(friction: float, *, stick: float | None = None) -> Problem:
+    """A small block pressed on a large one, then drawn 9 mm over its facets of 15 mm; meshes do not match."""
+    low = bodies.box((4, 4, 1), size=(60.0, 60.0, 20.0))
+    size = np.array([24.0, 24.0, 16.0])
+    up = bodies.box((2, 2, 1), place=lambda u: u * size + [14.0, 15.0, 20.0])
+    count = len(low.points)
+    mesh = TetMesh(
+        np.vstack([low.points, up.points]),
+        np.vstack([low.tetrahedra, up.tetrahedra + count]),
+        np.concatenate([low.region, up.region]),
+        {1: "body"},
+        facet_sets={
+            f"{name}_{key}": value + shift
+            for name, part, shift in (("low", low, 0), ("up", up, count))
+            for key, value in part.facet_sets.items()
+        },
+    )
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(1e4, 0.3)})
+    return model.problem(
+        supports=[Fixed("low_z0")],
+        prescribed=[
+            Prescribed("up_z1", (0.0, 0.0, -0.0005), components="z", during=(0.0, 0.25)),
+            Prescribed("up_z1", (0.009, 0.006, 0.0), components="xy", during=(0.25, 1.0)),
+        ],
+        contacts=[TissueContact("up_z0", "low_z1", friction=friction, stick=stick, onset=1e-6)],
+    )
+
+
+def changes(solution: Solution) -> list[int]:
+    """How many points meet another facet than the load step before."""
+    met = [
+        dict(zip(pairs.met.point.tolist(), pairs.met.facet.tolist(), strict=True))
+        for pairs in (solved.pairings[0] for solved in solution.problems)
+    ]
+    return [sum(now[k] != facet for k, facet in old.items() if k in now) for old, now in zip(met, met[1:], strict=False)]
+
+
+def shift(u: Any, problem: Problem) -> Any:
+    """Where the lower surface has gone, and what drags at its base."""
+    top = problem.model.nodes_of("low_z1")
+    return jnp.sum(u[top, 0] * jnp.arange(1.0, len(top) + 1)) + 0.1 * reaction(u, problem, "low_z0")[0]
+
+
+def slope_of(problem: Problem, pick: Pick, way: np.ndarray, step: float, ends: tuple[int, ...]) -> float:
+    """The fourth-order central difference of the sum of `shift` over the load steps `ends`."""
+    base = np.asarray(pick(problem))
+
+    def at(sign: float) -> float:
+        posed = eqx.tree_at(pick, problem, jnp.asarray(base + sign * step * way))
+        found = solve(posed, load_steps=TRACK, tolerance=EXACT).require_converged()
+        assert found.statistics.cutbacks == 0
+        return sum(float(shift(found.states[k - 1].rows, found.problems[k - 1])) for k in ends)
+
+    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
+
+
+def way_and_step(problem: Problem, name: str) -> tuple[np.ndarray, float]:
+    pick, share = PICKS[name]
+    base = np.asarray(pick(problem))
+    way = np.random.default_rng(1).standard_normal(base.shape)
+    return way, share * max(float(np.abs(base).max()), 1e-3)
+
+
+@pytest.mark.slow
+def test_tissue_that_slides_freely() -> None:
+    """Without friction the last state alone counts, over whatever facets its points came."""
+    problem = slider(0.0)
+    solution = solve(problem, load_steps=TRACK, tolerance=EXACT).require_converged()
+    assert min(changes(solution)) > 0
+    solved, state = solution.problems[-1], solution.final
+    found = gradient(shift, solved, state)
+    for name, (pick, _) in PICKS.items():
+        way, step = way_and_step(problem, name)
+        expected = slope_of(problem, pick, way, step, (len(TRACK),))
+        assert float(np.sum(np.asarray(pick(found)) * way)) == pytest.approx(expected, rel=1e-5), name
+        moved = directional(solved, state, direction_at(solved, pick, way))
+        by_u = eqx.filter_grad(lambda u: shift(u, solved))(jnp.asarray(state.rows))
+        direct = eqx.filter_grad(lambda p: shift(state.rows, p))(solved)
+        forward = float(np.sum(np.asarray(by_u) * moved) + np.sum(np.asarray(pick(direct)) * way))
+        assert forward == pytest.approx(expected, rel=1e-5), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stick", [None, 2e4], ids=["slides", "sticks"])
+def test_tissue_that_drags_over_facets(stick: float | None) -> None:
+    """Coulomb slip, and sticking so soft that points come over other facets while they stick: reverse and forward."""
+    friction = 0.2 if stick is None else 5.0
+    problem = slider(friction, stick=stick)
+    solution = solve(problem, load_steps=TRACK, tolerance=EXACT).require_converged()
+    (found,) = contact_state(solution.problems[-1], solution.final, solution.problems[-1].contacts[0])
+    pressed = found.pressure > 0
+    along = np.sqrt(np.maximum((found.traction**2).sum(axis=1) - found.pressure**2, 0.0))[pressed]
+    ratio = along / (friction * found.pressure[pressed])
+    assert min(changes(solution)) > 0
+    assert np.isclose(ratio, 1.0, atol=1e-6).all() if stick is None else (ratio < 0.99).mean() > 0.5
+    steps, ends = LoadSteps(problem, TRACK), (3, len(TRACK))
+    slope = steps.gradient(dict.fromkeys(ends, shift))
+    picks = {**PICKS, "friction": (lambda p: p.contacts[0].friction, 1e-4)}
+    if stick is not None:
+        picks = {**PICKS, "stick": (lambda p: p.contacts[0].stick, 1e-4)}
+    for name, (pick, share) in picks.items():
+        base = np.asarray(pick(problem))
+        way = np.random.default_rng(1).standard_normal(base.shape)
+        expected = slope_of(problem, pick, way, share * max(float(np.abs(base).max()), 1e-3), ends)
+        assert float(np.sum(np.asarray(pick(slope)) * way)) == pytest.approx(expected, rel=1e-5), name
+    pick, _ = PICKS["path"]
+    way, step = way_and_step(problem, "path")
+    moved = steps.directional(direction_at(problem, pick, way))[-1]
+    sides = [
+        solve(eqx.tree_at(pick, problem, pick(problem) + sign * step * way), load_steps=TRACK, tolerance=EXACT)
+        for sign in (1, -1)
+    ]
+    numeric = (np.asarray(sides[0].final.rows) - np.asarray(sides[1].final.rows)) / (2 * step)
+    assert np.asarray(moved) == pytest.approx(numeric, abs=1e-5 * np.abs(numeric).max())
