@@ -32,6 +32,7 @@ from .linearization import Linearization
 from .marching import reverse_sweep
 from .parameters import Parameters, filled, split
 from .remembered import History, Remembered, begun, moved_on
+from .settling import settled
 
 Loaded = tuple[Any, History]
 """Unknowns (rows, 3) [m and Pa], and the history that goes on from them."""
@@ -46,8 +47,11 @@ class LoadSteps:
         duration: seconds in which the load fraction goes from 0 to 1; None: no time passes.
         tolerance: of Newton's method; derivatives are as exact as the steps are.
 
+    Multipliers of contacts and ties are taken to their limit in each step (`settling`), where `solve` stops at the
+    penetration that it was asked for.
+
     Raises:
-        SolverError: a contact with multipliers; fractions that do not rise.
+        SolverError: fractions that do not rise.
     """
 
     def __init__(
@@ -58,11 +62,12 @@ class LoadSteps:
             raise SolverError(f"load fractions {list(fractions)} must rise from above 0", where="LoadSteps")
         self.problem, self.duration, self.tolerance = problem, duration, tolerance
         self.base = HostSystem(problem, Timer())
-        self.remembered = Remembered(self.base.problem)
+        self.rest = self.base.problem
+        self.remembered = Remembered(self.rest)
 
     def start(self) -> Loaded:
         """At rest."""
-        return jnp.zeros_like(self.problem.model.row_points), self.remembered.of(self.base.problem)
+        return jnp.zeros_like(self.problem.model.row_points), self.remembered.of(self.rest)
 
     def advance(self, before: Loaded, index: int) -> Loaded:
         """One load step.
@@ -78,29 +83,30 @@ class LoadSteps:
             raise SolverError(done.result.value, where=f"load step {index + 1}", advice="Use more load steps")
         rows = self.base.state_of(fraction, done.displacement).rows
         bound = self.base.problem.bound_at(np.asarray(rows), fraction)
+        if self.remembered.augments:
+            bound, state = settled(bound, self._state(rows, fraction), tolerance=self.tolerance)
+            rows = state.rows
         return rows, self.remembered.of(moved_on(bound, rows, fraction))
 
     def pull(self, before: Loaded, after: Loaded, index: int, cotangent: Loaded) -> tuple[Loaded, Parameters]:
         """The cotangent of a step's end, carried to the history before and to the problem."""
-        fraction = self.fractions[index + 1]
-        problem = self._at(before[1], index).bound_at(np.asarray(after[0]), fraction)
+        fraction, problem = self.fractions[index + 1], self._ended(before, after, index)
         parameters, fixed = split(problem)
         _, back = jax.vjp(self._move(fixed, fraction), after[0], parameters)
         by_rows, by_history = back(split(cotangent[1])[0])
         near = Linearization(problem, self._state(after[0], fraction))
-        through = near.sensitivity.pull(near.adjoint(np.asarray(cotangent[0] + by_rows)))
-        slope = jax.tree.map(lambda a, b: a - b, by_history, through)
+        slope = near.pulled(np.asarray(cotangent[0] + by_rows), by_history)
         history, rest = self.remembered.taken(_unbound(slope))
         return (jnp.zeros_like(after[0]), history), rest
 
     def push(self, before: Loaded, after: Loaded, index: int, change: History, along: Parameters) -> Loaded:
         """The change of a step's end (unknowns, history) as the history before and the parameters change."""
-        fraction = self.fractions[index + 1]
-        problem = self._at(before[1], index).bound_at(np.asarray(after[0]), fraction)
+        fraction, problem = self.fractions[index + 1], self._ended(before, after, index)
         parameters, fixed = split(problem)
-        way = _spread(eqx.combine(change, _spread(along, split(self.base.problem)[0])), parameters)
+        way = _spread(eqx.combine(change, _spread(along, split(self.rest)[0])), parameters)
         near = Linearization(problem, self._state(after[0], fraction))
-        moved = jnp.asarray(near.forward(near.sensitivity.push(way)))
+        found, way = near.moved(way)
+        moved = jnp.asarray(found)
         return moved, jax.jvp(self._move(fixed, fraction), (after[0], parameters), (moved, way))[1]
 
     def _move(self, fixed: Any, fraction: float) -> Callable[[Any, Parameters], History]:
@@ -156,7 +162,7 @@ class LoadSteps:
         def seed(index: int, state: Loaded) -> tuple[Loaded | None, Parameters | None]:
             if index not in measures:
                 return None, None
-            problem = self.remembered.put(self.base.problem, state[1])
+            problem = self.remembered.put(self.rest, state[1])
             problem = problem.bound_at(np.asarray(state[0]), self.fractions[index])
             by_rows, direct = slopes(measures[index], problem, state[0])
             history, rest = self.remembered.taken(_unbound(direct))
@@ -178,8 +184,13 @@ class LoadSteps:
 
         return first
 
+    def _ended(self, before: Loaded, after: Loaded, index: int) -> Problem:
+        """The problem whose equilibrium a step ends in: pairs and multipliers as they are there, history before it."""
+        problem = self.remembered.with_multipliers(self._at(before[1], index), after[1])
+        return problem.bound_at(np.asarray(after[0]), self.fractions[index + 1])
+
     def _at(self, history: History, index: int) -> Problem:
-        problem = self.remembered.put(self.base.problem, history)
+        problem = self.remembered.put(self.rest, history)
         if self.duration is None:
             return problem
         return stepped(problem, (self.fractions[index + 1] - self.fractions[index]) * self.duration)
