@@ -18,6 +18,7 @@ from preop.engine.tissue.derivatives.functionals import reaction
 from preop.engine.tissue.derivatives.linearization import Linearization
 from preop.engine.tissue.derivatives.load_steps import LoadSteps
 from preop.engine.tissue.derivatives.parameters import direction_at
+from preop.engine.tissue.derivatives.second import hessian_product
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
@@ -123,6 +124,31 @@ def test_tissue_that_slides_freely() -> None:
         assert along(found, name, way) == pytest.approx(expected, rel=1e-5), name
         moved = directional(solved, state, direction_at(solved, PICKS[name][0], way), linearization=near)
         assert moved == pytest.approx(rows, abs=1e-5 * np.abs(rows).max()), name
+
+
+@pytest.mark.slow
+def test_second_order_of_tissue_that_slides() -> None:
+    """A Hessian product against central differences of gradients of new solves."""
+    problem, push = slider(0.0), PICKS["push"][0]
+
+    def measured(u: Any, p: Problem) -> Any:
+        return 1e3 * jnp.sum(u[p.model.nodes_of("low_z1"), 2] ** 2)
+
+    def solved(posed: Problem) -> tuple[Problem, Any]:
+        found = solve(posed, load_steps=TRACK, tolerance=EXACT).require_converged()
+        return found.problems[-1], found.final
+
+    way, step = np.asarray([0.0, 0.0, 1.0]), 2e-7
+    product = hessian_product(measured, *(end := solved(problem)), direction_at(end[0], push, way))
+    sides = []
+    for sign in (-2, -1, 1, 2):
+        posed = eqx.tree_at(push, problem, push(problem) + sign * step * way)
+        sides.append(gradient(measured, *solved(posed)))
+    for name in ("push", "path", "points", "stiffness"):
+        values = [np.asarray(PICKS[name][0](side)) for side in sides]
+        slope = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * step)
+        miss = np.linalg.norm(np.asarray(PICKS[name][0](product)) - slope)
+        assert miss <= 1e-5 * np.linalg.norm(slope), name
 
 
 @pytest.mark.slow
