@@ -181,7 +181,7 @@ class Multipliers:
         """Q_uᵀ ν (rows, 3)."""
         total = np.zeros((self.rows, 3))
         for held, span, scatter, part in zip(self.held, self.spans, self._scatter, self.parts(own), strict=True):
-            total += _jumps_turned(held.tie, own[span], self.rows) if part is None else scatter(part[1])
+            total += _jumps_turned(held.tie, own[span], self.rows) if part is None else scatter(np.asarray(part[1]))
         return total
 
     def beside(self, own: NDArray) -> Beside:

@@ -118,7 +118,7 @@ class FiberAngles(Unknown):
         Raises:
             SolverError: no material has them, or one has a direction at each quadrature point.
         """
-        angles, changed = self.first + self.spread * coordinates, 0
+        angles, changed = jnp.asarray(self.first) + self.spread * coordinates, 0
         for name, multiple in self.fields.items():
             whole = self.directions(angles, multiple)
             for number, block in enumerate(setting.problem.model.blocks):
