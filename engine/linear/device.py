@@ -36,7 +36,7 @@ class LocalStiffness(NamedTuple):
 
 
 class Blocks(eqx.Module):
-    """A symmetric matrix as a sum of local matrices; `free` is 1 where a component is unknown."""
+    """A matrix as a sum of local matrices; `free` is 1 where a component is unknown."""
 
     parts: list[LocalStiffness]
     free: Float[Array, "nodes 3"]
@@ -50,6 +50,10 @@ class Blocks(eqx.Module):
             for corner in range(size):
                 total = total.at[nodes[:, corner]].add(local[:, corner])
         return total
+
+    def turned(self) -> Blocks:
+        """The transpose."""
+        return Blocks([LocalStiffness(n, jnp.swapaxes(m, 1, 2)) for n, m in self.parts], self.free)
 
     def constrained(self, direction: Array) -> Array:
         """K_ff d_f, zero elsewhere."""

@@ -63,23 +63,29 @@ class Outcome(NamedTuple):
     """Solution (rows, 3), iterations, and whether the residual is as small as it was asked to be."""
 
     solution: Array
-    iterations: int
-    converged: bool
+    iterations: Array
+    converged: Array
 
 
-def solve_saddle(saddle: Saddle, rhs: Array, tolerance: float, cycle: DeviceCycle | None) -> Outcome:
+@eqx.filter_jit
+def solve_saddle(saddle: Saddle, rhs: Array, tolerance: Array | float, cycle: DeviceCycle | None = None) -> Outcome:
     """To a relative residual."""
     rhs = rhs * saddle.whole.free
-    goal = tolerance * float(jnp.linalg.norm(rhs))
-    solution, left, iterations = jnp.zeros_like(rhs), rhs, 0
-    for _ in range(REFINEMENTS):
-        size = float(jnp.linalg.norm(left))
-        if size <= goal:
-            break
-        step, count = _minres(saddle, left, jnp.asarray(max(0.3 * goal / size, 1e-12)), cycle)
+    goal = tolerance * jnp.linalg.norm(rhs)
+
+    def go(carry: tuple[Array, ...]) -> Array:
+        return (jnp.linalg.norm(carry[1]) > goal) & (carry[3] < REFINEMENTS)
+
+    def again(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        solution, left, iterations, rounds = carry
+        share = jnp.maximum(0.3 * goal / jnp.linalg.norm(left), 1e-12)
+        step, count = _minres(saddle, left, share, cycle)
         solution = solution + step
-        left, iterations = rhs - _image(saddle, solution), iterations + int(count)
-    return Outcome(solution, iterations, bool(jnp.linalg.norm(left) <= goal))
+        return solution, rhs - saddle.whole.constrained(solution), iterations + count, rounds + 1
+
+    none = jnp.zeros((), int)
+    solution, left, iterations, _ = jax.lax.while_loop(go, again, (jnp.zeros_like(rhs), rhs, none, none))
+    return Outcome(solution, iterations, jnp.linalg.norm(left) <= goal)
 
 
 class _State(NamedTuple):
@@ -98,12 +104,6 @@ class _State(NamedTuple):
     iteration: Array
 
 
-@eqx.filter_jit
-def _image(saddle: Saddle, vector: Array) -> Array:
-    return saddle.whole.constrained(vector)
-
-
-@eqx.filter_jit
 def _minres(saddle: Saddle, rhs: Array, tolerance: Array, cycle: DeviceCycle | None) -> tuple[Array, Array]:
     nodes = len(saddle.solid.free)
     inner = _polynomial(saddle.solid) if cycle is None else _multigrid(saddle.solid, cycle)

@@ -38,6 +38,7 @@ class HostLinearSolver:
         self.cycle: Cycle | None = None
         self.effort_when_new: float | None = None
         self.rebuilds = 0
+        self._factor: tuple[Any, Factorisation] | None = None
 
     def solve(
         self,
@@ -131,7 +132,9 @@ class HostLinearSolver:
         with self.timer.part("krylov"):
             flat = np.ascontiguousarray(rhs).ravel()
             try:
-                factor = Factorisation(matrix, symmetric=self.symmetric)
+                if self._factor is None or self._factor[0] is not matrix:
+                    self._factor = (matrix, Factorisation(matrix, symmetric=self.symmetric))
+                factor = self._factor[1]
             except RuntimeError:  # a zero pivot: exactly singular
                 return Krylov(np.zeros_like(rhs), 1, False)
             solution = factor @ flat

@@ -1,7 +1,7 @@
 """Newton's method as one compiled loop: load steps that halve and grow, line search with det F > 0, stability.
 
 The rules are those of `newton`, `static` and `stability`; everything is a `while_loop`, so that `vmap` runs many
-parameter sets at once, each until it is done.
+parameter sets at once, each until it is done. Unknown pressures are in the units of `row_scale`, as on the host.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ import numpy as np
 from jaxtyping import Array
 
 from ..linear.device import Blocks, LocalStiffness, solve_device
+from ..linear.device_gmres import solve_unsymmetric
+from ..linear.device_saddle import Saddle, solve_saddle
+from .device_system import scaled
 from .newton import FORCING_MAX, FORCING_MOVING, JACOBIAN_SHARE, MAX_TRIALS, ROUND_OFF, SLOPE
 from .problem import Problem
 from .residual import evaluate_blocks, external_force
+from .row_scale import traced_row_scale
 from .stability import PROBE_TOLERANCE
 
 MAX_CUTBACKS = 8
@@ -60,12 +64,16 @@ class Newton:
     def __init__(self, problem: Problem, options: Options) -> None:
         self.problem, self.options = problem, options
         self.terms = problem.terms()
+        self.live = [term for term in self.terms if not term.dead]
+        self.symmetric = all(term.symmetric for term in self.live)
+        self.nodes, self.definite = problem.model.nodes, not len(problem.model.pressure_corners)
         self.free = jnp.asarray(~problem.held(), float)
-        points = problem.model.points
+        self.scale = traced_row_scale(problem.model)
+        points = problem.model.row_points
         self.spacing = jnp.max(jnp.ptp(points, axis=0)) / len(points) ** (1 / 3)
 
     def run(self, first: Array, fraction: Array) -> tuple[Array, Array]:
-        """The displacement at a load fraction, NaN where there is none, and (converged, residual, iterations)."""
+        """The rows at a load fraction, NaN where there are none, and (converged, residual, iterations)."""
         steps = self.options.load_steps
         smallest = fraction / steps / 2**MAX_CUTBACKS
 
@@ -88,12 +96,12 @@ class Newton:
             )
 
         zero = jnp.zeros(())
-        begin = (first, zero * fraction, fraction / steps, zero + jnp.inf, zero, jnp.zeros((), int))
+        begin = (first / self.scale, zero * fraction, fraction / steps, zero + jnp.inf, zero, jnp.zeros((), int))
         found, reached, _, share, iterations, _ = jax.lax.while_loop(go, step, begin)
         good = (reached >= fraction) & jnp.all(jnp.isfinite(found))
-        if self.options.check_stability:
+        if self.options.check_stability and self.symmetric and self.definite:
             good = good & ~self.unstable(found, fraction)
-        return jnp.where(good, found, jnp.nan), jnp.stack([good.astype(float), share, iterations])
+        return jnp.where(good, found * self.scale, jnp.nan), jnp.stack([good.astype(float), share, iterations])
 
     def iterate(self, displacement: Array, fraction: Array) -> Iterate:
         """Newton's iteration at one load fraction."""
@@ -113,7 +121,7 @@ class Newton:
             floor = 0.3 * self.options.tolerance / jnp.maximum(now.share, 1e-300)
             forcing = jnp.clip(0.9 * (size / now.size) ** 2, jnp.maximum(floor, 1e-10), FORCING_MAX)
             forcing = jnp.where(moving, FORCING_MOVING, jnp.minimum(forcing, FORCING_MAX))
-            solution = solve_device(blocks, right, forcing)[0]
+            solution = self.solve(blocks, right, forcing)[0]
             way = solution * self.free + gap
             length, found, look, good = self.search(now, way, drag, fraction)
             found = jnp.where(length == 1.0, found * self.free + target * held, found)
@@ -152,7 +160,9 @@ class Newton:
             look = self.look(found, fraction)
             merit = look.residual * self.free + (1.0 - length) * drag
             left, along = jnp.linalg.norm(merit), jnp.sum(way * merit)
-            lower = (left <= (1.0 - 1e-4 * length) * size) | (jnp.abs(along) <= SLOPE * jnp.abs(slope))
+            lower = left <= (1.0 - 1e-4 * length) * size
+            if self.definite:
+                lower = lower | (jnp.abs(along) <= SLOPE * jnp.abs(slope))
             return found, look, (look.jacobian > limit) & lower
 
         def go(carry: Any) -> Array:
@@ -166,8 +176,22 @@ class Newton:
         found = jax.lax.while_loop(go, shorter, (one, *attempt(one), jnp.zeros((), int)))
         return found[0], found[1], found[2], found[3]
 
+    def solve(self, blocks: Blocks, right: Array, tolerance: Array) -> tuple[Array, Array]:
+        """K_ff⁻¹ on the free components, and whether it settled: by what the tangent demands."""
+        if not self.definite:
+            counts = [block.element.nodes for block in self.problem.model.blocks]
+            counts += [term.nodes.shape[1] for term in self.live]
+            found = solve_saddle(Saddle.of(blocks, counts, self.nodes), right, tolerance)
+            return found.solution, found.converged
+        if not self.symmetric:
+            solution, _, settled = solve_unsymmetric(blocks, right, tolerance)
+            return solution, settled
+        solution, _, settled, _ = solve_device(blocks, right, tolerance)
+        return solution, settled
+
     def look(self, displacement: Array, fraction: Array) -> Look:
         """Forces and the smallest det F."""
+        displacement = displacement * self.scale
         internal, square, smallest = jnp.zeros_like(displacement), jnp.zeros(()), jnp.full((), jnp.inf)
         parts = evaluate_blocks(displacement, self.problem, fraction)
         for block, part in zip(self.problem.model.blocks, parts, strict=True):
@@ -176,11 +200,11 @@ class Newton:
             square = square + jnp.sum(part.force**2)
             smallest = jnp.minimum(smallest, jnp.min(part.min_jacobian))
         external = external_force(displacement, self.problem, fraction, self.terms)
-        return Look(internal - external, external, smallest, jnp.sqrt(square))
+        return Look(internal * self.scale - external, external, smallest, jnp.sqrt(square))
 
     def stiffness(self, displacement: Array, fraction: Array) -> list[LocalStiffness]:
         """Element and term stiffness."""
-        points = self.problem.model.points
+        points, displacement = self.problem.model.row_points, displacement * self.scale
         parts = []
         for block in self.problem.model.blocks:
             material = block.material.at(fraction)
@@ -189,11 +213,12 @@ class Newton:
             size = (*block.nodes.shape, block.nodes.shape[1], 3, 3)
             half = jnp.zeros(size).at[:, first, second].set(pairs.reshape(len(block.nodes), -1, 3, 3))
             parts.append(LocalStiffness.of(block.nodes, half + jnp.transpose(half, (0, 2, 1, 4, 3))))
-        for term in self.terms:
-            if not term.dead:
-                full = term.tangents(points[term.nodes], displacement[term.nodes], fraction)
-                parts.append(LocalStiffness.of(term.nodes, 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))))
-        return parts
+        for term in self.live:
+            full = term.tangents(points[term.nodes], displacement[term.nodes], fraction)
+            if term.symmetric:
+                full = 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))
+            parts.append(LocalStiffness.of(term.nodes, full))
+        return parts if self.definite else scaled(parts, self.scale[:, 0])
 
     def unstable(self, displacement: Array, fraction: Array) -> Array:
         """Whether the tangent has negative curvature along what conjugate gradients look at (`stability`)."""

@@ -15,6 +15,7 @@ from jaxtyping import Array
 from ...imaging.errors import SolverError
 from ..linear.device import Blocks, LocalStiffness, solve_device
 from ..linear.device_cycle import DeviceCycle
+from ..linear.device_gmres import solve_unsymmetric
 from ..linear.device_saddle import Saddle, solve_saddle
 from ..linear.host import REBUILD_GROWTH
 from .device_hierarchy import device_cycle
@@ -40,14 +41,14 @@ class DeviceSystem:
             )
         self.terms = self.problem.terms()
         self.live = [term for term in self.terms if not term.dead]
-        if not all(term.symmetric for term in self.live):
+        self.symmetric, self.nodes = all(term.symmetric for term in self.live), problem.model.nodes
+        self.definite = not len(problem.model.pressure_corners)
+        if not (self.symmetric or self.definite):
             raise SolverError(
-                "friction, or a pressure on an open, free-rimmed surface, has an unsymmetric stiffness",
+                "unknown pressures and an unsymmetric stiffness (friction, a pressure on an open, free-rimmed surface)",
                 where="linear_solver='device'",
                 advice="Use the host solver; for a pressure, hold the rim or give Pressure(symmetric=True)",
             )
-        self.symmetric, self.nodes = True, problem.model.nodes
-        self.definite = not len(problem.model.pressure_corners)
         self.free = jnp.asarray(~problem.held(), float)
         self.points = problem.model.row_points
         self.row_scale = jnp.asarray(row_scale(problem.model))
@@ -85,7 +86,9 @@ class DeviceSystem:
         return moved
 
     def advance(self, displacement: Array, fraction: float) -> None:
-        """Nothing: friction, which has a history, is solved on the host."""
+        """Move slip history on after a converged load step."""
+        if self.problem.contacts:
+            self.use(self.problem.advanced(np.asarray(displacement), fraction))
 
     def bound(self, displacement: Array, fraction: float) -> Problem:
         """The problem of whose residual an equilibrium is a zero."""
@@ -128,7 +131,7 @@ class DeviceSystem:
         with self.timer.part("assembly"):
             unknowns = displacement * self.row_scale
             parts = jax.block_until_ready(_linearize(self.problem, self.live, unknowns, jnp.asarray(fraction)))
-            blocks = Blocks(parts if self.definite else _scaled(parts, self.row_scale[:, 0]), self.free)
+            blocks = Blocks(parts if self.definite else scaled(parts, self.row_scale[:, 0]), self.free)
             noise = np.finfo(float).eps * float(_diagonal_norm(blocks) * (jnp.abs(displacement).max() + self.spacing))
         return DeviceTangent(self, blocks, noise)
 
@@ -162,7 +165,10 @@ class DeviceTangent:
             self.system.renew(self.blocks)
         with self.system.timer.part("krylov"):
             cycle = self.system.cycle
-            found = solve_device(self.blocks, rhs, jnp.asarray(tolerance), cycle)
+            if self.system.symmetric:
+                found = solve_device(self.blocks, rhs, jnp.asarray(tolerance), cycle)
+            else:
+                found = (*solve_unsymmetric(self.blocks, rhs, jnp.asarray(tolerance), cycle), False)
         outcome = LinearOutcome(found[0], int(found[1]), bool(found[2]), bool(found[3]))
         self.system.aged(outcome, tolerance)
         if cycle is not None and self.system.stale and not outcome.converged and not outcome.indefinite:
@@ -180,7 +186,7 @@ class DeviceTangent:
             system.renew(saddle.solid)
         with system.timer.part("krylov"):
             found = solve_saddle(saddle, rhs, tolerance, system.cycle)
-        outcome = LinearOutcome(found.solution, found.iterations, found.converged)
+        outcome = LinearOutcome(found.solution, int(found.iterations), bool(found.converged))
         system.aged(outcome, tolerance)
         return outcome
 
@@ -213,12 +219,14 @@ def _linearize(problem: Problem, live: list[Term], displacement: Array, fraction
         parts.append(LocalStiffness.of(block.nodes, half + jnp.transpose(half, (0, 2, 1, 4, 3))))
     for term in live:
         full = term.tangents(points[term.nodes], displacement[term.nodes], fraction)
-        parts.append(LocalStiffness.of(term.nodes, 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))))
+        if term.symmetric:
+            full = 0.5 * (full + jnp.transpose(full, (0, 2, 1, 4, 3)))
+        parts.append(LocalStiffness.of(term.nodes, full))
     return parts
 
 
 @eqx.filter_jit
-def _scaled(parts: list[LocalStiffness], scale: Array) -> list[LocalStiffness]:
+def scaled(parts: list[LocalStiffness], scale: Array) -> list[LocalStiffness]:
     """Rows and columns of pressures in the units of `row_scale`."""
     found = []
     for nodes, matrices in parts:

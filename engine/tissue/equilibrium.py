@@ -1,12 +1,14 @@
 """`equilibrium`: a solution as one pure compiled function, through which `jit`, `grad`, `jvp` and `vmap` pass.
 
     stiff = lambda scale: eqx.tree_at(where, problem, scale * where(problem))
-    equilibrium(problem)                                        # (nodes, 3) m, NaN where there is none
+    equilibrium(problem)                                        # (rows, 3) m and Pa, NaN where there is none
     jax.vmap(lambda s: equilibrium(stiff(s)))(scales)           # many parameter sets on one mesh
     jax.hessian(lambda s: read.strain_energy(equilibrium(stiff(s)), stiff(s)))(1.0)
 
-Newton's method is that of `newton`, in a compiled loop around the conjugate gradients of the device path. Derivatives
-follow the implicit rule K u̇ = −∂R/∂p ṗ (`docs/theory/derivatives.md`), of any order; iterations are not differentiated.
+Newton's method is that of `newton`, in a compiled loop around the Krylov methods of the device path: conjugate
+gradients, MINRES with unknown pressures, GMRES where a pressure's stiffness is not symmetric or one step of friction
+is. Derivatives follow the implicit rule K u̇ = −∂R/∂p ṗ (`docs/theory/derivatives.md`), of any order; iterations are not
+differentiated.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ...imaging.errors import SolverError
-from ..linear.device import Blocks, solve_device
+from ..linear.device import Blocks
 from ..precision import require_float64
 from . import given
 from .device_newton import Newton, Options
@@ -37,20 +39,21 @@ class Balance(NamedTuple):
     """An attempt to find equilibrium; under `vmap` every array has the members first.
 
     Attributes:
-        displacement: m; NaN where it was not found, so that no wrong answer goes on.
+        displacement: m, followed by the rows of unknown pressures [Pa] of mixed elements; NaN where it was not found,
+            so that no wrong answer goes on.
         converged: whether it was.
         residual: ‖residual‖ / force scale at the end.
         iterations: Newton iterations in all.
     """
 
-    displacement: Float[Array, "nodes 3"]
+    displacement: Float[Array, "rows 3"]
     converged: Bool[Array, ""]
     residual: Float[Array, ""]
     iterations: Float[Array, ""]
 
 
-def equilibrium(problem: Problem, guess: Array | None = None, **options: Any) -> Float[Array, "nodes 3"]:
-    """The displacement [m] in equilibrium, NaN where none was found; arguments as of `balance`."""
+def equilibrium(problem: Problem, guess: Array | None = None, **options: Any) -> Float[Array, "rows 3"]:
+    """The displacement [m] (and pressures [Pa]) in equilibrium, NaN where none was found; arguments as of `balance`."""
     return balance(problem, guess, **options).displacement
 
 
@@ -68,15 +71,15 @@ def balance(
 
     Args:
         problem: what is solved; any float array in it may be traced.
-        guess: (nodes, 3) m to start from; not differentiated. At rest by default.
+        guess: (rows, 3) m and Pa to start from; not differentiated. At rest by default.
         load_steps: how many steps lead to the load; a step that fails is halved, as in `static.solve`.
         tolerance: on ‖residual‖ relative to the larger of external forces and reactions.
         max_iterations: Newton iterations per step.
         check_stability: whether an unstable balance counts as none.
 
     Raises:
-        SolverError: 64-bit floats are off, or the problem is one for the host: unknown pressures, an unsymmetric
-            tangent, contact between tissues.
+        SolverError: 64-bit floats are off, or the problem is one for the host: contact between tissues, unknown
+            pressures with an unsymmetric tangent, friction in more than one step.
     """
     require_float64()
     require_held(problem, "equilibrium")
@@ -84,10 +87,10 @@ def balance(
     given.tolerance(tolerance, "equilibrium")
     given.whole(max_iterations, "iterations", "equilibrium")
     begun = problem.begun()
-    _check(begun)
+    _check(begun, load_steps)
     arrays, rest = eqx.partition(begun, _traceable)
     frame = Frame(rest, Options(load_steps, tolerance, max_iterations, check_stability))
-    start, shape = jnp.zeros_like(problem.model.points), problem.model.points.shape
+    start, shape = jnp.zeros_like(problem.model.row_points), problem.model.row_points.shape
     start = start if guess is None else given.array(guess, "a guess", "equilibrium", shape, advice="Give m")
     at = given.array(fraction, "a load fraction", "equilibrium", ())
     given.at_least(at, 0.0, "a load fraction", "", "equilibrium", "Give 0 to 1")
@@ -122,17 +125,21 @@ def _traceable(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) or eqx.is_inexact_array(leaf)
 
 
-def _check(problem: Problem) -> None:
+def _check(problem: Problem, load_steps: int) -> None:
     where, advice = "equilibrium", "Use static.solve with linear_solver='host'"
-    if len(problem.model.pressure_corners):
-        raise SolverError("mixed elements (unknown pressure) are solved on the host only", where=where, advice=advice)
     if problem.moving() and problem.pairings is None:
         raise SolverError("contact between tissues is searched for on the host", where=where, advice=advice)
-    if not all(term.symmetric for term in problem.terms()):
+    if len(problem.model.pressure_corners) and not all(term.symmetric for term in problem.terms()):
         raise SolverError(
-            "friction, or a pressure on an open, free-rimmed surface, has an unsymmetric stiffness",
+            "unknown pressures and an unsymmetric stiffness (friction, a pressure on an open, free-rimmed surface)",
             where=where,
             advice=advice,
+        )
+    if load_steps > 1 and any(getattr(contact, "frictional", False) for contact in problem.contacts):
+        raise SolverError(
+            "friction remembers each load step, of which a pure function takes one",
+            where=where,
+            advice="Use load_steps=1, or derivatives.load_steps.LoadSteps",
         )
 
 
@@ -171,17 +178,27 @@ def _balanced(frame: Frame, arrays: Any, start: Array, fraction: Array) -> tuple
 
 def _solve(problem: Problem, displacement: Array, fraction: Array, free: Array, right: Array) -> Array:
     """K_ff⁻¹ on the free components, zero elsewhere; NaN where the solve did not settle."""
+    newton = Newton(problem, Options())
+    scale = newton.scale
 
     def forces(u: Array) -> Array:
         return internal_force(u, problem, fraction) - external_force(u, problem, fraction)
 
     def product(direction: Array) -> Array:
-        image = jax.jvp(forces, (displacement,), (direction * free,))[1]
-        return image * free + direction * (1.0 - free)
+        image = jax.jvp(forces, (displacement,), (scale * direction * free,))[1]
+        return scale * image * free + direction * (1.0 - free)
+
+    def blocks() -> Blocks:
+        return Blocks(newton.stiffness(displacement / scale, fraction), free)
 
     def solve(_: Any, rhs: Array) -> Array:
-        blocks = Blocks(Newton(problem, Options()).stiffness(displacement, fraction), free)
-        solution, _iterations, settled, _indefinite = solve_device(blocks, rhs, jnp.asarray(LINEAR_TOLERANCE))
+        solution, settled = newton.solve(blocks(), rhs, jnp.asarray(LINEAR_TOLERANCE))
         return jnp.where(settled, solution, jnp.nan)
 
-    return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)
+    def solve_transposed(_: Any, rhs: Array) -> Array:
+        solution, settled = newton.solve(blocks().turned(), rhs, jnp.asarray(LINEAR_TOLERANCE))
+        return jnp.where(settled, solution, jnp.nan)
+
+    turned = None if newton.symmetric else solve_transposed
+    found = jax.lax.custom_linear_solve(product, scale * right, solve, turned, symmetric=newton.symmetric)
+    return scale * found

@@ -8,6 +8,7 @@ model = Model.from_mesh(mesh, {"*": HolzapfelOgden(..., fiber=fiber, sheet=sheet
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,21 +99,43 @@ def helix(
 
     Returns:
         Fibres and sheets (E, 3), at right angles: with t = ∇φ/|∇φ|, l the axis made perpendicular to t and c = l × t
-        (counter- clockwise seen from the base where ∇φ points outward), f = cos α c + sin α l and s = t.
+        (counter-clockwise seen from the base where ∇φ points outward), f = cos α c + sin α l and s = t.
 
     Raises:
         SolverError: ∇φ is zero in an element, or the axis runs along it (at the tip of an apex); it is told with its
             coordinate.
     """
     inner, outer = (given.number(angle, "an angle", "helix", advice="Give degrees") for angle in (inner, outer))
-    if not isinstance(wall, Harmonic) or len(wall.gradient) != len(mesh.cells):
-        raise SolverError("the wall's φ is not of this mesh", where="helix", advice="Give laplace(mesh, inner, outer)")
-    across = normalised(mesh, wall.gradient, "gradient of φ")
-    axes = constant(mesh, axis) if np.ndim(axis) == 1 else normalised(mesh, np.asarray(axis, float), "axis")
-    along = normalised(mesh, axes - np.sum(axes * across, axis=1)[:, None] * across, "axis across the wall", 1e-6)
-    around = np.cross(along, across)
-    angle = np.radians(inner + (outer - inner) * wall.means)[:, None]
-    return np.cos(angle) * around + np.sin(angle) * along, across
+    frame = WallFrame.of(mesh, wall, axis)
+    angle = np.radians(inner + (outer - inner) * frame.depth)[:, None]
+    return np.cos(angle) * frame.around + np.sin(angle) * frame.along, frame.across
+
+
+@dataclass(frozen=True, eq=False)
+class WallFrame:
+    """Directions in each element of a wall, unit vectors (E, 3) in LPS, and how deep it lies.
+
+    Attributes:
+        around, along: in the plane of the wall, circumferential and from apex to base.
+        across: from the inner to the outer surface.
+        depth: (E,) 0 at the inner surface, 1 at the outer one.
+    """
+
+    around: NDArray[np.float64]
+    along: NDArray[np.float64]
+    across: NDArray[np.float64]
+    depth: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, mesh: Mesh, wall: Harmonic, axis: Any) -> WallFrame:
+        """Arguments and errors as of `helix`."""
+        if not isinstance(wall, Harmonic) or len(wall.gradient) != len(mesh.cells):
+            advice = "Give laplace(mesh, inner, outer)"
+            raise SolverError("the wall's φ is not of this mesh", where="helix", advice=advice)
+        across = normalised(mesh, wall.gradient, "gradient of φ")
+        axes = constant(mesh, axis) if np.ndim(axis) == 1 else normalised(mesh, np.asarray(axis, float), "axis")
+        along = normalised(mesh, axes - np.sum(axes * across, axis=1)[:, None] * across, "axis across the wall", 1e-6)
+        return cls(np.cross(along, across), along, across, wall.means)
 
 
 def normalised(mesh: Mesh, vectors: NDArray, what: str, shortest: float | None = None) -> NDArray[np.float64]:

@@ -58,9 +58,9 @@ class MovingPairs:
 def _padded(look: Look, pairs: Pairs) -> PairTerm:
     """A row per point of the look; those left over stand on the first facet's middle with no weight."""
     # Steps move every anchor on from here, so that all are known; without contact they follow their points.
-    own = look.paired(pairs._replace(known=np.ones(len(pairs.known))))
+    own = look.placed(pairs._replace(known=np.ones(len(pairs.known))))
     spare = len(look.history.facet) - len(own.nodes)
-    fill = replace(look.paired(_first(pairs)), weight=np.zeros(1))
+    fill = replace(look.placed(_first(pairs)), weight=np.zeros(1))
 
     def joined(rows: Any, row: Any) -> Any:
         return jnp.asarray(np.concatenate([np.asarray(rows), np.repeat(np.asarray(row), spare, axis=0)]))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from .elements.mixed import small_strain_shear
@@ -24,3 +27,14 @@ def row_scale(model: Model) -> NDArray[np.float64]:
         mean = float(np.concatenate([np.asarray(values) for values in shear]).mean())
         scale[model.nodes :] = mean * model.nodes ** (1 / 3) / extent
     return scale
+
+
+def traced_row_scale(model: Model) -> Float[Array, "rows 1"]:
+    """`row_scale` of a model whose arrays may be traced; a unit is not differentiated."""
+    one = jnp.ones((model.nodes, 1))
+    mixed = [block for block in model.blocks if block.element.pressures]
+    if not mixed:
+        return one
+    shear = jnp.concatenate([jnp.ravel(small_strain_shear(batch_last(block.material))) for block in mixed])
+    size = jnp.mean(shear) * model.nodes ** (1 / 3) / jnp.max(jnp.ptp(model.points, axis=0))
+    return jax.lax.stop_gradient(jnp.concatenate([one, jnp.full((len(model.pressure_corners), 1), size)]))

@@ -29,7 +29,6 @@ from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
-from preop.imaging.errors import SolverError
 
 EXACT = 1e-12
 Value = Callable[[Problem], float]
@@ -151,13 +150,6 @@ def test_gradient_through_the_steps_of_friction(friction: float, slides: bool) -
             assert float(pick(slope)) == 0.0
         elif name != "stick" or not slides:
             agrees(slope, value, problem, pick, share=1e-5 if name == "points" else 1e-4)
-
-
-def test_multipliers_are_refused() -> None:
-    problem = rubbed(0.1)
-    exact = RigidContact("z1", problem.contacts[0].body, penetration=1e-6)
-    with pytest.raises(SolverError, match="contact of 'z1' with 'shaft' has multipliers"):
-        LoadSteps(problem.model.problem(supports=[Fixed("z0")], contacts=[exact]), [1.0])
 
 
 # Two tissues

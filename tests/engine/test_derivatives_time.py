@@ -97,6 +97,13 @@ PICKS: dict[str, Callable] = {
 }
 
 
+def test_multipliers_are_not_stepped() -> None:
+    problem = swinging()
+    wall = RigidContact("x1", RigidBody(HalfSpace((0.05, 0.0, 0.0), (-1.0, 0.0, 0.0)), label="wall"), penetration=1e-6)
+    with pytest.raises(SolverError, match="multipliers"):
+        MotionSteps(problem.model.problem(supports=[Fixed("z0")], contacts=[wall]), duration=0.1, count=1)
+
+
 @pytest.mark.slow
 def test_gradients_through_the_motion_of_a_body() -> None:
     """Displacements and velocities at two steps, against central differences of the march from one start."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import bodies
 import equinox as eqx
 import jax
@@ -10,11 +13,12 @@ import numpy as np
 import pytest
 
 from preop.engine.tissue.batch import gathered, solve_many
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact
 from preop.engine.tissue.derivatives import functionals as read
 from preop.engine.tissue.derivatives.first import gradient
 from preop.engine.tissue.equilibrium import balance, equilibrium
 from preop.engine.tissue.loads import Gravity, Pressure, Traction
-from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.materials import DecoupledNeoHookean, NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp
 from preop.engine.tissue.problem import Problem
@@ -116,10 +120,83 @@ def test_many_solves_on_the_host() -> None:
     assert any("2 of 4" in text for text in told)
 
 
+def mixed_body() -> Problem:
+    """An incompressible block, sheared and sagging."""
+    mesh = bodies.box((2, 2, 2), size=(80.0, 80.0, 60.0), jitter=0.1)
+    law = DecoupledNeoHookean(4e3, np.inf)
+    model = Model.from_mesh(mesh, {"body": law}, density=1000.0, element="T4P1")
+    return model.problem(
+        loads=[Gravity((1.0, 0.0, -9.81))], supports=[Fixed("z0")], prescribed=[Grasp("z1", (0.004, 0.0, 0.002))]
+    )
+
+
+def open_body() -> Problem:
+    """A follower pressure with a free rim: the tangent is not symmetric."""
+    return body().problem(loads=[Pressure("z1", 500.0)], supports=[Fixed("x0")])
+
+
+def rubbed_body() -> Problem:
+    """A table drawn along under a block, one step of friction."""
+    table = RigidBody(HalfSpace((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)), [(0.004, 0.001, 0.002)], label="table")
+    return body().problem(supports=[Fixed("z1")], contacts=[RigidContact("z0", table, friction=0.3)])
+
+
+HARD: dict[str, tuple[Callable[[], Problem], Callable[[Problem], Any]]] = {
+    "unknown pressures": (mixed_body, lambda p: p.prescribed[0].path),
+    "open pressure": (open_body, lambda p: p.loads[0].pressure),
+    "friction": (rubbed_body, lambda p: p.contacts[0].body.path),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n == "friction")) for n in HARD])
+def test_saddle_points_and_unsymmetric_tangents(name: str) -> None:
+    """Two members of a batch and their gradients, against the host's."""
+    make, pick = HARD[name]
+    problem = make()
+    law = lambda p: p.model.blocks[0].material.shear_modulus  # noqa: E731
+
+    def posed(theta: jax.Array) -> Problem:
+        return eqx.tree_at(lambda p: (law(p), pick(p)), problem, (theta[0] * law(problem), theta[1] * pick(problem)))
+
+    def value(rows: jax.Array) -> jax.Array:
+        return jnp.sum(rows[:, 0] * jnp.linspace(0.0, 1.0, len(rows))) + 10.0 * jnp.sum(rows[:18, 2] ** 2)
+
+    def measured(theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        rows = equilibrium(posed(theta), tolerance=1e-12)
+        return value(rows), rows
+
+    sets = jnp.asarray([[1.0, 1.0], [1.2, 0.8]])
+    (_, found), slopes = jax.jit(jax.vmap(jax.value_and_grad(measured, has_aux=True)))(sets)
+    for theta, rows, slope in zip(sets, found, slopes, strict=True):
+        solution = solve(posed(theta), tolerance=1e-12)
+        expected, nodes = np.asarray(solution.final.rows), problem.model.nodes
+        assert np.asarray(rows)[:nodes] == pytest.approx(expected[:nodes], abs=1e-9 * np.abs(expected[:nodes]).max())
+        assert np.asarray(rows)[nodes:] == pytest.approx(expected[nodes:], rel=1e-6, abs=1e-3)
+        tree = gradient(lambda u, p: value(u), solution.problems[-1], solution.final, tolerance=1e-12)
+        by_law, by_load = jnp.sum(law(tree) * law(problem)), jnp.sum(pick(tree) * pick(problem))
+        assert np.asarray(slope) == pytest.approx([float(by_law), float(by_load)], rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["open pressure", "friction"])
+def test_unsymmetric_tangents_on_a_device(name: str) -> None:
+    """Load steps of `solve`, friction's history among them, with GMRES on the device: the host's states."""
+    problem = HARD[name][0]()
+    ends = [
+        solve(problem, load_steps=3, tolerance=1e-11, linear_solver=solver).require_converged()
+        for solver in ("host", "device")
+    ]
+    for host, device in zip(ends[0].states, ends[1].states, strict=True):
+        assert np.asarray(device.rows) == pytest.approx(np.asarray(host.rows), abs=1e-10)
+
+
 def test_what_needs_the_host_is_refused() -> None:
-    problem = body().problem(loads=[Pressure("z1", 500.0)], supports=[Fixed("x0")])
+    with pytest.raises(SolverError, match="friction remembers"):
+        equilibrium(rubbed_body(), load_steps=2)
+    mixed = mixed_body().model.problem(loads=[Pressure("z1", 500.0)], supports=[Fixed("z0")])
     with pytest.raises(SolverError, match="unsymmetric"):
-        equilibrium(problem)
+        equilibrium(mixed)
 
 
 @pytest.mark.slow

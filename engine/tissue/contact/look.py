@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -89,7 +90,22 @@ class Look(MovingTerm):
         return anchor, (before >= 0) * 1.0
 
     def paired(self, pairs: Pairs) -> PairTerm:
-        """The forces of a pairing."""
+        """The forces of a pairing; where points have come over from other facets, as functions of those too."""
+        term, met = self.placed(pairs), pairs.met
+        before = self.history.facet[met.point]
+        crossed = (before >= 0) & (before != met.facet)
+        if not (self.frictional and crossed.any()):
+            return term
+        beyond = self.master.facets[np.where(crossed, before, met.facet)]
+        return replace(
+            term,
+            nodes=np.concatenate([term.nodes, beyond], axis=1),
+            left=rows_of(self.history.place, met.point),
+            crossed=crossed * 1.0,
+        )
+
+    def placed(self, pairs: Pairs) -> PairTerm:
+        """The forces of a pairing, with the anchors of points that have come over where the search has put them."""
         met, rule = pairs.met, self.rule
         owner, local = met.point // len(rule.weights), met.point % len(rule.weights)
         count = len(met.point)

@@ -32,6 +32,9 @@ class PairTerm(Term):
         penalty, stick [Pa/m], onset [m], friction, multiplier [Pa]: see `TissueContact`.
         anchor: place (2,) on the facet that friction pulls to.
         opening: gap [m] at the start of the step.
+        left: where points have come over from other facets, place (2,) on the one that each left; its nodes are then
+            the last of the group. No force acts on them, but the place that friction pulls to goes with them.
+        crossed: 1 for a point that has come over, 0 for one whose facet is the same.
     """
 
     nodes: Int[Array, "groups k"]
@@ -49,6 +52,8 @@ class PairTerm(Term):
     anchor: Float[Array, "groups 2"]
     opening: Float[Array, " groups"]
     frictional: bool = eqx.field(static=True)
+    left: Float[Array, "groups 2"] | None = None
+    crossed: Float[Array, " groups"] | None = None
 
     @property
     def symmetric(self) -> bool:
@@ -78,12 +83,12 @@ class PairTerm(Term):
         return jax.vmap(one)(self, reference, displacement)
 
     def _ends(self, place: Array) -> Array:
-        """The point and the facet's nodes (1 + m, 3) [m], of nodes at `place`."""
+        """The point and the facets' nodes (1 + m, 3) [m], of nodes at `place`."""
         carried = len(self.shape)
         return jnp.concatenate([_carry(self.shape, place[:carried])[None], place[carried:]])
 
     def _spread(self, values: Array) -> Array:
-        """Rows of the point and of the facet's nodes (1 + m, …), to the nodes that carry the point and the facet's."""
+        """Rows of the point and of the facets' nodes (1 + m, …), to the nodes that carry the point and the facets'."""
         return jnp.concatenate([self.shape[:, None] * values[0], values[1:]])
 
     def _area(self, reference: Array) -> Array:
@@ -93,24 +98,43 @@ class PairTerm(Term):
         return self.weight * law.safe_norm(jnp.cross(tangent[0], tangent[1]))
 
     def _force(self, area: Array, ends: Array) -> Float[Array, "n 3"]:
-        """[N] on the point and on the facet's nodes, which are at `ends` (1 + m, 3) [m]."""
+        """[N] on the point and on the facets' nodes, which are at `ends` (1 + m, 3) [m]."""
+        ends, beyond = self._parted(ends)
         at = self._place(ends)
         gap, direction = self._direction(ends, at)
         pressure = law.pressure(gap, self.multiplier, self.penalty, self.onset)
         push = area * pressure * direction
         share = triangle.shape(jnp, len(ends) - 1, at)
         force = jnp.concatenate([push[None], -share[:, None] * push])
-        if not self.frictional:
-            return force
-        _, pull = jax.vjp(self._place, ends)
-        return force - area * pull(self._drag(ends, at, pressure, gap))[0]
+        if self.frictional:
+            _, pull = jax.vjp(self._place, ends)
+            drag = self._drag(ends, at, pressure, gap, self._pulled_to(ends, at, beyond))
+            force = force - area * pull(drag)[0]
+        return force if beyond is None else jnp.concatenate([force, jnp.zeros_like(beyond)])
+
+    def _parted(self, ends: Array) -> tuple[Array, Array | None]:
+        """The point with its facet, and the nodes of the facet that it left."""
+        if self.left is None:
+            return ends, None
+        width = (len(ends) - 1) // 2
+        return ends[: 1 + width], ends[1 + width :]
+
+    def _pulled_to(self, ends: Array, at: Array, beyond: Array | None) -> Float[Array, "2"]:
+        """The anchor as a place on this facet: of a point that has come over, the foot of where it was left."""
+        if beyond is None or self.left is None or self.crossed is None:
+            return self.anchor
+        width, along = len(beyond), self._along(ends, at)
+        kept = _carry(triangle.shape(jnp, width, self.left), beyond)
+        off = kept - _carry(triangle.shape(jnp, width, at), ends[1:])
+        step = _solve([[_dot(p, q) for q in along] for p in along], [_dot(p, off) for p in along])
+        return jnp.where(self.crossed > 0.0, at + jnp.stack(step), self.anchor)
 
     def points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
         """What happens at every point."""
 
         def one(term: PairTerm, rest: Array, moved: Array) -> ContactPoints:
-            ends = term._ends(rest + moved)
-            return term._point(term._area(rest), ends, term._place(ends))
+            ends, beyond = term._parted(term._ends(rest + moved))
+            return term._point(term._area(rest), ends, term._place(ends), beyond)
 
         return jax.vmap(one)(self, reference, displacement)
 
@@ -155,20 +179,21 @@ class PairTerm(Term):
         slope = triangle.slope(jnp, len(ends) - 1, at)
         return [_carry(slope[:, k], ends[1:]) for k in (0, 1)]
 
-    def _point(self, area: Array, ends: Array, at: Array) -> ContactPoints:
+    def _point(self, area: Array, ends: Array, at: Array, beyond: Array | None) -> ContactPoints:
         gap, direction = self._direction(ends, at)
         push = law.pressure(gap, self.multiplier, self.penalty, self.onset)
         traction, anchor = push * direction, self.anchor
         if self.frictional:
             along = self._along(ends, at)
-            back = _solve([[_dot(p, q) for q in along] for p in along], self._drag(ends, at, push, gap))
+            drag = self._drag(ends, at, push, gap, self._pulled_to(ends, at, beyond))
+            back = _solve([[_dot(p, q) for q in along] for p in along], drag)
             traction = traction - back[0] * along[0] - back[1] * along[1]
             anchor = at - jnp.stack(back) / jnp.where(self.stick > 0.0, self.stick, 1.0)
         return ContactPoints(ends[0], gap, push, traction, area, anchor)
 
-    def _drag(self, ends: Array, at: Array, push: Array, gap: Array) -> Float[Array, "2"]:
+    def _drag(self, ends: Array, at: Array, push: Array, gap: Array, anchor: Array) -> Float[Array, "2"]:
         """Friction t·e_α [N/m] against the slip over the facet."""
-        along, moved = self._along(ends, at), at - self.anchor
+        along, moved = self._along(ends, at), at - anchor
         slip = law.sliding_share(gap, self.opening, self.onset) * (moved[0] * along[0] + moved[1] * along[1])
         drag = law.coulomb(slip, self.stick, self.friction * push)
         return jnp.stack([_dot(along[0], drag), _dot(along[1], drag)])

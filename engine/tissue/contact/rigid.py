@@ -150,6 +150,10 @@ class RigidContact(eqx.Module):
         """The arrays that are the history of friction."""
         return [self.anchor, self.opening]
 
+    def multipliers(self) -> list[Any]:
+        """The array that augmentation moves on; none in the penalty method."""
+        return [] if self.penetration is None else [self.multiplier]
+
     def moved_on(self, model: Model, displacement: Array, fraction: Any, _: Any = ()) -> RigidContact:
         """`advanced` as a pure function of every array, in one piece."""
         if not self.frictional:

@@ -133,6 +133,10 @@ class Tie(eqx.Module):
             begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
         ), True
 
+    def multipliers(self) -> list[Any]:
+        """The array that augmentation moves on; none in the penalty method."""
+        return [self.multiplier] if self.jump else []
+
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""
         return self

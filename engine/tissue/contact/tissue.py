@@ -144,9 +144,10 @@ class TissueContact(eqx.Module):
 
     def begun(self, model: Model) -> TissueContact:
         """With the history of a body at rest."""
-        if self.history is not None:
+        if self.history is not None or not (self.frictional or self.penetration is not None):
             return self
-        return self.advanced(model, np.zeros(model.points.shape), 0.0)
+        blank = replace_fields(self, history=tuple(look.history for look in self.bind(model)))
+        return blank.advanced(model, np.zeros(model.points.shape), 0.0)
 
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[TissueContact, bool]:
         """λ ← p, where a point is deeper than allowed, or pressed while apart by more than that."""
@@ -173,6 +174,10 @@ class TissueContact(eqx.Module):
     def slip(self) -> list[Any]:
         """The arrays that are the history of friction."""
         return [part for kept in self.history or () for part in (kept.facet, kept.place, kept.opening)]
+
+    def multipliers(self) -> list[Any]:
+        """The arrays that augmentation moves on; none in the penalty method."""
+        return [] if self.penetration is None else [kept.multiplier for kept in self.history or ()]
 
     def moved_on(self, model: Model, displacement: Array, fraction: Any, pairs: Sequence[Pairs]) -> TissueContact:
         """`advanced` as a pure function of every array, at the pairs of each side that looks."""

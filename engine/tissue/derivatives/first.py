@@ -66,8 +66,7 @@ def gradients(
         by_displacement, direct = slopes(functional, problem, near.displacement)
         if not np.isfinite(np.asarray(by_displacement)).all():
             raise SolverError("the slope of a functional is not finite", where="derivatives", advice="Look for NaN")
-        through = near.sensitivity.pull(near.adjoint(np.asarray(by_displacement)))
-        found.append(jax.tree.map(lambda a, b: a - b, direct, through))
+        found.append(near.pulled(np.asarray(by_displacement), direct))
     return found
 
 
@@ -88,7 +87,7 @@ def directional(
         SolverError: as `gradient`; or the direction is not shaped like the problem.
     """
     near = Linearization(problem, state, tolerance=tolerance) if linearization is None else linearization
-    return near.forward(near.sensitivity.push(direction))
+    return near.moved(direction)[0]
 
 
 def scalar(value: Any) -> Array:

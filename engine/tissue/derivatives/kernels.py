@@ -30,45 +30,56 @@ Place = tuple[Array, Array, Parameters]
 """Reference (G, n, 3) m, displacement (G, n, 3) m, float parameters with one row per group."""
 
 
-def _force(law: Element | None, place: Place, rest: Any, fraction: Array) -> Array:
-    """Forces (G, n, 3) N: internal ones of elements, minus the external ones of a term (law None)."""
+class Pressing:
+    """In place of an element: not the forces of a contact's term but its pressures [Pa] are asked for."""
+
+
+PRESSING = Pressing()
+Law = Element | Pressing | None
+"""What is asked for: the force of an element, of a term (None), or the pressures of a contact's term."""
+
+
+def _force(law: Law, place: Place, rest: Any, fraction: Array) -> Array:
+    """Forces (G, n, 3) N: internal ones of elements, minus the external ones of a term; pressures (G, …) Pa."""
     reference, displacement, parameters = place
     content = eqx.combine(parameters, rest)
     if law is None:
         return -content.forces(reference, displacement, fraction)
+    if isinstance(law, Pressing):
+        return content.points(reference, displacement, fraction).pressure
     return law.evaluate(reference, displacement, content.at(fraction)).force
 
 
-def _push(law: Element | None, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
-    if law is not None and solids.plain(law):
+def _push(law: Law, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
+    if isinstance(law, Element) and solids.plain(law):
         return solids.push(law, place, rest, fraction, along)
     return _push_any(law, place, rest, fraction, along)
 
 
-def _pull(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
-    if law is not None and solids.plain(law):
+def _pull(law: Law, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
+    if isinstance(law, Element) and solids.plain(law):
         return solids.pull(law, place, rest, fraction, weight)
     return _pull_any(law, place, rest, fraction, weight)
 
 
-def _pull_rate(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
-    if law is not None and solids.plain(law):
+def _pull_rate(law: Law, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
+    if isinstance(law, Element) and solids.plain(law):
         return solids.pull_rate(law, place, rest, fraction, weight, along)
     return _pull_rate_any(law, place, rest, fraction, weight, along)
 
 
 @partial(jax.jit, static_argnames="law")
-def _push_any(law: Element | None, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
+def _push_any(law: Law, place: Place, rest: Any, fraction: Array, along: Place) -> Array:
     return jax.jvp(lambda p: _force(law, p, rest, fraction), (place,), (along,))[1]
 
 
 @partial(jax.jit, static_argnames="law")
-def _pull_any(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
+def _pull_any(law: Law, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
     return jax.vjp(lambda p: _force(law, p, rest, fraction), place)[1](weight)[0]
 
 
 @partial(jax.jit, static_argnames="law")
-def _pull_rate_any(law: Element | None, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
+def _pull_rate_any(law: Law, place: Place, rest: Any, fraction: Array, weight: Array, along: Place) -> Place:
     def pull(at: Place) -> Place:
         return jax.vjp(lambda p: _force(law, p, rest, fraction), at)[1](weight)[0]
 
@@ -79,18 +90,18 @@ class Batch:
     """Elements of one block, or groups of one term, at one displacement.
 
     Args:
-        law: the element; None for a term.
+        law: the element; None for a term; `PRESSING` for the pressures of a contact's term.
         nodes: (G, n) rows of each group.
         content: the material or the term, one row of each array per group.
         points, displacement: (rows, 3) m.
     """
 
     def __init__(
-        self, law: Element | None, nodes: NDArray, content: Any, points: NDArray, displacement: NDArray, fraction: float
+        self, law: Law, nodes: NDArray, content: Any, points: NDArray, displacement: NDArray, fraction: float
     ) -> None:
         self.law, self.nodes, self.fraction = law, nodes, np.float64(fraction)
         count = len(nodes)
-        size = min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()) if law is None else law.chunk
+        size = min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()) if not isinstance(law, Element) else law.chunk
         self.chunks = Chunks(count, size)
         self.own = _own(content)
         self.parameters = split(content)[0]
@@ -102,7 +113,7 @@ class Batch:
         ]
 
     def push(self, along_points: NDArray, along: NDArray, along_parameters: Parameters) -> NDArray[np.float64]:
-        """Rate of the forces (G, n, 3) [N] along (rows, 3), (rows, 3) and a tree of parameters."""
+        """Rate of the forces (G, n, 3) [N] or pressures (G, …) [Pa] along (rows, 3), (rows, 3) and a tree."""
         calls = [
             _push(self.law, place, rest, self.fraction, way)  # pyright: ignore[reportArgumentType]
             for place, rest, way in zip(
@@ -112,7 +123,7 @@ class Batch:
         return np.concatenate([np.asarray(call)[:true] for call, true in zip(calls, self._true(), strict=True)])
 
     def pull(self, weight: NDArray) -> Place:
-        """∂(λ·f)/∂(X, u, m) for weights λ (rows, 3): by group, to be summed over nodes."""
+        """∂(λ·f)/∂(X, u, m) for weights λ (rows, 3), or (G, …) of pressures: by group, to be summed over nodes."""
         calls = [
             _pull(self.law, place, rest, self.fraction, w)  # pyright: ignore[reportArgumentType]
             for place, rest, w in zip(self.places, self.rest, self._weights(weight), strict=True)
@@ -137,7 +148,7 @@ class Batch:
     def _weights(self, weight: NDArray) -> Iterator[NDArray]:
         """Of each chunk; zero for the rows that fill up the last one."""
         for rows, true in zip(self.chunks.rows, self._true(), strict=True):
-            part = weight[self.nodes[rows]]
+            part = weight[rows if isinstance(self.law, Pressing) else self.nodes[rows]]
             part[true:] = 0.0
             yield part
 

@@ -86,7 +86,14 @@ class MotionSteps:
         self.base = HostSystem(problem, Timer())
         self.matrix = mass_matrix(problem.model, mass)
         self.system = StepSystem(self.base, problem, self.matrix, self.rule, self.damping, duration)
-        self.remembered = Remembered(self.base.problem)
+        self.rest = self.base.problem
+        self.remembered = Remembered(self.rest)
+        if self.remembered.augments:
+            raise SolverError(
+                "the multipliers of contacts are not stepped here",
+                where="MotionSteps",
+                advice="Use the penalty method (no penetration), or LoadSteps where inertia does not count",
+            )
         self.parameters, self._fixed = split(problem)
         self._back = jax.jit(self._pulled)
         self._to_moved = jax.jit(self._rates_pulled)
@@ -94,11 +101,12 @@ class MotionSteps:
 
     def start(self, velocity: Any = None) -> Fields:
         """The fields at time 0, in balance with the loads there."""
+        self.base.use(self.rest)
         motion = first_motion(self.system, None, velocity)
         moved, speed, change = (
             jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration)
         )
-        return Fields(moved, speed, change, self.remembered.of(self.base.problem))
+        return Fields(moved, speed, change, self.remembered.of(self.rest))
 
     def advance(self, before: Fields, index: int) -> Fields:
         """One step.
@@ -162,7 +170,7 @@ class MotionSteps:
 
     def _begin(self, before: Fields, index: int) -> None:
         time = index * self.duration / self.count
-        self.base.use(self._balanced(self.base.problem, before))
+        self.base.use(self._balanced(self.rest, before))
         self.system.begin(Motion(index / self.count, before[0], time=time, velocity=before[1], acceleration=before[2]),
                           self.duration / self.count)  # fmt: skip
 

@@ -1,5 +1,7 @@
 """What a problem remembers, apart from its parameters: history of materials, slip of contacts; and its next value.
 
+Multipliers of contacts and ties are kept with it, though they do not depend on the past: each step finds its own.
+
 A history is a problem-shaped tree: arrays where a converged step moves something on, None elsewhere.
 """
 
@@ -13,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ....imaging.errors import SolverError
 from ..contact.tissue import TissueContact
 from ..history import advanced, changed
 from ..materials import Material
@@ -24,20 +25,9 @@ History = Any
 
 
 class Remembered:
-    """Which arrays of a problem (begun) are history.
-
-    Raises:
-        SolverError: a contact moves multipliers on, whose Uzawa steps are not differentiated.
-    """
+    """Which arrays of a problem (begun) are history."""
 
     def __init__(self, problem: Problem) -> None:
-        for contact in problem.contacts:
-            if getattr(contact, "penetration", None) is not None or getattr(contact, "jump", None):
-                raise SolverError(
-                    f"the {contact.label} has multipliers, whose steps are not differentiated",
-                    where="derivatives",
-                    advice="Use the penalty method: no penetration, jump=0",
-                )
         nothing = jax.tree.map(lambda leaf: False, problem)
         materials = [changed(block.material) for block in problem.model.blocks]
         self.mask = eqx.tree_at(
@@ -50,6 +40,13 @@ class Remembered:
             if getattr(contact, "frictional", False):
                 slip = eqx.tree_at(type(contact).slip, self.mask.contacts[index], replace_fn=lambda _: True)
                 self.mask = eqx.tree_at(lambda p, k=index: p.contacts[k], self.mask, slip)
+        self.held = nothing
+        for index, contact in enumerate(problem.contacts):
+            if contact.multipliers():
+                kept = eqx.tree_at(type(contact).multipliers, nothing.contacts[index], replace_fn=lambda _: True)
+                self.held = eqx.tree_at(lambda p, k=index: p.contacts[k], self.held, kept)
+        self.mask = jax.tree.map(lambda a, b: a or b, self.mask, self.held)
+        self.augments = any(jax.tree.leaves(self.held))
 
     def of(self, problem: Problem) -> History:
         """The history of a problem."""
@@ -58,6 +55,10 @@ class Remembered:
     def put(self, problem: Problem, history: History) -> Problem:
         """The problem with a history."""
         return eqx.combine(history, problem)
+
+    def with_multipliers(self, problem: Problem, history: History) -> Problem:
+        """The problem with the multipliers of a history, and nothing else of it."""
+        return eqx.combine(eqx.filter(history, self.held), problem)
 
     def taken(self, slope: Any) -> tuple[History, Any]:
         """A cotangent of all float arrays, in two: of the history, and of the parameters with zeros for it."""
@@ -85,7 +86,8 @@ def begun(problem: Problem, rest: Problem) -> Problem:
     for contact in problem.contacts:
         if isinstance(contact, TissueContact):
             looks = [pairings.pop(0) for _ in contact.bind(problem.model)]
-            contacts.append(contact.moved_on(problem.model, still, 0.0, looks))
+            moved = contact.moved_on(problem.model, still, 0.0, looks)
+            contacts.append(moved if contact.frictional else contact.begun(problem.model))
         else:
             contacts.append(contact.begun(problem.model))
     return eqx.tree_at(lambda p: p.contacts, problem, tuple(contacts))

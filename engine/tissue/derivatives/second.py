@@ -22,7 +22,7 @@ from ..problem import Problem
 from ..solution import State
 from .first import Functional, slopes
 from .linearization import Linearization
-from .parameters import Parameters, filled, split
+from .parameters import Parameters, split
 
 Observation = Callable[[Array, Problem], Array]
 """r(displacement (rows, 3) m, problem) → (m,): what is compared with data."""
@@ -47,18 +47,17 @@ def hessian_product(
     """
     near = Linearization(problem, state, tolerance=tolerance) if linearization is None else linearization
     parameters, fixed = split(problem)
-    way = filled(direction, parameters)
-    moved = near.forward(near.sensitivity.push(way))
+    moved, way = near.moved(direction)
 
     def slope(u: Array, p: Parameters) -> tuple[Array, Parameters]:
         return slopes(functional, eqx.combine(p, fixed), u)
 
     at = (jnp.asarray(near.displacement), parameters)
-    (by_displacement, _), (rate, direct) = jax.jvp(slope, at, (jnp.asarray(moved), way))
-    multiplier = near.adjoint(np.asarray(by_displacement))
-    curved, by_parameters = near.sensitivity.pull_rate(multiplier, moved, way)
-    through = near.sensitivity.pull(near.adjoint(np.asarray(rate) - curved))
-    return jax.tree.map(lambda a, b, c: a - b - c, direct, by_parameters, through)
+    (by_displacement, first), (rate, direct) = jax.jvp(slope, at, (jnp.asarray(moved), way))
+    weight, own = near.adjoints(np.asarray(by_displacement), first)
+    curved, by_parameters = near.through_rate(weight, own, moved, way)
+    left = jax.tree.map(lambda a, b: a - b, direct, by_parameters)
+    return near.pulled(np.asarray(rate) - curved, left)
 
 
 def gauss_newton_product(
@@ -89,8 +88,7 @@ def gauss_newton_product(
 def observation_rate(observation: Observation, near: Linearization, direction: Parameters) -> Array:
     """dr/dp ṗ (m,)."""
     parameters, fixed = split(near.problem)
-    way = filled(direction, parameters)
-    moved = near.forward(near.sensitivity.push(way))
+    moved, way = near.moved(direction)
 
     def value(u: Array, p: Parameters) -> Array:
         return observation(u, eqx.combine(p, fixed))
@@ -107,5 +105,4 @@ def observation_pull(observation: Observation, near: Linearization, cotangent: A
 
     _, back = jax.vjp(value, jnp.asarray(near.displacement), parameters)
     by_displacement, direct = back(jnp.asarray(cotangent, float))
-    through = near.sensitivity.pull(near.adjoint(np.asarray(by_displacement)))
-    return jax.tree.map(lambda a, b: a - b, direct, through)
+    return near.pulled(np.asarray(by_displacement), direct)

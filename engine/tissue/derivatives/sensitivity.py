@@ -6,6 +6,7 @@ problem. What a load or a support turns into (`Problem.terms`) is part of the ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +18,9 @@ from ..pattern import VectorScatter
 from ..problem import Problem
 from .kernels import Batch, Place, as_arrays
 from .parameters import Parameters, bound, filled, split
+
+Beside = Sequence[tuple[int, Place]]
+"""Cotangents (X, u, arrays) of the groups of some terms, by the number of the term."""
 
 
 class Sensitivity:
@@ -46,6 +50,11 @@ class Sensitivity:
         total = self.push_parts(move, np.zeros_like(move), by_terms, materials)
         return np.where(self.held, -np.asarray(given), total)
 
+    def of_terms(self, direction: Parameters) -> tuple[NDArray, list[Parameters]]:
+        """A change of the parameters as one of places (rows, 3) m and of the arrays of each term."""
+        along = filled(direction, self.parameters)
+        return self._rows(along.model.points), jax.jvp(self._bound, (self.parameters,), (along,))[1][0]
+
     def push_parts(
         self, move: NDArray, along: NDArray, by_terms: list[Parameters], materials: list[Parameters] | None = None
     ) -> NDArray[np.float64]:
@@ -57,15 +66,15 @@ class Sensitivity:
             total += scatter(batch.push(move, along, way))
         return total
 
-    def pull(self, weight: NDArray) -> Parameters:
-        """(∂R/∂p)ᵀ λ for λ (rows, 3): a problem-shaped tree."""
+    def pull(self, weight: NDArray, beside: Beside = ()) -> Parameters:
+        """(∂R/∂p)ᵀ λ for λ (rows, 3): a problem-shaped tree; `beside` is what else comes through the terms."""
         free = np.where(self.held, 0.0, weight)
-        parts = [batch.pull(free) for batch in (*self.blocks, *self.terms)]
+        parts = _joined([batch.pull(free) for batch in (*self.blocks, *self.terms)], beside, len(self.blocks))
         _, back = jax.vjp(self._bound, self.parameters)
         return self._collected(parts, back(self._cotangent(parts, weight))[0])
 
     def pull_rate(
-        self, weight: NDArray, along: NDArray, direction: Parameters
+        self, weight: NDArray, along: NDArray, direction: Parameters, beside: Beside = (), rates_beside: Beside = ()
     ) -> tuple[NDArray[np.float64], Parameters]:
         """The derivative along (u̇, ṗ) of (∂R/∂u)ᵀλ (rows, 3) and of (∂R/∂p)ᵀλ, with λ constant."""
         way = filled(direction, self.parameters)
@@ -75,7 +84,8 @@ class Sensitivity:
         batches = (*self.blocks, *self.terms)
         move = self._rows(way.model.points)
         rates = [b.pull_rate(free, move, along, w) for b, w in zip(batches, ways, strict=True)]
-        parts = [batch.pull(free) for batch in self.terms]
+        rates = _joined(rates, rates_beside, len(self.blocks))
+        parts = _joined([batch.pull(free) for batch in self.terms], beside, 0)
 
         def back(at: Parameters, cotangent: Any) -> Parameters:
             return jax.vjp(self._bound, at)[1](cotangent)[0]
@@ -108,3 +118,10 @@ class Sensitivity:
             after = jax.tree.map(lambda a, b: a + b, before, part[2])
             tree = eqx.tree_at(lambda t, i=index: t.model.blocks[i].material, tree, after)
         return tree
+
+
+def _joined(parts: list[Place], beside: Beside, first: int) -> list[Place]:
+    """Parts of which those of the terms begin at `first`, with what else comes through the terms added."""
+    for term, part in beside:
+        parts[first + term] = jax.tree.map(lambda a, b: a + b, parts[first + term], part)
+    return parts
