@@ -39,7 +39,8 @@ class Tie(eqx.Module):
     | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
 
-    A gap at rest is kept, not closed. Source: Puso and Laursen (2004) for the segments and the mean jump.
+    A gap at rest is kept, not closed. Ties may meet at edges and corners, whoever leads there (`cross_points`).
+    Source: Puso and Laursen (2004) for the segments and the mean jump.
     """
 
     facets: str = eqx.field(static=True)
@@ -70,15 +71,21 @@ class Tie(eqx.Module):
         """What messages call it."""
         return f"tie of {self.facets!r} to {self.other!r}"
 
-    def resolved(self, model: Model, held: NDArray | None = None) -> Tie:
+    def resolved(self, model: Model, held: NDArray | None = None, shared: NDArray | None = None) -> Tie:
         """With its segments, and every number that was left open.
+
+        Args:
+            held: (nodes, 3) prescribed components.
+            shared: (nodes,) those on another tie as well; see `cross_points`.
 
         Raises:
             SolverError: part of the first surface has nothing opposite.
         """
         held = np.zeros(model.points.shape, bool) if held is None else held
+        shared = np.zeros(model.nodes, bool) if shared is None else shared
         sides = [model.facets_of(name) for name in (self.facets, self.other)]
         size = float(facet_sizes(model, sides[0]).mean())
+        reach = self.reach or 0.2 * size
         softest = (
             min(float(np.median(default_penalty(model, f, self.label))) for f in sides) if self.penalty is None else 0.0
         )
@@ -86,7 +93,7 @@ class Tie(eqx.Module):
             self,
             penalty=jnp.asarray(TIE_SHARE * softest) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(np.asarray(model.points), *sides, held, self.reach or 0.2 * size, self.label),  # pyright: ignore[reportCallIssue]
+            table=tie_table(np.asarray(model.points), *sides, held, shared, reach, self.label),  # pyright: ignore[reportCallIssue]
         )
 
     def bind(self, model: Model) -> list[Term]:
