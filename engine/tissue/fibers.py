@@ -107,11 +107,16 @@ def helix(
     inner, outer = (given.number(angle, "an angle", "helix", advice="Give degrees") for angle in (inner, outer))
     if not isinstance(wall, Harmonic) or len(wall.gradient) != len(mesh.cells):
         raise SolverError("the wall's φ is not of this mesh", where="helix", advice="Give laplace(mesh, inner, outer)")
-    across = normalised(mesh, wall.gradient, "gradient of φ")
+    return turned(mesh, wall.gradient, axis, inner + (outer - inner) * wall.means)
+
+
+def turned(mesh: Mesh, across: NDArray, axis: Any, degrees: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fibres cos α c + sin α l and sheets t of a direction t across the wall (E, 3) and an angle α [°] (E,)."""
+    across = normalised(mesh, across, "gradient of φ")
     axes = constant(mesh, axis) if np.ndim(axis) == 1 else normalised(mesh, np.asarray(axis, float), "axis")
     along = normalised(mesh, axes - np.sum(axes * across, axis=1)[:, None] * across, "axis across the wall", 1e-6)
     around = np.cross(along, across)
-    angle = np.radians(inner + (outer - inner) * wall.means)[:, None]
+    angle = np.radians(degrees)[:, None]
     return np.cos(angle) * around + np.sin(angle) * along, across
 
 
