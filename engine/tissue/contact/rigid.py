@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -38,6 +38,7 @@ class RigidContact(eqx.Module):
     contact with them moved on.
     """
 
+    two_sided: ClassVar[bool] = False
     facets: str = eqx.field(static=True)
     body: RigidBody
     penalty: Float[Array, "..."] | None
@@ -127,6 +128,14 @@ class RigidContact(eqx.Module):
         """With the history of a body at rest."""
         term: Any = self.bind(model)[0]
         return replace_fields(self, multiplier=term.multiplier, anchor=term.anchor, opening=term.opening)
+
+    def multipliers(self) -> list[np.ndarray]:
+        """What Uzawa's rounds move on: pressures, none below zero [Pa]."""
+        return [] if self.multiplier is None else [np.asarray(self.multiplier)]
+
+    def with_multipliers(self, values: list[Array]) -> RigidContact:
+        """With others."""
+        return replace_fields(self, multiplier=values[0]) if values else self
 
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[RigidContact, bool]:
         """λ ← p, where a point is deeper than allowed, or pressed while apart by more than that."""

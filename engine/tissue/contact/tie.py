@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class Tie(eqx.Module):
     Source: Puso and Laursen (2004) for the segments and the mean jump.
     """
 
+    two_sided: ClassVar[bool] = True
     facets: str = eqx.field(static=True)
     other: str = eqx.field(static=True)
     penalty: Float[Array, ""] | None
@@ -129,6 +130,14 @@ class Tie(eqx.Module):
         share = np.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump)
         np.add.at(right, table.local.ravel(), share.reshape(-1, 3))
         return table.project(right)
+
+    def multipliers(self) -> list[np.ndarray]:
+        """What Uzawa's rounds move on: tractions (n, 3) [Pa]."""
+        return [] if self.multiplier is None else [np.asarray(self.multiplier)]
+
+    def with_multipliers(self, values: list[Array]) -> Tie:
+        """With others."""
+        return replace_fields(self, multiplier=values[0]) if values else self
 
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[Tie, bool]:
         """λ_a ← λ_a + ε × mean jump, where one is larger than allowed."""

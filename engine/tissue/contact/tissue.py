@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class TissueContact(eqx.Module):
     Pressures are per reference area of the surface that looks.
     """
 
+    two_sided: ClassVar[bool] = False
     facets: str = eqx.field(static=True)
     other: str | None = eqx.field(static=True)
     both: bool = eqx.field(static=True)
@@ -147,6 +148,17 @@ class TissueContact(eqx.Module):
         if self.history is not None:
             return self
         return self.advanced(model, np.zeros(model.points.shape), 0.0)
+
+    def multipliers(self) -> list[np.ndarray]:
+        """What Uzawa's rounds move on: pressures, none below zero [Pa]."""
+        return [np.asarray(kept.multiplier) for kept in self.history or ()]
+
+    def with_multipliers(self, values: list[Array]) -> TissueContact:
+        """With others."""
+        if self.history is None:
+            return self
+        moved = zip(self.history, values, strict=True)
+        return replace_fields(self, history=tuple(replace_fields(kept, multiplier=value) for kept, value in moved))
 
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[TissueContact, bool]:
         """λ ← p, where a point is deeper than allowed, or pressed while apart by more than that."""
