@@ -15,7 +15,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import linalg
 
-from .hierarchy import MARGIN, SPREAD, Hierarchy
+from .hierarchy import Hierarchy
+from .shares import in_threes
+
+SPREAD = 30.0
+"""The smoother damps eigenvalues between λ_max/SPREAD and λ_max."""
+MARGIN = 1.1
+"""Lanczos steps find λ_max from below."""
 
 
 class PaddedRows(eqx.Module):
@@ -67,9 +73,9 @@ class DeviceCycle(eqx.Module):
         levels = []
         for level in hierarchy.coarser:
             down = (None, None) if level.transfer is None else [PaddedRows.of(part.whole) for part in level.transfer]
-            height = level.matrix.whole.blocksize[0]
-            diagonal = jnp.asarray(level.inverse_diagonal.reshape(-1, height))
-            levels.append(DeviceLevel(PaddedRows.of(level.matrix.whole), diagonal, jnp.asarray(level.largest), *down))
+            diagonal = jnp.asarray(level.inverse_diagonal.reshape(-1, 3))
+            matrix = PaddedRows.of(in_threes(level.matrix).whole)
+            levels.append(DeviceLevel(matrix, diagonal, jnp.asarray(level.largest), *down))
         size = hierarchy.sizes[-1]
         inverse = linalg.lu_solve(hierarchy.coarse.factor, np.eye(size), check_finite=False)
         up, down = (PaddedRows.of(part.whole) for part in hierarchy.transfer)
@@ -94,7 +100,7 @@ class DeviceCycle(eqx.Module):
 
 
 def smooth(product: Callable[[Array], Array], inverse: Array, largest: Array, rhs: Array) -> tuple[Array, Array]:
-    """As `hierarchy.smooth`: two Chebyshev steps from zero, and the residual they leave."""
+    """Two Chebyshev steps for D⁻¹A x = D⁻¹b from zero (Saad, *Iterative Methods*, algorithm 12.1), and b − A x."""
     high = MARGIN * largest
     low = high / SPREAD
     theta, delta = 0.5 * (high + low), 0.5 * (high - low)

@@ -21,19 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from .shares import RowShares, shared_product
+from .gauss_seidel import GaussSeidel, Turns
+from .shares import BlockRows, in_threes, shared_product
 
 STRENGTH = 0.04
 """Couplings below this share of the diagonals do not aggregate."""
 COARSEST = 1000
 """Unknowns that are solved for directly."""
 MOST_LEVELS = 12
-SPREAD = 30.0
-"""The smoother damps eigenvalues between λ_max/SPREAD and λ_max."""
-MARGIN = 1.1
-"""Lanczos steps find λ_max from below."""
-FIRST_STEPS, LATER_STEPS = 10, 3
-"""Lanczos steps from a random start, and from the vector found for the tangent before."""
+STEPS = 10
+"""Of Lanczos' method for λ_max."""
 
 
 @dataclass
@@ -41,22 +38,18 @@ class Level:
     """A matrix and the way to the next coarser one.
 
     Attributes:
-        matrix: the level's matrix.
+        matrix: the level's matrix, by the blocks it was made with.
         inverse_diagonal: (n,) 1 / |a_ii|.
         largest: largest eigenvalue of D⁻¹A.
-        steepest: (n,) its eigenvector of D^-½ A D^-½, roughly.
         transfer: P and Pᵀ; None on the coarsest level.
+        smoother: of the levels below the finest; None on the coarsest, which is solved for.
     """
 
-    matrix: RowShares
+    matrix: sparse.bsr_matrix
     inverse_diagonal: NDArray
     largest: float = 1.0
-    steepest: NDArray | None = None
-    transfer: tuple[RowShares, RowShares] | None = None
-
-    def find_largest(self, start: NDArray | None = None) -> None:
-        """The spectral radius, from a vector that is already near."""
-        self.largest, self.steepest = largest_eigenvalue(self.matrix, self.inverse_diagonal, start)
+    transfer: tuple[BlockRows, BlockRows] | None = None
+    smoother: GaussSeidel | None = None
 
 
 class Hierarchy:
@@ -68,28 +61,31 @@ class Hierarchy:
 
     def __init__(self, levels: list[Level]) -> None:
         self.sizes = [level.matrix.shape[0] for level in levels]
-        self.entries = [level.matrix.whole.data.size for level in levels]
+        self.entries = [level.matrix.data.size for level in levels]
         # The finest matrix is not kept: a cycle brings the tangent at hand.
-        self.transfer, self.steepest, self.coarser = levels[0].transfer, levels[0].steepest, levels[1:]
-        self.largest = levels[0].largest
-        self.coarse = CoarseDirect(levels[-1].matrix.whole) if self.coarser else None
+        self.transfer, self.coarser, self.turns = levels[0].transfer, levels[1:], None
+        self.coarse = CoarseDirect(levels[-1].matrix) if self.coarser else None
+        for level in self.coarser[:-1]:
+            blocks = in_threes(level.matrix)
+            level.smoother = GaussSeidel(blocks, Turns.of(blocks.whole))
 
     @classmethod
     def of(cls, matrix: sparse.bsr_matrix, modes: NDArray) -> Hierarchy:
-        """From a symmetric, positive definite matrix of square blocks, unit rows where held, and its near null space.
+        """From a symmetric, positive definite matrix of 3×3 blocks, unit rows where held, and its near null space.
 
         Args:
             matrix: (n, n).
-            modes: (n, k) vectors that the operator nearly annihilates, zero where held.
+            modes: (n, k) vectors that the operator nearly annihilates, zero where held; k a multiple of three.
         """
-        levels = [Level(RowShares(matrix), inverse_diagonal(matrix))]
+        levels = [Level(matrix, inverse_diagonal(matrix))]
         while levels[-1].matrix.shape[0] > COARSEST and len(levels) < MOST_LEVELS:
-            levels[-1].find_largest()
-            found = _coarsen(levels[-1], modes, smooth_modes=len(levels) == 1)
+            fine = levels[-1]
+            fine.largest = largest_eigenvalue(in_threes(fine.matrix), fine.inverse_diagonal)
+            found = _coarsen(fine, modes, smooth_modes=len(levels) == 1)
             if found is None:
                 break
             coarse, modes = found
-            levels.append(Level(RowShares(coarse), inverse_diagonal(coarse)))
+            levels.append(Level(coarse, inverse_diagonal(coarse)))
         return cls(levels)
 
     @property
@@ -97,67 +93,48 @@ class Hierarchy:
         """Entries of all levels' matrices over those of the finest."""
         return sum(self.entries) / max(self.entries[0], 1)
 
-    def cycle(self, matrix: Any, *, own: bool = False) -> Cycle:
-        """The V-cycle for a matrix like the one this was made from (n, n), or for its `own`."""
-        return Cycle(self, matrix, self.largest if own else None)
+    def cycle(self, matrix: sparse.bsr_matrix | BlockRows) -> Cycle:
+        """The V-cycle for a matrix like the one this was made from (n, n)."""
+        rows = matrix if isinstance(matrix, BlockRows) else BlockRows(matrix)
+        if self.coarser and (self.turns is None or not self.turns.fits(rows.whole)):
+            self.turns = Turns.of(rows.whole)
+        return Cycle(self, rows)
 
 
 class Cycle:
-    """x = V b: one V-cycle from zero, symmetric, with Chebyshev smoothing of degree 2 before and after.
+    """x = V b: one V-cycle from zero, symmetric, with a Gauss–Seidel sweep before and the opposite one after.
 
     Attributes:
         matrix: the one on the finest level.
     """
 
-    def __init__(self, hierarchy: Hierarchy, matrix: Any, largest: float | None = None) -> None:
-        shares = matrix if isinstance(matrix, RowShares) else RowShares(matrix)
-        self.matrix = shares
-        finest = Level(shares, inverse_diagonal(shares.whole), transfer=hierarchy.transfer)
-        if largest is not None:
-            finest.largest = largest
-        elif hierarchy.coarser:
-            finest.find_largest(hierarchy.steepest)
-            hierarchy.steepest = finest.steepest
-        self.levels = [finest, *hierarchy.coarser]
-        self.coarse = hierarchy.coarse or CoarseDirect(shares.whole)
+    def __init__(self, hierarchy: Hierarchy, matrix: BlockRows) -> None:
+        self.matrix = matrix
+        coarser = hierarchy.coarser
+        self.transfers = [hierarchy.transfer, *(level.transfer for level in coarser)]
+        finest = [GaussSeidel(matrix, hierarchy.turns)] if hierarchy.turns is not None else []
+        self.smoothers = [*finest, *(level.smoother for level in coarser)]
+        self.coarse = hierarchy.coarse or CoarseDirect(matrix.whole)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is a factorisation."""
+        return not self.smoothers
 
     def __matmul__(self, rhs: NDArray) -> NDArray:
         return self._descend(0, rhs)
 
     def _descend(self, depth: int, rhs: NDArray) -> NDArray:
-        level = self.levels[depth]
-        if level.transfer is None:
+        smoother = self.smoothers[depth] if depth < len(self.smoothers) else None
+        transfer = self.transfers[depth]
+        if smoother is None or transfer is None:
             return self.coarse @ rhs
-        prolongation, restriction = level.transfer
-        solution, residual = smooth(level, rhs, residual_after=True)
-        correction = prolongation @ self._descend(depth + 1, restriction @ residual)
-        solution += correction
-        residual -= level.matrix @ correction
-        solution += smooth(level, residual)[0]
+        prolongation, restriction = transfer
+        solution = smoother.forward(rhs)
+        residual = smoother.matrix.left(rhs, solution)
+        solution += prolongation @ self._descend(depth + 1, restriction @ residual)
+        smoother.backward(rhs, solution)
         return solution
-
-
-def smooth(level: Level, rhs: NDArray, *, residual_after: bool = False) -> tuple[NDArray, NDArray]:
-    """Two steps of the Chebyshev iteration for D⁻¹A x = D⁻¹b from zero (Saad, *Iterative Methods*, algorithm 12.1).
-
-    Returns:
-        x and, if asked for, b − A x.
-    """
-    high = MARGIN * level.largest
-    low = high / SPREAD
-    theta, delta = 0.5 * (high + low), 0.5 * (high - low)
-    sigma = theta / delta
-    after = 1.0 / (2.0 * sigma - 1.0 / sigma)
-    first = level.inverse_diagonal * rhs
-    first /= theta
-    residual = rhs - level.matrix @ first
-    second = level.inverse_diagonal * residual
-    second *= 2.0 * after / delta
-    second += (after / sigma) * first
-    if residual_after:
-        residual -= level.matrix @ second
-    first += second
-    return first, residual
 
 
 def inverse_diagonal(matrix: Any) -> NDArray[np.float64]:
@@ -166,13 +143,12 @@ def inverse_diagonal(matrix: Any) -> NDArray[np.float64]:
     return 1.0 / np.where(diagonal > 0.0, diagonal, 1.0)
 
 
-def largest_eigenvalue(matrix: Any, inverse: NDArray, start: NDArray | None = None) -> tuple[float, NDArray]:
-    """Of D⁻¹A, and its vector, by Lanczos steps (Golub and Van Loan, *Matrix Computations*, section 10.1)."""
-    steps = FIRST_STEPS if start is None else LATER_STEPS
+def largest_eigenvalue(matrix: Any, inverse: NDArray) -> float:
+    """Of D⁻¹A, by Lanczos steps (Golub and Van Loan, *Matrix Computations*, section 10.1)."""
     root = np.sqrt(inverse)
-    vector = np.random.default_rng(0).standard_normal(len(inverse)) if start is None else start
+    vector = np.random.default_rng(0).standard_normal(len(inverse))
     basis, diagonal, off = [vector / np.linalg.norm(vector)], [], []
-    for step in range(min(steps, len(inverse))):
+    for step in range(min(STEPS, len(inverse))):
         image = root * (matrix @ (root * basis[-1]))
         if step:
             image -= off[-1] * basis[-2]
@@ -182,9 +158,8 @@ def largest_eigenvalue(matrix: Any, inverse: NDArray, start: NDArray | None = No
         if not off[-1] > 1e-12 * abs(diagonal[0]):
             break
         basis.append(image / off[-1])
-    values, vectors = linalg.eigh_tridiagonal(diagonal, off[: len(diagonal) - 1])
-    steepest = sum(weight * part for weight, part in zip(vectors[:, -1], basis, strict=False))
-    return max(float(values[-1]), 1e-300), np.asarray(steepest)
+    values = linalg.eigh_tridiagonal(diagonal, off[: len(diagonal) - 1], eigvals_only=True)
+    return max(float(values[-1]), 1e-300)
 
 
 def _coarsen(fine: Level, modes: NDArray, *, smooth_modes: bool) -> tuple[sparse.bsr_matrix, NDArray] | None:
@@ -192,14 +167,14 @@ def _coarsen(fine: Level, modes: NDArray, *, smooth_modes: bool) -> tuple[sparse
     from pyamg.aggregation.aggregate import standard_aggregation
     from pyamg.aggregation.tentative import fit_candidates
 
-    matrix = fine.matrix.whole
+    matrix = fine.matrix
     aggregates = standard_aggregation(strong_couplings(matrix))[0]
     if not 0 < aggregates.shape[1] < aggregates.shape[0]:
         return None
     damping = 4.0 / 3.0 / fine.largest * fine.inverse_diagonal
     if smooth_modes:
         # Where the body is held the modes end abruptly, which no coarse level could follow.
-        modes = modes - damping[:, None] * (fine.matrix @ modes)
+        modes = modes - damping[:, None] * (matrix @ modes)
     tentative, modes = fit_candidates(aggregates, modes)
     step = shared_product(matrix, tentative)
     height = step.blocksize[0]
@@ -210,7 +185,7 @@ def _coarsen(fine: Level, modes: NDArray, *, smooth_modes: bool) -> tuple[sparse
     restriction = prolongation.T.tobsr(blocksize=step.blocksize[::-1])
     coarse = shared_product(restriction, shared_product(matrix, prolongation))
     coarse.sort_indices()
-    fine.transfer = RowShares(prolongation), RowShares(restriction)
+    fine.transfer = in_threes(prolongation), in_threes(restriction)
     return coarse, modes
 
 

@@ -12,7 +12,7 @@ from ...imaging.errors import SolverError
 from .direct import DIRECT_UNKNOWNS, Factorisation
 from .hierarchy import Cycle, Hierarchy, rigid_body_modes
 from .krylov import MAX_ITERATIONS, Krylov, conjugate_gradients, gmres
-from .shares import RowShares
+from .shares import BlockRows
 
 __all__ = ["METHODS", "HostLinearSolver", "Krylov", "rigid_body_modes"]
 
@@ -66,7 +66,7 @@ class HostLinearSolver:
         if known is None:
             self.build(matrix, free, positions)
         elif known.matrix.whole is not matrix:
-            self._renew(RowShares(matrix))
+            self._renew(BlockRows(matrix))
         outcome = self._probed(rhs, tolerance, probe) if probe is not None and self.symmetric else None
         outcome = outcome or self._krylov(rhs, tolerance, own=fresh)
         if self._aged(outcome, tolerance, fresh) and not fresh:
@@ -84,10 +84,10 @@ class HostLinearSolver:
         with self.timer.part("preconditioner"):
             self.cycle = None
             self.hierarchy = Hierarchy.of(matrix, rigid_body_modes(positions) * free.reshape(-1, 1))
-            self.cycle = self.hierarchy.cycle(matrix, own=True)
+            self.cycle = self.hierarchy.cycle(matrix)
             self.rebuilds += 1
 
-    def _renew(self, shares: RowShares) -> None:
+    def _renew(self, shares: BlockRows) -> None:
         """The hierarchy as it is, under another tangent."""
         with self.timer.part("krylov"):
             assert self.hierarchy is not None
@@ -107,7 +107,7 @@ class HostLinearSolver:
         more; None where they met some or did not settle, or where the cycle is exact and would hide it.
         """
         assert self.cycle is not None
-        if len(self.cycle.levels) == 1:
+        if self.cycle.exact:
             return None
         with self.timer.part("krylov"):
             flat = np.ascontiguousarray(rhs).ravel()

@@ -19,7 +19,7 @@ from scipy import sparse
 from ...imaging.errors import SolverError
 from .host import REBUILD_GROWTH, HostLinearSolver
 from .krylov import Krylov, gmres
-from .shares import RowShares
+from .shares import BlockRows
 
 
 class SaddleSolver:
@@ -91,13 +91,13 @@ class Split:
         stiffness = sparse.bsr_matrix((data[self.solid], *self.structures[0]), shape=(size, size))
         divergence = sparse.bsr_matrix((data[self.coupling][:, :1], *self.structures[1]), shape=(self.pressures, size))
         volume = sparse.csr_matrix((data[self.volume][:, 0, 0], *self.structures[2]), shape=(self.pressures,) * 2)
-        return SaddleBlocks(RowShares(stiffness), divergence, volume)
+        return SaddleBlocks(BlockRows(stiffness), divergence, volume)
 
 
 class SaddleBlocks:
     """A, B and −C."""
 
-    def __init__(self, stiffness: RowShares, divergence: sparse.bsr_matrix, volume: sparse.csr_matrix) -> None:
+    def __init__(self, stiffness: BlockRows, divergence: sparse.bsr_matrix, volume: sparse.csr_matrix) -> None:
         self.stiffness, self.divergence, self.volume = stiffness, divergence.tocsr(), volume
         self.gradient = self.divergence.T.tocsr()
         self.size = stiffness.shape[0]

@@ -94,6 +94,50 @@ class RowShares:
         return out
 
 
+class BlockRows(RowShares):
+    """A matrix of 3×3 blocks, whose products take compiled loops of its own.
+
+    Attributes:
+        arrays: row starts, columns and blocks (9·nnz,).
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        super().__init__(matrix)
+        self.arrays = matrix.indptr, matrix.indices, matrix.data.reshape(-1)
+
+    def __matmul__(self, vector: NDArray) -> NDArray:
+        """A x for x (n,)."""
+        out = np.zeros(self.shape[0])
+        return self._added(vector, 1.0, out, out)
+
+    def left(self, rhs: NDArray, vector: NDArray) -> NDArray:
+        """b − A x for x (n,)."""
+        return self._added(vector, -1.0, rhs, np.empty(self.shape[0]))
+
+    def _added(self, vector: NDArray, scale: float, base: NDArray, out: NDArray) -> NDArray:
+        from .sweeps import product
+
+        vector = np.ascontiguousarray(vector)
+        share(lambda rows: product(*self.arrays, vector, scale, base, out, *rows), self.ranges)
+        return out
+
+
+def in_threes(matrix: Any) -> BlockRows:
+    """A block matrix cut into blocks of 3×3, in the same order; its blocks' sides are multiples of three."""
+    high, wide = matrix.blocksize[0] // 3, matrix.blocksize[1] // 3
+    if high == wide == 1:
+        return BlockRows(matrix)
+    lengths = np.repeat(np.diff(matrix.indptr), high)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    # Each block row is read once for each of its rows of smaller blocks.
+    slots = np.arange(starts[-1]) + np.repeat(np.repeat(matrix.indptr[:-1], high) - starts[:-1], lengths)
+    inside = np.repeat(np.tile(np.arange(high), matrix.shape[0] // matrix.blocksize[0]), lengths)
+    parts = matrix.data.reshape(-1, high, 3, wide, 3)[slots, inside].transpose(0, 2, 1, 3)
+    columns = wide * matrix.indices[slots][:, None] + np.arange(wide, dtype=np.int32)
+    data, indices = np.ascontiguousarray(parts).reshape(-1, 3, 3), columns.ravel()
+    return BlockRows(sparse.bsr_matrix((data, indices, (wide * starts).astype(np.int32)), shape=matrix.shape))
+
+
 def rows_of(matrix: Any, start: int, stop: int) -> Any:
     """Block rows start … stop of a compressed matrix, without a copy of its entries."""
     inside = slice(matrix.indptr[start], matrix.indptr[stop])

@@ -10,7 +10,7 @@ from ..linear.shares import in_order
 from .elements.couplings import coupled_pairs
 from .kernels import BlockKernel, TermKernel
 from .mass import MassMatrix
-from .pattern import BlockScatter, EntryScatter, Pattern
+from .pattern import BlockScatter, PairScatter, Pattern
 
 
 class Assembly:
@@ -19,17 +19,14 @@ class Assembly:
     def __init__(self, blocks: list[BlockKernel], terms: list[TermKernel], count: int) -> None:
         self.blocks, self.terms = blocks, terms
         self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
-        self.scatters = [self._chunks(block) for block in blocks]
+        self.scatters = [self._scatter(block) for block in blocks]
         self.term_scatters = [BlockScatter(self._term_slots(term.nodes), self.pattern.slots_count) for term in terms]
         self._held: tuple[NDArray, NDArray] | None = None
         self._mass: tuple[MassMatrix, NDArray] | None = None
 
-    def _chunks(self, block: BlockKernel) -> list[EntryScatter]:
+    def _scatter(self, block: BlockKernel) -> PairScatter:
         first, second = coupled_pairs(block.nodes.shape[1], translates=block.element.translates)
-        parts = (block.nodes[rows] for rows in block.chunks.slices())
-        return [
-            EntryScatter(self.pattern.slots(nodes[:, first], nodes[:, second]).T, block.chunks.size) for nodes in parts
-        ]
+        return PairScatter(self.pattern, block.nodes[:, first], block.nodes[:, second])
 
     def _term_slots(self, nodes: NDArray) -> NDArray:
         first, second = np.broadcast_arrays(nodes[:, :, None], nodes[:, None, :])
@@ -40,8 +37,10 @@ class Assembly:
         data = np.zeros((self.pattern.slots_count, 3, 3))
         for translates in (True, False):
             chosen = [k for k, block in enumerate(self.blocks) if block.element.translates is translates]
-            if chosen:
-                data += self.pattern.completed(self._half(chosen, displacement, fraction), balanced=translates)
+            for k in chosen:
+                self._add(data, self.blocks[k], self.scatters[k], displacement, fraction)
+            if chosen and translates:
+                self.pattern.balance(data)
         for term, scatter in zip(self.terms, self.term_scatters, strict=True):
             blocks = term.tangents(displacement, fraction)
             if term.symmetric:
@@ -49,19 +48,15 @@ class Assembly:
             scatter.add(data.reshape(-1, 9), blocks.reshape(-1, 9))
         return data
 
-    def _half(self, chosen: list[int], displacement: NDArray, fraction: float) -> NDArray:
-        """What the elements of some blocks add (9, nnz); the tangent is this and its transpose."""
-        half = np.zeros((9, self.pattern.slots_count))
-        for number in chosen:
-            block, scatters = self.blocks[number], self.scatters[number]
-
-            def sums(chunk: int, block: BlockKernel = block, scatters: list[EntryScatter] = scatters) -> list[NDArray]:
-                return scatters[chunk].sums(block.couplings(displacement, chunk, fraction))
-
-            # Added by this thread in the order of the chunks, so that the sum does not depend on who was faster.
-            for scatter, values in zip(scatters, in_order(sums, range(len(scatters))), strict=True):
-                scatter.add(half, values)
-        return half
+    def _add(
+        self, data: NDArray, block: BlockKernel, scatter: PairScatter, displacement: NDArray, fraction: float
+    ) -> None:
+        """What the elements of one block add, but for the diagonal where it follows from the rest."""
+        starts = [rows.start for rows in block.chunks.slices()]
+        # Added by this thread in the order of the chunks, so that the sum does not depend on who was faster.
+        found = in_order(lambda chunk: block.couplings(displacement, chunk, fraction), range(len(starts)))
+        for start, couplings in zip(starts, found, strict=True):
+            scatter.add(data, couplings, start)
 
     def mass_slots(self, mass: MassMatrix) -> NDArray:
         """Where the entries of a mass matrix lie in the pattern."""

@@ -178,11 +178,10 @@ def _solid_at_rest(model: Model) -> None:
         nodes, size = np.asarray(block.nodes)[:, : block.element.nodes], block.element.chunk
         for start in range(0, len(nodes), size):
             places = points[nodes[np.minimum(np.arange(start, start + size), len(nodes) - 1)]]
-            smallest = np.asarray(_smallest_weight(block.element, places))
-            extent = np.ptp(places[:, : block.element.corners], axis=1).max(axis=1)
-            flat = np.flatnonzero(~(smallest > FLAT * extent**3))
+            fullness = np.asarray(_fullness(block.element, places))
+            flat = np.flatnonzero(~(fullness > FLAT))
             if flat.size:
-                manner = "is turned inside out" if smallest[flat[0]] < -FLAT * extent[flat[0]] ** 3 else "is flat"
+                manner = "is turned inside out" if fullness[flat[0]] < -FLAT else "is flat"
                 raise SolverError(
                     f"{element_place(model, int(block.source[start + flat[0]]))} {manner} at rest",
                     where="model",
@@ -191,9 +190,11 @@ def _solid_at_rest(model: Model) -> None:
 
 
 @partial(jax.jit, static_argnums=0)
-def _smallest_weight(element: Element, reference: jax.Array) -> jax.Array:
-    """(E,) smallest volume [m³] of the integration points."""
-    return jnp.min(element.geometry(reference, element.quadrature)[1], axis=0)
+def _fullness(element: Element, reference: jax.Array) -> jax.Array:
+    """(E,) smallest volume of the integration points over the cube of the extent; NaN where there is none."""
+    corners = reference[:, : element.corners]
+    extent = jnp.max(corners.max(axis=1) - corners.min(axis=1), axis=1)
+    return jnp.min(element.geometry(reference, element.quadrature)[1], axis=0) / extent**3
 
 
 def _no_loose_nodes(model: Model) -> None:

@@ -17,6 +17,8 @@ from .model import MM, Model
 from .problem import Problem
 from .solution import ResultCode
 
+PACKED = 21
+"""Bits of a node's number where three make one key, by which sorting takes a fifth of the time."""
 FREE_MOTION = 1e-9
 """A rigid motion whose resistance is below this share of the largest is free."""
 
@@ -65,6 +67,10 @@ def assemblies(model: Model) -> list[list[NDArray]]:
     """The nodes of each part, parts that share nodes together in one list."""
     part, count = _parts(model)
     nodes = np.concatenate([np.asarray(block.nodes)[:, : block.element.nodes].ravel() for block in model.blocks])
+    if count == 1:
+        used = np.zeros(len(model.points), bool)
+        used[nodes] = True
+        return [[np.flatnonzero(used)]]
     owner = np.repeat(part, np.concatenate([np.full(len(b.nodes), b.element.nodes) for b in model.blocks]))
     pairs = np.unique(owner.astype(np.int64) * len(model.points) + nodes)
     owner, nodes = pairs // len(model.points), pairs % len(model.points)
@@ -90,8 +96,7 @@ def _parts(model: Model) -> tuple[NDArray[np.int32], int]:
                 faces.append(np.sort(np.asarray(block.nodes)[:, local].reshape(-1, width), axis=1))
                 owner.append(np.repeat(start + np.arange(len(block.nodes)), len(local)))
         table, owners = np.concatenate(faces), np.concatenate(owner)
-        order = np.lexsort(table.T)
-        same = (table[order[1:]] == table[order[:-1]]).all(axis=1)
+        order, same = _alike(table, len(model.points))
         again = np.flatnonzero(same[1:] & same[:-1])
         if again.size:
             _refuse_overlap(model, table[order[again[0]]], [int(owners[order[again[0] + k]]) for k in range(3)])
@@ -102,15 +107,31 @@ def _parts(model: Model) -> tuple[NDArray[np.int32], int]:
     size = total + len(model.points)
     graph = sparse.coo_matrix((np.ones(len(left), np.int8), (left, right)), (size, size))
     _, part = connected_components(graph, directed=False)
-    unique, part = np.unique(part[:total], return_inverse=True)
-    return part.astype(np.int32), len(unique)
+    there = np.zeros(size, bool)
+    there[part[:total]] = True
+    return (np.cumsum(there, dtype=np.int32) - 1)[part[:total]], int(there.sum())
+
+
+def _alike(table: NDArray, count: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """An order of rows (R, 3 or 4) that puts equal ones beside each other, and whether each equals the next (R − 1,).
+
+    Three of its nodes tell a facet: solids that share them cannot move against each other.
+    """
+    first, second, third = table[:, :3].T.astype(np.int64)
+    if count < 1 << PACKED:
+        key = (first << 2 * PACKED) | (second << PACKED) | third
+        order = np.argsort(key)
+        sorted_key = key[order]
+        return order, sorted_key[1:] == sorted_key[:-1]
+    order = np.lexsort((third, second, first))
+    return order, (table[order[1:], :3] == table[order[:-1], :3]).all(axis=1)
 
 
 def _refuse_overlap(model: Model, face: NDArray, elements: list[int]) -> None:
     source = np.concatenate([np.asarray(block.source) for block in model.blocks])
     at = np.round(np.asarray(model.points)[face].mean(axis=0) / MM, 2)
     raise SolverError(
-        f"elements {', '.join(str(int(source[e])) for e in elements)} share one face at {at} mm",
+        f"elements {', '.join(map(str, sorted(int(source[e]) for e in elements)))} share one face at {at} mm",
         where="model",
         advice="Two solids can meet there, not three: look for an element given twice, or meshes that overlap",
     )

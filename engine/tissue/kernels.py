@@ -51,7 +51,7 @@ class BlockKernel:
         self.nodes = np.asarray(block.nodes)
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
         self.gather = [self.nodes[rows].astype(np.intp) for rows in self.chunks.rows]
-        self.reference: list[Any] = [jax.device_put(points[nodes]) for nodes in self.gather]
+        self.reference: list[Any] = jax.device_put([points[nodes] for nodes in self.gather])
         if self.element.keeps_geometry:
             self.reference = [geometry_of(self.element, reference) for reference in self.reference]
         self._force, self._jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
@@ -59,21 +59,27 @@ class BlockKernel:
 
     def use(self, material: Material) -> None:
         """Go on with another history of the same material."""
-        self.material = [
-            jax.tree.map(lambda leaf, r=rows: jax.device_put(np.asarray(leaf)[r]), material)
-            for rows in self.chunks.rows
-        ]
+        host = jax.tree.map(np.asarray, material)
+        parts = [jax.tree.map(lambda leaf, r=rows: leaf[r], host) for rows in self.chunks.rows]
+        self.material: list[Material] = jax.device_put(parts)
+        self._loaded: tuple[float, list[Material]] | None = None
+
+    def loaded(self, fraction: float) -> list[Material]:
+        """The material of each chunk at a load fraction."""
+        if self._loaded is None or self._loaded[0] != fraction:
+            self._loaded = fraction, [material.at(fraction) for material in self.material]
+        return self._loaded[1]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
         """Forces (E, n, 3) N, strain energy J, smallest det F (E,) at a load fraction, until the next call."""
         force, jacobian, displacement = self._force, self._jacobian, np.asarray(displacement)
-        energy = np.zeros(len(self.gather))
+        energy, materials = np.zeros(len(self.gather)), self.loaded(fraction)
         slices = self.chunks.slices()
 
         def fill(chunks: range) -> None:
             for k in chunks:
-                moved, material = np.take(displacement, self.gather[k], axis=0), self.material[k].at(fraction)
-                call = self.element.evaluate(self.reference[k], moved, material)  # pyright: ignore[reportArgumentType]
+                moved = np.take(displacement, self.gather[k], axis=0)
+                call = self.element.evaluate(self.reference[k], moved, materials[k])  # pyright: ignore[reportArgumentType]
                 true = slices[k].stop - slices[k].start
                 force[slices[k]] = np.asarray(call.force)[:true]
                 jacobian[slices[k]] = np.asarray(call.min_jacobian)[:true]
@@ -92,13 +98,13 @@ class BlockKernel:
 
     def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
-        moved, material = displacement[self.gather[chunk]], self.material[chunk].at(fraction)
+        moved, material = displacement[self.gather[chunk]], self.loaded(fraction)[chunk]
         return self.element.tangent(self.reference[chunk], moved, material)  # pyright: ignore[reportArgumentType]
 
     def couplings(self, displacement: NDArray, chunk: int, fraction: float) -> NDArray:
         """Stiffness blocks (9, pairs, chunk) N/m of one chunk as `Element.couplings` gives them, padding included."""
         moved = np.take(np.asarray(displacement), self.gather[chunk], axis=0)
-        material = self.material[chunk].at(fraction)
+        material = self.loaded(fraction)[chunk]
         return np.asarray(self.element.couplings(self.reference[chunk], moved, material))  # pyright: ignore[reportArgumentType]
 
 

@@ -297,8 +297,9 @@ class Model(eqx.Module):
 
 def _plausible_size(mesh: TetMesh | HexMesh) -> None:
     """Raise where a body is so small or large that its points cannot be in millimetres."""
-    used = mesh.points[np.unique(mesh.cells)]
-    size = float(np.ptp(used, axis=0).max())
+    used = np.zeros(len(mesh.points), bool)
+    used[mesh.cells.ravel()] = True
+    size = float(np.ptp(mesh.points[used], axis=0).max())
     if not SMALLEST <= size <= LARGEST:
         unit = "metres" if size < SMALLEST else "micrometres"
         raise SolverError(

@@ -8,15 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..linear.shares import RowShares, cores, share
+from ..linear.shares import RowShares
 
 BATCH = 32768
 """Tetrahedra of four nodes per scatter: bounds the memory of what is in between."""
-MOST_GAPS = 4
-"""A range of slots is added to as a whole where no more than this many times those that are meant lie in it."""
-RANGE = 8192
-"""Slots at a time that stay in the cache."""
-TRANSPOSED = np.arange(9).reshape(3, 3).T.ravel()
 
 
 class VectorScatter:
@@ -54,32 +49,20 @@ class BlockScatter:
         data[self.rows] += self.sums(blocks)
 
 
-class EntryScatter:
-    """Adds the blocks of one chunk of elements, given entry by entry (9, pairs, chunk), to their slots (9, nnz)."""
+class PairScatter:
+    """Adds the blocks of pairs of an element's rows to their slots, and their transposes to the mirrored slots."""
 
-    def __init__(self, slots: NDArray, size: int) -> None:
-        """Of slots (pairs, elements), elements ≤ size: what a chunk has beyond them is left out."""
-        pairs, count = slots.shape
-        low, high = int(slots.min()), int(slots.max()) + 1
-        touched = np.zeros(high - low, bool)
-        touched[slots - low] = True
-        self.rows: NDArray | slice = low + np.flatnonzero(touched)
-        if high - low <= MOST_GAPS * len(self.rows):
-            self.rows, place, height = slice(low, high), slots - low, high - low
-        else:
-            place, height = (np.cumsum(touched, dtype=np.int32) - 1)[slots - low], len(self.rows)
-        columns = size * np.arange(pairs)[:, None] + np.arange(count)
-        entries = (np.ones(slots.size), (place.ravel(), columns.ravel()))
-        self.matrix = sparse.coo_matrix(entries, shape=(height, size * pairs)).tocsr()
+    def __init__(self, pattern: Pattern, first: NDArray, second: NDArray) -> None:
+        """Of the nodes (elements, pairs) at both ends of each pair."""
+        self.there = pattern.slots(first, second)
+        self.back = pattern.slots(second, first)
 
-    def sums(self, blocks: NDArray) -> list[NDArray]:
-        """What is added to `rows`, for each of the nine entries."""
-        return [self.matrix @ entry.ravel() for entry in blocks]
+    def add(self, data: NDArray, couplings: NDArray, start: int) -> None:
+        """To blocks (nnz, 3, 3), of a chunk (9, pairs, size) whose first element is number `start`."""
+        from .scatter import add_pairs
 
-    def add(self, total: NDArray, sums: list[NDArray]) -> None:
-        """total[:, rows] += sums."""
-        for entry, values in zip(total, sums, strict=True):
-            entry[self.rows] += values
+        count = min(couplings.shape[2], len(self.there) - start)
+        add_pairs(couplings, self.there, self.back, data.reshape(-1), start, count)
 
 
 def _summation(targets: NDArray, count: int) -> sparse.csr_matrix:
@@ -101,7 +84,6 @@ class Pattern:
         indptr, indices: block CSR structure.
         slots_count: how many blocks are stored.
         diagonal: (nodes,) slot of each node's own block.
-        mirror: (nnz,) slot of the block (b, a) for each block (a, b).
     """
 
     def __init__(self, groups: Sequence[NDArray], count: int) -> None:
@@ -118,34 +100,16 @@ class Pattern:
         self._slot = sparse.csr_array((numbers, self.indices, self.indptr), shape=(count, count))
         self.slots_count = len(self.indices)
         self.diagonal = self.slots(np.arange(count), np.arange(count))
-        self.mirror = self._slot.T.tocsr().data.astype(np.intp)
 
     def slots(self, a: NDArray, b: NDArray) -> NDArray[np.int32]:
         """Slots of the blocks (a, b), which must be in the pattern."""
         return np.asarray(self._slot[a.ravel(), b.ravel()]).reshape(a.shape)
 
-    def completed(self, half: NDArray, *, balanced: bool) -> NDArray:
-        """A + Aᵀ as blocks (nnz, 3, 3), of A given entry by entry (9, nnz).
+    def balance(self, data: NDArray) -> None:
+        """Sets the diagonal blocks, empty as yet, so that each row of blocks (nnz, 3, 3) sums to zero."""
+        from .scatter import balance
 
-        Args:
-            half: A.
-            balanced: the sum over each row of blocks is to be zero, and the diagonal of A, empty as yet, follows.
-        """
-        data = np.empty((self.slots_count, 9))
-
-        def fill(rows: range) -> None:
-            for start in range(rows.start, rows.stop, RANGE):
-                part = slice(start, min(start + RANGE, rows.stop))
-                for k in range(9):
-                    np.add(half[k, part], half[TRANSPOSED[k]].take(self.mirror[part]), out=data[part, k])
-
-        parts = cores()
-        share(fill, [range(self.slots_count * p // parts, self.slots_count * (p + 1) // parts) for p in range(parts)])
-        if balanced:
-            numbers = np.arange(self.slots_count, dtype=np.int32)
-            summed = sparse.csr_array((np.ones(self.slots_count), numbers, self.indptr)) @ data
-            data[self.diagonal] = -0.5 * (summed + summed[:, TRANSPOSED])
-        return data.reshape(-1, 3, 3)
+        balance(self.indptr, self.diagonal, data.reshape(-1))
 
     def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:
         """Slots of blocks that touch a held component, and what to multiply them with (…, 3, 3)."""

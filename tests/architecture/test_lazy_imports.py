@@ -1,7 +1,7 @@
 """What importing a module pulls in, seen from a fresh process.
 
 `preop --help` must not wait for a library that it does not use, and a bare GPU node has only
-JAX, its libraries, numpy, scipy and pyamg.
+JAX, its libraries, numpy, scipy, pyamg and numba.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("imaging", "meshing", "engine", "scenes", "xr")
 HEAVY = {
     "vtk", "vtkmodules", "pyvista", "jax", "jaxlib", "SimpleITK", "skimage", "scipy", "pydantic", "pydicom", "numpy",
-    "matplotlib", "trimesh", "pytetwild", "PySide6", "OpenGL", "yaml", "jinja2",
+    "matplotlib", "trimesh", "pytetwild", "numba", "PySide6", "OpenGL", "yaml", "jinja2",
 }  # fmt: skip
 # Distributions that a bare GPU node has for engine; with the standard library and preop itself nothing else may load.
 ENGINE_NEEDS = {"jax", "jaxlib", "equinox", "jaxtyping", "wadler_lindig", "numpy", "scipy", "pyamg", "ml_dtypes",
-                "opt_einsum", "typing_extensions", "lineax", "optimistix", "diffrax"}  # fmt: skip
+                "numba", "llvmlite", "opt_einsum", "typing_extensions", "lineax", "optimistix", "diffrax"}  # fmt: skip
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -106,7 +106,7 @@ for name in sys.argv[2:]:
 
 
 def test_engine_imports_on_a_bare_gpu_node() -> None:
-    """Every module of engine imports with everything hidden but JAX, its libraries, numpy, scipy and pyamg."""
+    """Every module of engine imports with everything hidden but JAX, its libraries, numpy, scipy, pyamg and numba."""
     done = run(_IMPORT_WITH_THE_REST_HIDDEN, ",".join(sorted(ENGINE_NEEDS)), *modules_of("engine"))
     assert done.returncode == 0, done.stderr.strip().splitlines()[-1]
 

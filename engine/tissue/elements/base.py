@@ -78,6 +78,7 @@ class Element(abc.ABC):
         edges: (m, 2) corner pairs that carry the nodes beyond the corners.
         facet_edges: (m, 2) the same for a facet.
         chunk: elements per compiled call on the CPU: small enough for the cache, and the only shape that is compiled.
+            No power of two: entries of a tensor that lie so far apart drive each other out of the cache.
         pressures: unknown pressures per element, one at each of its first corners; their rows follow the nodes'.
         keeps_geometry: whether kernels of the host are given the `Geometry` of a chunk in place of its node positions.
         translates: whether moving all of its rows alike costs nothing, so that its blocks sum to zero over each row.

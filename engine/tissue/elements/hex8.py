@@ -20,7 +20,7 @@ GAUSS_2 = Quadrature(CORNERS / np.sqrt(3.0), np.ones(8))
 class Hex8(MeanDilatation):
     """Eight nodes, 2 × 2 × 2 points that share the element's mean volume ratio."""
 
-    name, nodes, corners, order, chunk = "H8", 8, 8, 1, 512
+    name, nodes, corners, order, chunk = "H8", 8, 8, 1, 520
     quadrature = load_quadrature = GAUSS_2
     facet = QUAD4
     faces = HEXAHEDRON_FACES

@@ -27,7 +27,7 @@ DEGREE_5 = Quadrature(
 class Tet10(Element):
     """Ten nodes: corners, then the middles of edges 0-1, 1-2, 2-0, 0-3, 1-3, 2-3; four quadrature points."""
 
-    name, nodes, order, chunk = "T10", 10, 2, 512
+    name, nodes, order, chunk = "T10", 10, 2, 520
     quadrature, load_quadrature = DEGREE_2, DEGREE_5
     facet = TRI6
     edges = EDGES

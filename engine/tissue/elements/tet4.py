@@ -27,7 +27,7 @@ def barycentric(points: NDArray) -> NDArray:
 class Tet4(Element):
     """Four nodes, constant strain, one quadrature point."""
 
-    name, nodes, order, chunk = "T4", 4, 1, 4096
+    name, nodes, order, chunk = "T4", 4, 1, 4104
     quadrature, load_quadrature = DEGREE_1, DEGREE_2
     facet, keeps_geometry = TRI3, True
     edges = np.zeros((0, 2), dtype=np.int64)

@@ -9,4 +9,4 @@ from .tet4 import Tet4
 class Tet4P1(MixedElement, Tet4):
     """Four nodes, four pressures at the same places; needs its stabilisation."""
 
-    name, pressures, stabilised, chunk = "T4P1", 4, True, 1024
+    name, pressures, stabilised, chunk = "T4P1", 4, True, 1032
