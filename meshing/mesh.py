@@ -76,19 +76,10 @@ class TetMesh:
     node_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", _real(self.points, "points", "tetrahedral mesh"))
-        object.__setattr__(self, "tetrahedra", _whole(self.tetrahedra, "tetrahedra", "tetrahedral mesh"))
-        object.__setattr__(self, "region", _whole(self.region, "region labels", "tetrahedral mesh"))
-        _check_connectivity(self.points, self.tetrahedra, 4, "tetrahedral mesh")
-        if self.region.shape != (len(self.tetrahedra),):
-            raise MeshError(f"{len(self.tetrahedra)} tetrahedra but {self.region.shape} region labels")
-        bad = np.flatnonzero(~(self.volumes > 0))
-        if bad.size:
-            at = self.points[self.tetrahedra[bad[0]]].mean(axis=0)
-            raise MeshError(
-                f"{bad.size} tetrahedra have no positive volume, the first is element {bad[0]} at {np.round(at, 2)} mm",
-                advice="Remesh, or swap two nodes where the volume is negative",
-            )
+        _settle(self, "tetrahedra", 4)
+        bad = np.logical_not(self.volumes > 0)
+        advice = "Remesh, or swap two nodes where the volume is negative"
+        _refuse(self, bad, "tetrahedra have no positive volume", advice)
 
     @property
     def cells(self) -> NDArray[np.int32]:
@@ -126,19 +117,10 @@ class HexMesh:
     node_sets: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", _real(self.points, "points", "hexahedral mesh"))
-        object.__setattr__(self, "hexahedra", _whole(self.hexahedra, "hexahedra", "hexahedral mesh"))
-        object.__setattr__(self, "region", _whole(self.region, "region labels", "hexahedral mesh"))
-        _check_connectivity(self.points, self.hexahedra, 8, "hexahedral mesh")
-        if self.region.shape != (len(self.hexahedra),):
-            raise MeshError(f"{len(self.hexahedra)} hexahedra but {self.region.shape} region labels")
-        bad = np.flatnonzero(~(hexahedron_jacobians(self.points[self.hexahedra]) > 0).all(axis=1))
-        if bad.size:
-            at = self.points[self.hexahedra[bad[0]]].mean(axis=0)
-            raise MeshError(
-                f"{bad.size} hexahedra are turned inside out, the first is element {bad[0]} at {np.round(at, 2)} mm",
-                advice="Number the lower face counter-clockwise seen from the upper one, or remesh",
-            )
+        _settle(self, "hexahedra", 8)
+        bad = np.logical_not((hexahedron_jacobians(self.points[self.hexahedra]) > 0).all(axis=1))
+        advice = "Number the lower face counter-clockwise seen from the upper one, or remesh"
+        _refuse(self, bad, "hexahedra are turned inside out", advice)
 
     @property
     def cells(self) -> NDArray[np.int32]:
@@ -207,6 +189,29 @@ def _whole(values: object, what: str, where: str) -> NDArray[np.int32]:
     if found.dtype.kind not in "iub" and not (found.dtype.kind == "f" and (found == np.round(found)).all()):
         raise MeshError(f"{what} are not whole numbers", where=where, advice="Give node indices from 0")
     return np.ascontiguousarray(found, dtype=np.int32)
+
+
+def _settle(mesh: TetMesh | HexMesh, cells: str, corners: int) -> None:
+    """Points, cells and region labels as arrays of their kind that fit each other.
+
+    Raises:
+        MeshError: they are no numbers of that kind, or do not fit.
+    """
+    where = "tetrahedral mesh" if corners == 4 else "hexahedral mesh"
+    object.__setattr__(mesh, "points", _real(mesh.points, "points", where))
+    object.__setattr__(mesh, cells, _whole(getattr(mesh, cells), cells, where))
+    object.__setattr__(mesh, "region", _whole(mesh.region, "region labels", where))
+    _check_connectivity(mesh.points, mesh.cells, corners, where)
+    if mesh.region.shape != (len(mesh.cells),):
+        raise MeshError(f"{len(mesh.cells)} {cells} but {mesh.region.shape} region labels")
+
+
+def _refuse(mesh: TetMesh | HexMesh, bad: NDArray, what: str, advice: str) -> None:
+    """Names how many cells are bad, the first and its place."""
+    if bad.any():
+        first = int(np.argmax(bad))
+        at = np.round(mesh.points[mesh.cells[first]].mean(axis=0), 2)
+        raise MeshError(f"{bad.sum()} {what}, the first is element {first} at {at} mm", advice=advice)
 
 
 def _check_connectivity(points: NDArray, cells: NDArray, corners: int, where: str) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 MAX_ITERATIONS = 400
 RESTART = 60
 BASIS_BYTES = 1 << 30
-"""GMRES keeps no more basis vectors than fit into this, and 20 at least."""
+"""GMRES keeps no more vectors, two an iteration, than fit into this, and of 20 iterations at least."""
 
 
 class Krylov(NamedTuple):
@@ -73,25 +73,25 @@ def conjugate_gradients(
 def gmres(
     product: Callable[[NDArray], NDArray], rhs: NDArray, precondition: Any, tolerance: float, limit: int = 600
 ) -> Krylov:
-    """Right-preconditioned, restarted GMRES, whose residual is the true one (Saad, *Iterative Methods*, 9.3.2)."""
+    """Right-preconditioned, restarted GMRES, whose residual is the true one; flexible: the preconditioner need not be
+    linear, and may itself be a solve (Saad, *Iterative Methods*, 9.3.2 and 9.4.1).
+    """
     solution, size, done = np.zeros_like(rhs), float(np.linalg.norm(rhs)), 0
     if size == 0.0:
         return Krylov(solution, 0, True)
-    restart = int(np.clip(BASIS_BYTES // (8 * len(rhs)), 20, RESTART))
+    restart = int(np.clip(BASIS_BYTES // (16 * len(rhs)), 20, RESTART))
     told = [1.0]
     while done < limit:
         residual = rhs - product(solution) if done else rhs.copy()
         if not np.isfinite(residual).all():
             return Krylov(np.zeros_like(rhs), done, False, residuals=tuple(told))
-        basis, hessenberg, sizes = arnoldi(product, residual, precondition, tolerance * size, restart)
+        ways, hessenberg, sizes = arnoldi(product, residual, precondition, tolerance * size, restart)
         count = len(sizes)
         right = np.zeros(count + 1)
         right[0] = np.linalg.norm(residual)
         weights = np.linalg.lstsq(hessenberg[: count + 1, :count], right, rcond=None)[0]
-        change = np.zeros_like(rhs)
-        for weight, vector in zip(weights, basis, strict=False):
-            change += weight * vector
-        solution += precondition @ change
+        for weight, way in zip(weights, ways, strict=True):
+            solution += weight * way
         done += count
         told += [float(value) / size for value in sizes]
         if told[-1] <= tolerance:
@@ -102,11 +102,13 @@ def gmres(
 def arnoldi(
     product: Callable[[NDArray], NDArray], residual: NDArray, precondition: Any, goal: float, restart: int
 ) -> tuple[list[NDArray], NDArray, list[float]]:
-    """Orthonormal vectors of the Krylov space, the Hessenberg matrix and ‖residual‖ by step, until the goal is met."""
+    """The preconditioned vectors of the Krylov space, Hessenberg's matrix, ‖residual‖ by step down to the goal."""
+    ways: list[NDArray] = []
     basis, hessenberg = [residual / np.linalg.norm(residual)], np.zeros((restart + 1, restart))
     cosines, sines, tail, sizes = np.zeros(restart), np.zeros(restart), float(np.linalg.norm(residual)), []
     for k in range(restart):
-        image = product(precondition @ basis[k])
+        ways.append(precondition @ basis[k])
+        image = product(ways[k])
         scale = float(np.linalg.norm(image))
         for _ in range(2):  # a second pass keeps the basis orthogonal to round-off
             known = np.array([vector @ image for vector in basis])
@@ -123,7 +125,7 @@ def arnoldi(
         if tail <= goal or not hessenberg[k + 1, k] > 1e-14 * scale:
             break
         basis.append(image / hessenberg[k + 1, k])
-    return basis, hessenberg, sizes
+    return ways, hessenberg, sizes
 
 
 def _rotated(column: NDArray, cosines: NDArray, sines: NDArray, count: int) -> NDArray:

@@ -107,8 +107,7 @@ def helix(
     """
     inner, outer = (given.number(angle, "an angle", "helix", advice="Give degrees") for angle in (inner, outer))
     frame = WallFrame.of(mesh, wall, axis)
-    angle = np.radians(inner + (outer - inner) * frame.depth)[:, None]
-    return np.cos(angle) * frame.around + np.sin(angle) * frame.along, frame.across
+    return frame.turned(inner + (outer - inner) * frame.depth), frame.across
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +131,20 @@ class WallFrame:
         if not isinstance(wall, Harmonic) or len(wall.gradient) != len(mesh.cells):
             advice = "Give laplace(mesh, inner, outer)"
             raise SolverError("the wall's φ is not of this mesh", where="helix", advice=advice)
-        across = normalised(mesh, wall.gradient, "gradient of φ")
+        return cls.across_wall(mesh, wall.gradient, wall.means, axis)
+
+    @classmethod
+    def across_wall(cls, mesh: Mesh, gradient: NDArray, depth: NDArray, axis: Any) -> WallFrame:
+        """From any vectors across the wall (E, 3)."""
+        across = normalised(mesh, gradient, "gradient of φ")
         axes = constant(mesh, axis) if np.ndim(axis) == 1 else normalised(mesh, np.asarray(axis, float), "axis")
         along = normalised(mesh, axes - np.sum(axes * across, axis=1)[:, None] * across, "axis across the wall", 1e-6)
-        return cls(np.cross(along, across), along, across, wall.means)
+        return cls(np.cross(along, across), along, across, depth)
+
+    def turned(self, degrees: NDArray) -> NDArray[np.float64]:
+        """Fibres cos α c + sin α l of an angle α [°] (E,)."""
+        angle = np.radians(degrees)[:, None]
+        return np.cos(angle) * self.around + np.sin(angle) * self.along
 
 
 def normalised(mesh: Mesh, vectors: NDArray, what: str, shortest: float | None = None) -> NDArray[np.float64]:

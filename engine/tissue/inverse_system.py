@@ -6,7 +6,7 @@ with a multigrid cycle of the forward tangent at rest: for small strain A = −K
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,10 +21,25 @@ from .derivatives.parameters import bound, split
 from .derivatives.sensitivity import Sensitivity
 from .host_system import HostSystem
 from .problem import Problem
+from .solution import State
 from .system import Evaluation, Timer
 
 RESTART = 40
 MAX_CYCLES = 5
+
+
+class LoadFree(NamedTuple):
+    """A load-free body, its equilibrium under load, ‖residual‖ / force scale of it, and what the search took."""
+
+    problem: Problem
+    state: State
+    residual: float
+    iterations: int
+
+
+def moved_to(problem: Problem, points: Any) -> Problem:
+    """The problem on other reference positions (nodes, 3) m."""
+    return eqx.tree_at(lambda p: p.model.points, problem, jnp.asarray(points))
 
 
 class InverseSystem:
@@ -40,7 +55,7 @@ class InverseSystem:
 
     def at(self, shape: NDArray) -> Problem:
         """The problem on a reference shape."""
-        return eqx.tree_at(lambda p: p.model.points, self.problem, jnp.asarray(shape))
+        return moved_to(self.problem, shape)
 
     def look(self, shape: NDArray, fraction: float) -> Evaluation:
         """Forces of the loaded shape on a reference shape."""

@@ -22,6 +22,9 @@ DIRECT_NODES = 5000
 """Up to so many unknowns a sparse factorisation is quicker than a hierarchy of grids."""
 
 
+Side = str | NDArray | tuple[str | NDArray, ...]
+
+
 class Harmonic(NamedTuple):
     """A solution of Laplace's equation.
 
@@ -36,12 +39,12 @@ class Harmonic(NamedTuple):
     means: NDArray[np.float64]
 
 
-def laplace(mesh: TetMesh | HexMesh, low: str | NDArray, high: str | NDArray) -> Harmonic:
+def laplace(mesh: TetMesh | HexMesh, low: Side, high: Side) -> Harmonic:
     """φ with ∇²φ = 0, φ = 0 on `low`, φ = 1 on `high`, no flux elsewhere; linear in each tetrahedron.
 
     Args:
         mesh: its corners carry φ.
-        low: name of a facet or node set, or node indices.
+        low: name of a facet or node set, node indices, or several of either.
         high: likewise.
 
     Raises:
@@ -75,7 +78,9 @@ def laplace(mesh: TetMesh | HexMesh, low: str | NDArray, high: str | NDArray) ->
     return Harmonic(values, gradient, local.mean(axis=1))
 
 
-def _nodes(mesh: TetMesh | HexMesh, chosen: str | NDArray) -> NDArray[np.int64]:
+def _nodes(mesh: TetMesh | HexMesh, chosen: Side) -> NDArray[np.int64]:
+    if isinstance(chosen, tuple):
+        return np.unique(np.concatenate([_nodes(mesh, part) for part in chosen]))
     if not isinstance(chosen, str):
         nodes = np.unique(np.asarray(chosen))
         if nodes.size and (nodes.dtype.kind not in "iu" or nodes.min() < 0 or nodes.max() >= len(mesh.points)):

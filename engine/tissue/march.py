@@ -35,7 +35,7 @@ class March:
         self.states: list[State] = []
         self.problems: list[Problem] = []
         self.steps: list[StepStatistics] = []
-        self.cutbacks = 0
+        self.cutbacks, self.max_cutbacks = 0, MAX_CUTBACKS
         self.history: list[tuple[float, NodalField]] = []
         self.stability = Stability.unknown
         self.solved = system.problem
@@ -83,7 +83,7 @@ class March:
     def _reach(self, wanted: float, guess: NodalField | None) -> tuple[NewtonOutcome, float]:
         """One wanted load fraction, in as many steps as it takes; the last outcome and where it was heading."""
         now = self.history[-1][0]
-        length, smallest = wanted - now, (wanted - now) / 2**MAX_CUTBACKS
+        length, smallest = wanted - now, (wanted - now) / 2**self.max_cutbacks
         while True:
             goal = wanted if now + length > wanted - 0.5 * smallest else now + length
             outcome = self._step(goal, guess)

@@ -61,12 +61,12 @@ class Problem(eqx.Module):
             SolverError: bad input, named and located; see `checks.check_problem`.
         """
         from .checks import check_problem, check_sources
+        from .contact.cross_points import resolved_contacts
 
         check_sources(model, loads, supports, prescribed, contacts)
         problem = cls(model, tuple(loads), tuple(supports), tuple(prescribed), floating=floating)
         if contacts:
-            held = problem.held()
-            problem = replace(problem, contacts=tuple(contact.resolved(model, held) for contact in contacts))
+            problem = replace(problem, contacts=resolved_contacts(model, contacts, problem.held()))
         check_problem(problem)
         return problem
 

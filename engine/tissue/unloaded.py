@@ -1,14 +1,13 @@
 """The load-free shape of a body that was seen under load: inverse design.
 
-A scan shows x. Sought is X, so that the loads carry it to x: R(u = x − X, reference X) = 0, Newton's method on X.
+A scan shows x. Sought is X, so that the loads carry it to x: R(u = x − X, reference X) = 0.
 
     found = unloaded_shape(problem)          # `problem` has the loads and supports, on the scanned shape
     found.problem, found.state               # the load-free body, and its equilibrium in the scanned shape
     found.miss                               # m: how far from the scan a solve from rest ends, at most
 
-Govindjee and Mihalic (1996), *Comput. Methods Appl. Mech. Eng.* 136:47, state the inverse problem; where Newton's
-method on it fails, Sellier's fixed point X ← X − (x(X) − x) takes over (2011, *J. Fluids Struct.* 27:1461), mixed after
-Anderson (1965).
+Rounds of forward solves come first (`fixed_point`), while each brings the shape closer; where they do not, Newton's
+method on X (`newton_on_shape`) has its turn.
 """
 
 from __future__ import annotations
@@ -17,33 +16,30 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from ..precision import require_float64
 from . import given
-from .anderson import Anderson
+from .fixed_point import FixedPoint
 from .floating import check_held
-from .inverse_system import InverseSystem
+from .inverse_system import LoadFree, moved_to
 from .model import MM
-from .newton import force_scale, norm
+from .newton_on_shape import newton_on_shape
 from .problem import Problem
 from .solution import State
 from .static import require_held, solve
 from .supports import Springs
 
+__all__ = ["Unloaded", "moved_to", "unloaded_shape"]
+
 ACCURACY = 1e-4
 """m: how far from the scan the loaded shape may end."""
-MAX_ROUNDS = 25
-MAX_CUTBACKS = 6
-SHORTEST = 2.0**-10
-STALLED = 4
-"""Rounds in which Newton's method on X at least halves the residual, or the load step is given up: where there is no
-load-free shape it would creep on for all its rounds at every one of the halved steps."""
+CLOSE = 0.3
+"""Share of the accuracy within which the fixed point's rounds bring the loaded shape: they are not solved exactly."""
+METHODS = ("auto", "newton", "fixed point")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +48,10 @@ class Unloaded:
 
     Attributes:
         problem: the body on its load-free shape, with the loads and supports.
-        state: its equilibrium in the scanned shape.
+        state: its equilibrium: in the scanned shape, or as far from it as the last round of the fixed point ended.
         offset: load-free minus scanned position, m.
         miss: largest distance [m] of the scanned shape from where a solve from rest ends; NaN where it was not tried.
-        residual: ‖residual‖ / force scale of the scanned shape.
+        residual: ‖residual‖ / force scale of `state`.
         iterations: Newton iterations, or solves of the fixed point.
         method: "newton" or "fixed point".
     """
@@ -88,11 +84,11 @@ def unloaded_shape(
 
     Args:
         problem: loads and supports on the scanned shape.
-        method: "newton", "fixed point", or "auto": the second where the first finds nothing.
+        method: "newton", "fixed point", or "auto": Newton's method where the fixed point comes closer too slowly.
         beds_at_rest: "unloaded", or "scan": beds (`Springs`) that exert nothing on the scanned shape, so that other
             supports carry the load; the problem found has their `rest` at its own displacement.
         load_steps: of the inverse and of the verifying solve; steps that fail are halved.
-        tolerance: on ‖residual‖ / force scale of the scanned shape.
+        tolerance: on ‖residual‖ / force scale of the scanned shape by Newton's method, at best that of rounds.
         accuracy: m; a loaded shape further from the scan is an error.
         verify: solve from rest, without the inverse solution's help, and measure `miss`.
 
@@ -104,117 +100,31 @@ def unloaded_shape(
     given.tolerance(tolerance, "unloaded_shape")
     given.whole(load_steps, "load steps", "unloaded_shape")
     given.number(accuracy, "an accuracy", "unloaded_shape", above=0.0, advice="Give m")
-    if method not in ("auto", "newton", "fixed point"):
-        raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice="Use newton or fixed point")
+    if method not in METHODS:
+        raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice=f"Use one of {METHODS}")
     if beds_at_rest not in ("unloaded", "scan"):
         raise SolverError(f"beds cannot be at rest in {beds_at_rest!r}", where="unloaded_shape", advice="Use scan")
     loaded = problem if beds_at_rest == "unloaded" else _without_beds(problem)
     if len(problem.model.pressure_corners) or problem.moving():
         method = "fixed point"  # unknown pressures and contact searches have no inverse tangent here
-    search = part(progress, 0.0, 0.7)
-    found: Unloaded | None = None
-    if method != "fixed point":
+    search, check = part(progress, 0.0, 0.7), part(progress, 0.7, 1.0)
+
+    def finished(found: LoadFree, how: str) -> Unloaded:
+        offset = np.asarray(found.problem.model.points) - np.asarray(problem.model.points)
+        body = found.problem if loaded is problem else _with_beds(found, problem)
+        result = Unloaded(body, found.state, offset, np.nan, found.residual, found.iterations, how)
+        return _verified(result, problem, load_steps, accuracy, check) if verify else result
+
+    if method != "newton":
+        rounds = FixedPoint(loaded, load_steps, tolerance, patient=method == "fixed point")
+        found = rounds.search(CLOSE * accuracy, search)
         try:
-            found = _newton(loaded, load_steps, tolerance, search)
+            if found is not None:
+                return finished(found, "fixed point")
         except SolverError:
-            if method == "newton":
+            if method == "fixed point":
                 raise
-    if found is None:
-        found = _fixed_point(loaded, load_steps, tolerance, 0.01 * accuracy, search)
-    if loaded is not problem:
-        found = replace(found, problem=_with_beds(found, problem))
-    return _verified(found, problem, load_steps, accuracy, part(progress, 0.7, 1.0)) if verify else found
-
-
-def _newton(problem: Problem, load_steps: int, tolerance: float, progress: Progress) -> Unloaded:
-    """Newton's method on X, load step by load step; a step that fails is halved."""
-    inverse = InverseSystem(problem)
-    shape, reached, length = np.asarray(problem.model.points), 0.0, 1.0 / load_steps
-    before: tuple[float, NDArray] | None = None
-    total, share = 0, np.inf
-    while reached < 1.0:
-        goal = min(reached + length, 1.0)
-        guess = shape
-        if before is not None and reached > before[0]:
-            guess = shape + (goal - reached) / (reached - before[0]) * (shape - before[1])
-        after, rounds, share = _reach(inverse, guess, goal, tolerance, part(progress, reached, goal))
-        if after is None and guess is not shape:
-            after, rounds, share = _reach(inverse, shape, goal, tolerance, part(progress, reached, goal))
-        total += rounds
-        if after is None:
-            length *= 0.5
-            if length < 2.0**-MAX_CUTBACKS / load_steps:
-                raise SolverError(
-                    f"no load-free shape was found beyond {100 * reached:.3g} % of the load",
-                    where="unloaded_shape",
-                    advice="Stiffen the supports or the tissue, or check the load: it carries the body too far",
-                )
-            continue
-        before, shape, reached, length = (reached, shape), after, goal, length * (1.5 if rounds <= 5 else 1.0)
-    free = inverse.at(shape)
-    moved = np.asarray(problem.model.points) - shape
-    return Unloaded(free, State.of_rows(1.0, moved, len(moved)), -moved, np.nan, share, total, "newton")
-
-
-def _reach(
-    inverse: InverseSystem, shape: NDArray, fraction: float, tolerance: float, progress: Progress
-) -> tuple[NDArray | None, int, float]:
-    """The load-free shape at one load fraction, None where it is not found; iterations; ‖residual‖ / force scale."""
-    now, shares = inverse.look(shape, fraction), []
-    for rounds in range(MAX_ROUNDS):
-        gap = inverse.gap(shape, fraction)
-        size = norm(now.residual * inverse.free)
-        scale = force_scale(now, inverse.free)
-        share = size / scale if scale > 0 else size
-        progress(min(rounds / 6.0, 0.99), f"load-free shape, iteration {rounds}, residual {share:.1e}")
-        if not (np.isfinite(size) and now.min_jacobian > 0):
-            return None, rounds, share
-        if share <= tolerance and np.abs(gap).max() <= 1e-12 + 1e-9 * np.abs(shape).max():
-            return shape, rounds, share
-        shares.append(share)
-        if rounds >= STALLED and share > 0.5 * shares[-1 - STALLED]:
-            return None, rounds, share
-        way = inverse.step(shape, fraction, now, min(0.1, max(share, 0.3 * tolerance / share, 1e-8)))
-        length = 1.0
-        while length >= SHORTEST:
-            after = inverse.look(shape + length * way, fraction)
-            lower = norm(after.residual * inverse.free) <= (1.0 - 1e-4 * length) * size
-            moving = np.abs(gap).max() > 0 and length == 1.0
-            if after.min_jacobian > 0.2 * min(now.min_jacobian, 1.0) and (lower or moving):
-                break
-            length *= 0.5
-        else:
-            return None, rounds, share
-        shape, now = shape + length * way, after
-    return None, MAX_ROUNDS, np.inf
-
-
-def _fixed_point(problem: Problem, load_steps: int, tolerance: float, accuracy: float, progress: Progress) -> Unloaded:
-    """Sellier's fixed point with Anderson mixing; every solve starts from the last one's displacement."""
-    scanned = np.asarray(problem.model.points)
-    shape, settled, state, mixing = scanned, None, None, Anderson(depth=4)
-    off = np.inf
-    for rounds in range(1, MAX_ROUNDS + 1):
-        progress(min(rounds / MAX_ROUNDS, 0.99), f"load-free shape, round {rounds}, {off / MM:.3g} mm off")
-        at = moved_to(problem, shape)
-        solution = solve(at, load_steps=1 if state is not None else load_steps, tolerance=tolerance, start=state)
-        if not solution.converged:
-            if settled is None:
-                solution.require_converged()
-            shape, mixing = 0.5 * (np.asarray(settled) + shape), Anderson(depth=4)
-            continue
-        settled, state = shape, solution.final
-        miss = shape + np.asarray(state.displacement) - scanned
-        off = float(np.linalg.norm(miss, axis=1).max())
-        if off <= accuracy:
-            share = solution.statistics.steps[-1].residuals[-1]
-            return Unloaded(at, state, shape - scanned, off, share, rounds, "fixed point")
-        shape = mixing.next(shape, -miss)
-    raise SolverError(
-        f"the load-free shape does not settle ({off / MM:.3g} mm off after {MAX_ROUNDS} rounds)",
-        where="unloaded_shape",
-        advice="Stiffen the supports or the tissue, or check the load: it carries the body too far",
-    )
+    return finished(newton_on_shape(loaded, load_steps, tolerance, search), "newton")
 
 
 def _verified(found: Unloaded, problem: Problem, load_steps: int, accuracy: float, progress: Progress) -> Unloaded:
@@ -241,7 +151,7 @@ def _without_beds(problem: Problem) -> Problem:
     return left
 
 
-def _with_beds(found: Unloaded, problem: Problem) -> Problem:
+def _with_beds(found: LoadFree, problem: Problem) -> Problem:
     """The load-free body on the problem's supports, beds at rest where it is loaded."""
 
     def rested(support: Any) -> Any:
@@ -250,8 +160,3 @@ def _with_beds(found: Unloaded, problem: Problem) -> Problem:
         return eqx.tree_at(lambda s: s.rest, support, found.state.displacement, is_leaf=lambda leaf: leaf is None)
 
     return replace(found.problem, supports=tuple(rested(support) for support in problem.supports))
-
-
-def moved_to(problem: Problem, points: Any) -> Problem:
-    """The problem on other reference positions (nodes, 3) m."""
-    return eqx.tree_at(lambda p: p.model.points, problem, jnp.asarray(points))

@@ -80,10 +80,8 @@ def load_free_shape(
     from ...engine.tissue.unloaded import unloaded_shape
 
     try:
-        # Newton's method alone: the fixed point, which would take over where it fails, is a whole solve per step.
         found = unloaded_shape(
             problem,
-            method="newton",
             tolerance=max(options.tolerance, BALANCE),
             accuracy=tolerance_mm / MM_PER_M,
             progress=progress,

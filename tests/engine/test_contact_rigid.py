@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from preop.engine.tissue import fields, march
+from preop.engine.tissue import augmentation, fields, march
 from preop.engine.tissue.contact import Capsules, HalfSpace, RigidBody, RigidContact, RoundedBox, Sphere, tool_force
 from preop.engine.tissue.contact.overconstrained import check_contacts
 from preop.engine.tissue.loads import Gravity, Traction
@@ -206,12 +206,30 @@ def test_bad_numbers_are_told() -> None:
         model.problem(supports=[Fixed("z0")], contacts=[RigidContact("top", plate)])
 
 
-def test_a_contact_that_cannot_settle_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a penalty far too soft for the penetration asked for, thirty Uzawa steps do not get there; that is said."""
+def test_soft_penalties_settle_by_mixing_rounds() -> None:
+    """A ball in coarse facets with a hundredth of the usual penalty: plain rounds take off a hundredth each and end at
+    their limit of 30; mixed ones settle where a penalty as usual does."""
     model = block(cells=(2, 2, 1))
+    tool = RigidBody(Sphere((0.02, 0.02, 0.03), 0.01), (0.0, 0.0, -0.002))
+    forces = []
+    for penalty in (1e5, None):
+        contact = RigidContact("z1", tool, penetration=1e-7, penalty=penalty, onset=1e-7)
+        solution = solve(model.problem(supports=[Fixed("z0")], contacts=[contact])).require_converged()
+        assert solution.statistics.cutbacks == 0
+        solved = solution.problems[-1]
+        gap = solved.contacts[0].points(model, np.asarray(solution.final.displacement), 1.0).gap.min()
+        assert gap >= -1e-7
+        forces.append(tool_force(solved, solution.final, solved.contacts[0])[0][2])
+    assert forces[0] == pytest.approx(forces[1], rel=1e-3)
+
+
+def test_a_contact_that_cannot_settle_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a penalty far too soft for the penetration asked for, two Uzawa rounds do not get there; that is said."""
+    model = block(cells=(6, 6, 2))
     tool = RigidBody(Sphere((0.02, 0.02, 0.03), 0.01), (0.0, 0.0, -0.002))
     problem = model.problem(supports=[Fixed("z0")], contacts=[RigidContact("z1", tool, penetration=1e-7, penalty=1e5)])
     monkeypatch.setattr(march, "MAX_CUTBACKS", 1)
+    monkeypatch.setattr(augmentation, "MAX_AUGMENTATIONS", 2)
     solution = solve(problem)
     assert solution.result is ResultCode.contact_unresolved
     assert "penetration" in solution.result.advice

@@ -5,15 +5,23 @@ from __future__ import annotations
 import equinox as eqx
 import numpy as np
 import pytest
+from bodies import box
+from scipy import sparse
 from test_contact_tissue import two_blocks
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.contact import Tie
 from preop.engine.tissue.contact.clipping import segments
+from preop.engine.tissue.contact.tie_table import Multipliers
+from preop.engine.tissue.loads import Gravity
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
+from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
+from preop.meshing.mesh import TetMesh
 
 GRADIENT = np.array([[0.05, 0.02, -0.02], [0.01, -0.04, 0.03], [-0.015, 0.035, 0.06]])
 
@@ -81,14 +89,127 @@ def test_a_surface_without_a_partner_is_told() -> None:
         model.problem(supports=[Fixed("low_z0")], contacts=[Tie("up_z1", "low_z0")])
 
 
-def test_over_constrained_ties_are_named() -> None:
-    """Nodes on the first side of two ties, and tied nodes that are prescribed apart: named before any solve."""
-    model = two_blocks((1, 1, 1), (2, 2, 1), "T4")
-    twice = model.problem(
-        supports=[Fixed("low_z0")], contacts=[Tie("up_z0", "low_z1"), Tie("up_z0", "low_z1", penalty=1e6)]
+def blocks(corners: dict[str, tuple], element: str) -> Model:
+    """Blocks with meshes of their own, by (low corner, high corner, cells); sets `a_x0` … of each, in mm."""
+    parts, facets, count = [], {}, 0
+    for name, (low, high, cells) in corners.items():
+        span = np.subtract(high, low)
+        part = box(cells, place=lambda u, low=low, span=span: u * span + low)
+        facets |= {f"{name}_{key}": value + count for key, value in part.facet_sets.items()}
+        parts.append((part.points, part.tetrahedra + count))
+        count += len(part.points)
+    points, tets = (np.vstack([part[k] for part in parts]) for k in (0, 1))
+    mesh = TetMesh(points, tets, np.ones(len(tets), np.int32), {1: "body"}, facet_sets=facets)
+    return Model.from_mesh(mesh, {"*": NeoHookean.from_young(1e4, 0.3)}, element=element)
+
+
+def four(element: str = "T4") -> Model:
+    """Two by two around the edge x = y = 20 mm, 10 to 16 mm deep along z, no two meshes alike."""
+    return blocks(
+        {
+            "a": ((0, 0, 0), (20, 20, 16), (2, 2, 2)),
+            "b": ((20, 0, 0), (40, 20, 16), (3, 3, 3)),
+            "c": ((0, 20, 0), (20, 40, 16), (2, 3, 2)),
+            "d": ((20, 20, 0), (40, 40, 16), (2, 2, 4)),
+        },
+        element,
     )
-    with pytest.raises(SolverError, match=r"9 nodes are tied twice, the first: \d+ at .* mm"):
-        solve(twice)
+
+
+def three() -> Model:
+    """Two blocks side by side on a wider one; all three meet along x = 16 mm, y = 20 mm."""
+    return blocks(
+        {
+            "a": ((0, 0, 0), (40, 20, 16), (3, 2, 2)),
+            "b": ((0, 20, 0), (16, 40, 16), (3, 3, 3)),
+            "c": ((16, 20, 0), (40, 40, 16), (3, 2, 2)),
+        },
+        "T4",
+    )
+
+
+FACES = {"ab": ("a_x1", "b_x0"), "bd": ("b_y1", "d_y0"), "dc": ("d_x0", "c_x1"), "ca": ("c_y0", "a_y1")}
+
+
+def around(order: str) -> list[Tie]:
+    """Ties of the four blocks, `ab` led by a, `ba` by b."""
+    pairs = [FACES.get(one) or FACES[one[::-1]][::-1] for one in order.split()]
+    return [Tie(*pair, jump=1e-13) for pair in pairs]
+
+
+def patch(model: Model, ties: list[Tie]) -> tuple[Problem, np.ndarray]:
+    """A linear displacement prescribed outside; the problem, and which nodes are free."""
+    points = np.asarray(model.points)
+    outside = ((points <= points.min(axis=0) + 1e-9) | (points >= points.max(axis=0) - 1e-9)).any(axis=1)
+    named = {**model.node_sets, "outside": np.flatnonzero(outside).astype(np.int32)}
+    model = eqx.tree_at(lambda m: m.node_sets, model, named)
+    return model.problem(prescribed=[Prescribed("outside", lambda x: x @ GRADIENT.T)], contacts=ties), ~outside
+
+
+@pytest.mark.parametrize(
+    ("element", "order"),
+    [("T4", "ab ac db dc"), ("T4", "ab bd dc ca"), ("T4", "ba bd ca cd"), ("T10", "ab ac db dc")],
+    ids=["two lead twice", "in a circle", "the others lead", "T10"],
+)
+def test_patch_around_a_cross_point(element: str, order: str) -> None:
+    """Four blocks around one edge, whoever leads: uniform stress, and the linear displacement everywhere."""
+    passes(*patch(four(element), around(order)), (0.02, 0.02), 7)
+
+
+def passes(problem: Problem, free: np.ndarray, edge: tuple[float, float], shared: int) -> None:
+    """Uniform stress and a linear displacement, with so many free nodes along the edge (x, y) of all blocks."""
+    points = np.asarray(problem.model.points)
+    assert (free & (np.abs(points[:, :2] - edge) < 1e-9).all(axis=1)).sum() >= shared
+    solution = solve(problem, tolerance=1e-12)
+    stress = fields.cauchy_stress(problem.model, solution.final)
+    assert np.ptp(stress, axis=0).max() < 1e-7 * np.abs(stress).max()
+    assert np.abs(np.asarray(solution.final.displacement) - points @ GRADIENT.T).max() < 1e-9 * 0.04
+
+
+@pytest.mark.parametrize("lead", ["b_x1 c_x0", "c_x0 b_x1"])
+def test_patch_of_three_blocks_that_share_an_edge(lead: str) -> None:
+    """Two lead on the third, and one of them on the other: its edge leads twice, that of the other leads and is led."""
+    ties = [Tie("b_y0", "a_y1", jump=1e-13), Tie("c_y0", "a_y1", jump=1e-13), Tie(*lead.split(), jump=1e-13)]
+    passes(*patch(three(), ties), (0.016, 0.02), 3)
+
+
+@pytest.mark.parametrize("order", ["ab ac db dc", "ab bd dc ca"])
+def test_four_tied_blocks_bend_as_one(order: str) -> None:
+    """A cantilever of four T10 blocks hangs further than one mesh of its coarsest cells, less than one of its finest;
+    where all meet they part by less than these two differ."""
+    coarse, fine = (blocks({"a": ((0, 0, 0), (40, 40, 16), cells)}, "T10") for cells in ((4, 4, 2), (6, 6, 4)))
+    tips, parted = [], []
+    for model, ties in ((coarse, []), (four("T10"), around(order)), (fine, [])):
+        points = np.asarray(model.points)
+        base = np.flatnonzero(points[:, 1] < 1e-9).astype(np.int32)
+        model = eqx.tree_at(lambda m: m.node_sets, model, {**model.node_sets, "base": base})
+        ties = [Tie(tie.facets, tie.other) for tie in ties]
+        problem = model.problem(loads=[Gravity((0.0, 0.0, -30.0))], supports=[Fixed("base")], contacts=ties)
+        moved = np.asarray(solve(problem).final.displacement)
+        tips.append(-moved[points[:, 1] > 0.04 - 1e-9, 2].mean())
+        met = (np.abs(points[:, :2] - 0.02) < 1e-9).all(axis=1) & (points[:, 2] < 1e-9)
+        parted.append(np.ptp(moved[met], axis=0).max())
+    assert tips[0] < tips[1] < tips[2]
+    assert parted[1] < tips[2] - tips[0]
+
+
+def test_multipliers_of_shared_nodes_keep_constants() -> None:
+    """Nodes shared with other ties follow their neighbours, ring by ring; where all are shared one constant is left."""
+    mass = sparse.diags([1.0, 4.0, 1.0], [-1, 0, 1], shape=(6, 6)).tocsr()
+    constant, nobody = np.asarray(mass @ np.full(6, 3.0)), np.zeros(6, bool)
+    for shared in (np.arange(6) > 1, np.arange(6) % 2 == 0, ~nobody):
+        space = Multipliers(mass, nobody, shared)
+        assert space.project(constant) == pytest.approx(np.full(6, 3.0))
+        assert space.extension.shape[1] == max((~shared).sum(), 1)
+    assert Multipliers(mass, ~nobody, nobody).project(constant) == pytest.approx(0.0)
+
+
+def test_over_constrained_ties_are_named() -> None:
+    """Facets on the first side of two ties, and tied nodes that are prescribed apart: named before any solve."""
+    model = two_blocks((1, 1, 1), (2, 2, 1), "T4")
+    twice = [Tie("up_z0", "low_z1"), Tie("up_z0", "low_z1", penalty=1e6)]
+    with pytest.raises(SolverError, match=r"8 facets are tied twice, the first at .* mm, also by the tie of 'up_z0'"):
+        model.problem(supports=[Fixed("low_z0")], contacts=twice)
     torn = model.problem(
         supports=[Fixed("low_z1")],
         prescribed=[Prescribed("up_z0", (0.0, 0.0, 0.002))],

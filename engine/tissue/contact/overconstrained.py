@@ -1,4 +1,4 @@
-"""Over-constrained contact: nodes that motion is prescribed for, in the way of what touches them; nodes tied twice."""
+"""Over-constrained contact: nodes that motion is prescribed for, in the way of what touches them or is tied to them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ class Clash(NamedTuple):
 
 
 def check_contacts(problem: Problem, fractions: Sequence[float]) -> None:
-    """No prescribed node is driven into what it cannot give way to, and none is tied twice.
+    """No prescribed node is driven into what it cannot give way to.
 
     Raises:
         SolverError: one is; names the node, what it is driven into, the depth and the load.
     """
     if not problem.contacts:
         return
-    _tied_once(problem)
     held, points = problem.held()[: problem.model.nodes], np.asarray(problem.model.points)
     if not held.any():
         return
@@ -127,29 +126,6 @@ def _torn(problem: Problem, tie: Tie, held: NDArray, moved: NDArray) -> list[Cla
     if not len(size) or size[worst] <= max(tie.jump or 0.0, 1e-6 * _allowed(problem, tie.facets, None) / ALLOWED):
         return []
     return [Clash(int(nodes[worst, 0]), float(size[worst]), f"held nodes of {tie.other!r}", tie.label)]
-
-
-def _tied_once(problem: Problem) -> None:
-    """No node carries the multipliers of two ties.
-
-    Raises:
-        SolverError: one does; names both ties.
-    """
-    seen: dict[int, str] = {}
-    for tie in problem.contacts:
-        if not isinstance(tie, Tie):
-            continue
-        nodes = np.unique(problem.model.facets_of(tie.facets))
-        twice = [int(node) for node in nodes if int(node) in seen]
-        if twice:
-            place = np.round(np.asarray(problem.model.points)[twice[0]] / MM, 2)
-            raise SolverError(
-                f"over-constrained contact: {len(twice)} nodes are tied twice, the first: {twice[0]} at {place} mm, "
-                f"also by the {seen[twice[0]]}",
-                where=tie.label,
-                advice="Let each node be on the first side of one tie: swap the sides of one, or take facets out",
-            )
-        seen.update(dict.fromkeys(nodes.tolist(), tie.label))
 
 
 def _allowed(problem: Problem, facets: str, penetration: float | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -38,6 +38,7 @@ class RigidContact(eqx.Module):
     contact with them moved on.
     """
 
+    two_sided: ClassVar[bool] = False
     facets: str = eqx.field(static=True)
     body: RigidBody
     penalty: Float[Array, "..."] | None
@@ -128,6 +129,14 @@ class RigidContact(eqx.Module):
         term: Any = self.bind(model)[0]
         return replace_fields(self, multiplier=term.multiplier, anchor=term.anchor, opening=term.opening)
 
+    def multipliers(self) -> list[Any]:
+        """What Uzawa's rounds move on: pressures, none below zero [Pa]; nothing in the penalty method."""
+        return [] if self.penetration is None or self.multiplier is None else [self.multiplier]
+
+    def with_multipliers(self, values: list[Array]) -> RigidContact:
+        """With others."""
+        return replace_fields(self, multiplier=values[0]) if values else self
+
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[RigidContact, bool]:
         """λ ← p, where a point is deeper than allowed, or pressed while apart by more than that."""
         if self.penetration is None:
@@ -149,10 +158,6 @@ class RigidContact(eqx.Module):
     def slip(self) -> list[Any]:
         """The arrays that are the history of friction."""
         return [self.anchor, self.opening]
-
-    def multipliers(self) -> list[Any]:
-        """The array that augmentation moves on; none in the penalty method."""
-        return [] if self.penetration is None else [self.multiplier]
 
     def moved_on(self, model: Model, displacement: Array, fraction: Any, _: Any = ()) -> RigidContact:
         """`advanced` as a pure function of every array, in one piece."""

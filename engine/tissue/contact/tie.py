@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -39,9 +39,11 @@ class Tie(eqx.Module):
     | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
 
-    A gap at rest is kept, not closed. Source: Puso and Laursen (2004) for the segments and the mean jump.
+    A gap at rest is kept, not closed. Ties may meet at edges and corners, whoever leads there (`cross_points`).
+    Source: Puso and Laursen (2004) for the segments and the mean jump.
     """
 
+    two_sided: ClassVar[bool] = True
     facets: str = eqx.field(static=True)
     other: str = eqx.field(static=True)
     penalty: Float[Array, ""] | None
@@ -70,15 +72,21 @@ class Tie(eqx.Module):
         """What messages call it."""
         return f"tie of {self.facets!r} to {self.other!r}"
 
-    def resolved(self, model: Model, held: NDArray | None = None) -> Tie:
+    def resolved(self, model: Model, held: NDArray | None = None, shared: NDArray | None = None) -> Tie:
         """With its segments, and every number that was left open.
+
+        Args:
+            held: (nodes, 3) prescribed components.
+            shared: (nodes,) those on another tie as well; see `cross_points`.
 
         Raises:
             SolverError: part of the first surface has nothing opposite.
         """
         held = np.zeros(model.points.shape, bool) if held is None else held
+        shared = np.zeros(model.nodes, bool) if shared is None else shared
         sides = [model.facets_of(name) for name in (self.facets, self.other)]
         size = float(facet_sizes(model, sides[0]).mean())
+        reach = self.reach or 0.2 * size
         softest = (
             min(float(np.median(default_penalty(model, f, self.label))) for f in sides) if self.penalty is None else 0.0
         )
@@ -86,7 +94,7 @@ class Tie(eqx.Module):
             self,
             penalty=jnp.asarray(TIE_SHARE * softest) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(np.asarray(model.points), *sides, held, self.reach or 0.2 * size, self.label),  # pyright: ignore[reportCallIssue]
+            table=tie_table(np.asarray(model.points), *sides, held, shared, reach, self.label),  # pyright: ignore[reportCallIssue]
         )
 
     def bind(self, model: Model) -> list[Term]:
@@ -123,6 +131,14 @@ class Tie(eqx.Module):
         np.add.at(right, table.local.ravel(), share.reshape(-1, 3))
         return table.project(right)
 
+    def multipliers(self) -> list[Any]:
+        """What Uzawa's rounds move on: tractions (n, 3) [Pa]; nothing in the penalty method."""
+        return [self.multiplier] if self.jump and self.multiplier is not None else []
+
+    def with_multipliers(self, values: list[Array]) -> Tie:
+        """With others."""
+        return replace_fields(self, multiplier=values[0]) if values else self
+
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[Tie, bool]:
         """λ_a ← λ_a + ε × mean jump, where one is larger than allowed."""
         jumps = self.mean_jumps(model, displacement)
@@ -132,10 +148,6 @@ class Tie(eqx.Module):
         return replace_fields(
             begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
         ), True
-
-    def multipliers(self) -> list[Any]:
-        """The array that augmentation moves on; none in the penalty method."""
-        return [self.multiplier] if self.jump else []
 
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""

@@ -46,32 +46,52 @@ class TieTable(eqx.Module):
 
 
 class Multipliers:
-    """Σ N_a λ_a of one component, where λ of held nodes is the mean of their neighbours'.
+    """Σ N_a λ_a of one component, where λ of held nodes and of nodes shared with other ties is their neighbours' mean.
 
-    A held node has nothing left for a multiplier of its own to do; that it takes its neighbours' keeps constants.
+    They have nothing left for a multiplier of their own to do; that they take their neighbours' keeps constants. Where
+    ties share every node, λ is one constant; where all are held, there is none.
     """
 
-    def __init__(self, mass: sparse.csr_matrix, held: NDArray) -> None:
-        own = np.flatnonzero(~held)
-        weight = abs(mass[held][:, own])
-        weight = sparse.diags(1.0 / np.maximum(np.asarray(weight.sum(axis=1)).ravel(), 1e-300)) @ weight
-        count = len(held)
-        first = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), (count, len(own)))
-        spread = sparse.csr_matrix(
-            (np.ones(held.sum()), (np.flatnonzero(held), np.arange(held.sum()))), (count, held.sum())
-        )
-        self.extension = (first + spread @ weight).tocsr()
+    def __init__(self, mass: Any, held: NDArray, shared: NDArray) -> None:
+        own = np.flatnonzero(~(held | shared))
+        if own.size:
+            self.extension = _spread(abs(mass), own)
+        else:
+            self.extension = sparse.csr_matrix(np.ones((len(held), 0 if held.all() else 1)))
         small = (self.extension.T @ mass @ self.extension).tocsc()
         shift = 1e-12 * max(small.diagonal().max(initial=0.0), 1e-300)
-        self.solve = splu(small + shift * sparse.identity(len(own), format="csc")).solve if len(own) else None
+        count = small.shape[0]
+        self.solve = splu(small + shift * sparse.identity(count, format="csc")).solve if count else None
 
     def project(self, right: NDArray) -> NDArray[np.float64]:
         """The function nearest to weighted jumps."""
         return np.zeros(len(right)) if self.solve is None else self.extension @ self.solve(self.extension.T @ right)
 
 
-def tie_table(points: NDArray, slave: NDArray, master: NDArray, held: NDArray, reach: float, where: str) -> TieTable:
-    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m]; held (rows, 3): prescribed components.
+def _spread(weights: sparse.csr_matrix, own: NDArray) -> sparse.csr_matrix:
+    """(nodes, own): 1 at nodes of their own, the others ring by ring the weighted mean of neighbours that have one."""
+    count = weights.shape[0]
+    spread = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), (count, len(own)))
+    known = np.zeros(count, bool)
+    known[own] = True
+    while not known.all():
+        total = np.asarray(weights[:, known].sum(axis=1)).ravel() * ~known
+        ring = total > 0
+        if not ring.any():
+            break
+        spread = spread + sparse.diags(np.where(ring, 1.0 / np.where(ring, total, 1.0), 0.0)) @ weights @ spread
+        known |= ring
+    return spread.tocsr()
+
+
+def tie_table(
+    points: NDArray, slave: NDArray, master: NDArray, held: NDArray, shared: NDArray, reach: float, where: str
+) -> TieTable:
+    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m].
+
+    Args:
+        held: (rows, 3) prescribed components.
+        shared: (rows,) nodes that lie on another tie as well.
 
     Raises:
         SolverError: facets that are not triangles, or a part of the slave surface without a partner.
@@ -96,7 +116,7 @@ def tie_table(points: NDArray, slave: NDArray, master: NDArray, held: NDArray, r
     local = local.reshape(slave.shape)[found.slave]
     mass = np.einsum("sq,sqa,sqb->sab", weight, shapes[0], shapes[0])
     whole = _summed(mass, local, len(slave_nodes))
-    spaces = tuple(Multipliers(whole, held[slave_nodes, k]) for k in range(3))
+    spaces = tuple(Multipliers(whole, held[slave_nodes, k], shared[slave_nodes]) for k in range(3))
     return TieTable(nodes, *shapes, weight, slave_nodes, local, spaces)  # pyright: ignore[reportCallIssue]
 
 

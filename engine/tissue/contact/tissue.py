@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class TissueContact(eqx.Module):
     Pressures are per reference area of the surface that looks.
     """
 
+    two_sided: ClassVar[bool] = False
     facets: str = eqx.field(static=True)
     other: str | None = eqx.field(static=True)
     both: bool = eqx.field(static=True)
@@ -149,6 +150,17 @@ class TissueContact(eqx.Module):
         blank = replace_fields(self, history=tuple(look.history for look in self.bind(model)))
         return blank.advanced(model, np.zeros(model.points.shape), 0.0)
 
+    def multipliers(self) -> list[Any]:
+        """What Uzawa's rounds move on: pressures, none below zero [Pa]; nothing in the penalty method."""
+        return [] if self.penetration is None else [kept.multiplier for kept in self.history or ()]
+
+    def with_multipliers(self, values: list[Array]) -> TissueContact:
+        """With others."""
+        if not values or self.history is None:
+            return self
+        moved = zip(self.history, values, strict=True)
+        return replace_fields(self, history=tuple(replace_fields(kept, multiplier=value) for kept, value in moved))
+
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[TissueContact, bool]:
         """λ ← p, where a point is deeper than allowed, or pressed while apart by more than that."""
         if self.penetration is None:
@@ -174,10 +186,6 @@ class TissueContact(eqx.Module):
     def slip(self) -> list[Any]:
         """The arrays that are the history of friction."""
         return [part for kept in self.history or () for part in (kept.facet, kept.place, kept.opening)]
-
-    def multipliers(self) -> list[Any]:
-        """The arrays that augmentation moves on; none in the penalty method."""
-        return [] if self.penetration is None else [kept.multiplier for kept in self.history or ()]
 
     def moved_on(self, model: Model, displacement: Array, fraction: Any, pairs: Sequence[Pairs]) -> TissueContact:
         """`advanced` as a pure function of every array, at the pairs of each side that looks."""

@@ -67,7 +67,13 @@ def _tangent(element: EnergyElement, reference: Array, displacement: Array, mate
     _, push = jax.linearize(force, _last(displacement))
     directions = np.eye(3 * nodes).reshape(3 * nodes, nodes, 3, 1)
     rows = jax.vmap(lambda way: push(jnp.broadcast_to(way, (nodes, 3, size))))(directions)
-    blocks = jnp.transpose(rows.reshape(nodes, 3, nodes, 3, size), (4, 2, 0, 3, 1))  # (E, a, b, i, j)
+    return pair_blocks(rows.reshape(nodes, 3, nodes, 3, size))
+
+
+def pair_blocks(rows: Float[Array, "nodes 3 nodes 3 elements"]) -> Float[Array, "elements pairs 9"]:
+    """∂²Π/∂u_b∂u_a laid out as `Element.tangent` does: blocks of the pairs a ≤ b, half of those on the diagonal."""
+    nodes, size = rows.shape[0], rows.shape[-1]
+    blocks = jnp.transpose(rows, (4, 2, 0, 3, 1))  # (E, a, b, i, j)
     first, second = np.triu_indices(nodes)
     share = np.where(first == second, 0.5, 1.0)
     return (blocks[:, first, second] * share[:, None, None]).reshape(size, len(first), 9)

@@ -37,15 +37,15 @@ class MeanDilatation(Element):
         """With F̄, whose volume is the element's mean."""
         kinematics = self.kinematics(reference, displacement)
         tensor = from_array(kinematics.deformation_gradient)
-        scaled = _scaled(tensor, _mean(determinant(tensor), kinematics.weight)).array
+        scaled = with_ratio(tensor, mean_of(determinant(tensor), kinematics.weight)).array
         return PointFields(scaled, cauchy(batch_last(material).first_piola(scaled), scaled), kinematics.weight)
 
 
-def _mean(values: Array, weight: Array) -> Float[Array, " elements"]:
+def mean_of(values: Array, weight: Array) -> Float[Array, " elements"]:
     return jnp.sum(values * weight, axis=0) / jnp.sum(weight, axis=0)
 
 
-def _scaled(tensor: Tensor, mean: Scalar) -> Tensor:
+def with_ratio(tensor: Tensor, mean: Scalar) -> Tensor:
     """F̄ = (J̄/J)^{1/3} F."""
     factor = jnp.cbrt(mean / determinant(tensor))
     return Tensor([factor * entry for entry in tensor.entries])
@@ -56,15 +56,15 @@ def _stress(material: Material, kinematics: Kinematics) -> tuple[Array, Array, A
     """W(F̄) (Q, E), ∂Π/∂F over the weights (3, 3, Q, E), and det F (Q, E)."""
     tensor, weight = from_array(kinematics.deformation_gradient), kinematics.weight
     seen, jacobian = batch_last(material), determinant(tensor)
-    mean = _mean(jacobian, weight)
-    density, piola = first_piola(lambda f: seen.energy_density(_scaled(f, mean)), tensor)
-    pressure = _mean(_mean_slope(seen, tensor, jnp.broadcast_to(mean, weight.shape)), weight)
+    mean = mean_of(jacobian, weight)
+    density, piola = first_piola(lambda f: seen.energy_density(with_ratio(f, mean)), tensor)
+    pressure = mean_of(_mean_slope(seen, tensor, jnp.broadcast_to(mean, weight.shape)), weight)
     return density, piola.array + pressure * _cofactor(tensor), jacobian
 
 
 def _mean_slope(material: Material, tensor: Tensor, mean: Array) -> Array:
     """∂ψ/∂J̄ (Q, E) for J̄ (Q, E)."""
-    return jax.grad(lambda m: jnp.sum(material.energy_density(_scaled(tensor, m))))(mean)
+    return jax.grad(lambda m: jnp.sum(material.energy_density(with_ratio(tensor, m))))(mean)
 
 
 def _cofactor(tensor: Tensor) -> Float[Array, "3 3 points elements"]:
@@ -77,13 +77,13 @@ def _moduli(material: Material, kinematics: Kinematics) -> tuple[Array, Array, A
     """The modulus (3, 3, 3, 3, Q, E), cof F/V and ∂²ψ/∂J̄∂F (3, 3, Q, E), all weighted, and c (E,)."""
     tensor, weight = from_array(kinematics.deformation_gradient), kinematics.weight
     seen = batch_last(material)
-    mean = jnp.broadcast_to(_mean(determinant(tensor), weight), weight.shape)
+    mean = jnp.broadcast_to(mean_of(determinant(tensor), weight), weight.shape)
     one = jnp.ones_like(mean)
     at_mean, bend = jax.jvp(lambda m: _mean_slope(seen, tensor, m), (mean,), (one,))
-    pressure = _mean(at_mean, weight)
+    pressure = mean_of(at_mean, weight)
 
     def local(f: Tensor) -> Scalar:
-        return seen.energy_density(_scaled(f, mean)) + pressure * determinant(f)
+        return seen.energy_density(with_ratio(f, mean)) + pressure * determinant(f)
 
     entries = elasticity(local, tensor)
     modulus = jnp.stack([jnp.stack([entry * weight for entry in row]) for row in entries])
@@ -100,7 +100,7 @@ def _moduli(material: Material, kinematics: Kinematics) -> tuple[Array, Array, A
 
 def _frozen_stress(material: Material, tensor: Tensor, mean: Array) -> tuple[Scalar, ...]:
     """∂ψ/∂F at a given J̄."""
-    return first_piola(lambda f: material.energy_density(_scaled(f, mean)), tensor)[1].entries
+    return first_piola(lambda f: material.energy_density(with_ratio(f, mean)), tensor)[1].entries
 
 
 @jax.jit

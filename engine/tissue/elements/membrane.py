@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +21,32 @@ from .tri import DEGREE_2, TRI3, TRI6
 MIDDLE = Quadrature(np.full((1, 2), 1 / 3), np.array([0.5]))
 
 
-class Membrane(Element):
+class SheetElement(Element):
+    """On a facet, with a thickness: what membranes and shells share. It has no faces of its own."""
+
+    dimension = 2
+    faces = np.zeros((0, 3), dtype=np.int64)
+    edges = np.zeros((0, 2), dtype=np.int64)
+    facet_edges = np.zeros((0, 2), dtype=np.int64)
+
+    def section(self, material: Any) -> Scalar:
+        """The thickness [m]."""
+        return material.thickness
+
+    def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
+        """Gradient along the surface (n, 3, Q, E) [1/m], and weights of area (Q, E) [m²]."""
+        surface = surface_of(self, reference, reference, rule)
+        frame = jnp.stack(surface.frame).reshape(3, 3, *surface.weight.shape)
+        return jnp.einsum("adqe,diqe->aiqe", surface.gradient, frame[:2]), surface.weight
+
+
+class Membrane(SheetElement):
     """On a facet; the material is a `Sheet`. What must stay positive is the area over that at rest.
 
     f_a = ∫ h ∂W/∂g_α ∂N_a/∂X_α dA, K_ab = ∫ h ∂N_a/∂X_α A_αβ ∂N_b/∂X_β dA with A the plane-stress moduli.
     """
 
-    dimension, chunk = 2, 1024
-    faces = np.zeros((0, 3), dtype=np.int64)
-    edges = np.zeros((0, 2), dtype=np.int64)
-    facet_edges = np.zeros((0, 2), dtype=np.int64)
+    chunk = 1024
 
     def __init__(self, name: str, facet: FacetElement, order: int, quadrature: Quadrature) -> None:
         self.name, self.facet, self.order, self.quadrature = name, facet, order, quadrature
@@ -43,16 +59,6 @@ class Membrane(Element):
     def gradient(self, points: NDArray) -> NDArray:
         """Of the facet, (Q, n, 2)."""
         return self.facet.gradient(points)
-
-    def section(self, material: Sheet) -> Scalar:
-        """The thickness [m]."""
-        return material.thickness
-
-    def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
-        """Gradient along the surface (n, 3, Q, E) [1/m], and weights of area (Q, E) [m²]."""
-        surface = surface_of(self, reference, reference, rule)
-        frame = jnp.stack(surface.frame).reshape(3, 3, *surface.weight.shape)
-        return jnp.einsum("adqe,diqe->aiqe", surface.gradient, frame[:2]), surface.weight
 
     def evaluate(self, reference: Array, displacement: Array, material: Sheet) -> ElementEvaluation:
         """Force, energy and smallest ratio of areas."""
@@ -114,7 +120,7 @@ def _kinematics(element: Membrane, reference: Array, displacement: Array) -> Sur
 def _stress(material: Sheet, surface: Surface) -> tuple[Array, Array, Array]:
     """W (Q, E), ∂W/∂g (3, 2, Q, E), and area over that at rest (Q, E)."""
     response = sheet_stress(batch_last(material), surface.columns, surface.frame)
-    return response.density, _by_component(response.slopes), _ratio(surface.columns)
+    return response.density, _by_component(response.slopes), area_ratio(surface.columns)
 
 
 @jax.jit
@@ -131,7 +137,7 @@ def sheet_fields(material: Sheet, columns: Entries, frame: Entries, weight: Arra
     g, slope = _by_component(columns), _by_component(response.slopes)
     axes, normal = jnp.stack(tuple(frame)).reshape(3, 3, *weight.shape), jnp.stack(response.normal)
     gradient = jnp.einsum("iaqe,ajqe->ijqe", g, axes[:2]) + normal[:, None] * axes[2][None]
-    volume = _ratio(columns) * jnp.sqrt(jnp.sum(normal * normal, axis=0))
+    volume = area_ratio(columns) * jnp.sqrt(jnp.sum(normal * normal, axis=0))
     stress = jnp.einsum("iaqe,jaqe->ijqe", slope, g) / volume
     return PointFields(gradient, stress, weight * material.thickness)
 
@@ -140,7 +146,8 @@ def _by_component(entries: Entries) -> Float[Array, "3 2 points elements"]:
     return jnp.stack([jnp.stack([entries[3 * d + i] for d in range(2)]) for i in range(3)])
 
 
-def _ratio(columns: Entries) -> Array:
+def area_ratio(columns: Entries) -> Array:
+    """Area over that at rest, of g (six entries)."""
     normal = jnp.cross(jnp.stack(tuple(columns[:3])), jnp.stack(tuple(columns[3:])), axis=0)
     return jnp.sqrt(jnp.sum(normal * normal, axis=0))
 

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from ..materials.base import batch_last
 from ..materials.sheet import Sheet, sheet_moduli, sheet_stress
 from ..materials.shell import ShellSection
-from ..tensors import Scalar
-from .base import Element, ElementEvaluation, PointFields, Quadrature
-from .membrane import surface_of
+from .base import ElementEvaluation, PointFields
+from .energy import pair_blocks
+from .membrane import SheetElement, area_ratio, sheet_fields
 from .shell_geometry import LAYERS, Rest, columns_of, node_first, rest_of
 from .tri import DEGREE_2, TRI6
 
 
-class Shell6(Element):
+class Shell6(SheetElement):
     """Fifteen nodes of which six are its own; the material is a `Sheet`, which the model completes.
 
     Π = ∫∫ W(F(ζ)) det(I − ζB) dζ dA + Σ_edges ½ D/2ℓ ∫ (θ − θ₀)² ds,
@@ -33,12 +33,9 @@ class Shell6(Element):
     b = n·x_,αβ + Σ_edges ½ |T|⁻¹ ∫ λ_ν θ ds ν⊗ν (twice that where the slope is held), B the same at rest.
     """
 
-    name, nodes, corners, dimension, order, chunk = "K6", 15, 3, 2, 2, 128
+    name, nodes, corners, order, chunk = "K6", 15, 3, 2, 128
     quadrature, load_quadrature = DEGREE_2, TRI6.quadrature
     facet = TRI6
-    faces = np.zeros((0, 3), dtype=np.int64)
-    edges = np.zeros((0, 2), dtype=np.int64)
-    facet_edges = np.zeros((0, 2), dtype=np.int64)
 
     @property
     def own_nodes(self) -> int:
@@ -54,16 +51,6 @@ class Shell6(Element):
         """Likewise."""
         own = TRI6.gradient(points)
         return np.concatenate([own, np.zeros((len(own), 9, 2))], axis=1)
-
-    def section(self, material: ShellSection) -> Scalar:
-        """The thickness [m]."""
-        return material.thickness
-
-    def geometry(self, reference: Array, rule: Quadrature) -> tuple[Array, Array]:
-        """Gradient along the surface (n, 3, Q, E) [1/m], and weights of area (Q, E) [m²]."""
-        surface = surface_of(self, reference, reference, rule)
-        frame = jnp.stack(surface.frame).reshape(3, 3, *surface.weight.shape)
-        return jnp.einsum("adqe,diqe->aiqe", surface.gradient, frame[:2]), surface.weight
 
     def evaluate(self, reference: Array, displacement: Array, material: ShellSection) -> ElementEvaluation:
         """Force, energy and smallest ratio of areas, of all layers."""
@@ -84,8 +71,6 @@ class Shell6(Element):
 
     def point_fields(self, reference: Array, displacement: Array, material: ShellSection) -> PointFields:
         """At the points of all layers."""
-        from .membrane import sheet_fields
-
         rest = rest_of(self, reference, material)
         layers = _layers(rest, reference, displacement, material)
         frame = jnp.tile(rest.frame, (1, len(LAYERS.weights), 1))
@@ -103,8 +88,7 @@ def _response(sheet: Sheet, layers: Array, frame: Array) -> tuple[Array, Array, 
     """W (9, E), ∂W/∂c (6, 9, E) and the ratio of areas (9, E)."""
     repeated = jnp.tile(frame, (1, len(LAYERS.weights), 1))
     response = sheet_stress(batch_last(sheet), list(layers), list(repeated))
-    normal = jnp.cross(layers[:3], layers[3:], axis=0)
-    return response.density, jnp.stack(response.slopes), jnp.sqrt(jnp.sum(normal * normal, axis=0))
+    return response.density, jnp.stack(response.slopes), area_ratio(tuple(layers))
 
 
 @jax.jit
@@ -144,8 +128,4 @@ def _tangent(
 
     ways = jnp.eye(45).reshape(45, 15, 3, 1)
     rows = jax.vmap(row)(ways)
-    size = len(reference)
-    blocks = jnp.transpose(rows.reshape(15, 3, 15, 3, size), (4, 2, 0, 3, 1))
-    first, second = np.triu_indices(15)
-    share = np.where(first == second, 0.5, 1.0)
-    return (blocks[:, first, second] * share[:, None, None]).reshape(size, len(first), 9)
+    return pair_blocks(rows.reshape(15, 3, 15, 3, len(reference)))

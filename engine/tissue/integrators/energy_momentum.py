@@ -13,8 +13,8 @@ class EnergyMomentum(Midpoint):
     For elastic solids, however long the step: total energy changes by the work of loads, to the solver's tolerance.
     Loads and supports act half way, which is exact where they are linear in the displacement (dead loads, springs).
     One-sided beds and frictionless rigid bodies push with the mean pressure of the step: a flat one gives back exactly
-    what it took. Other contact works to second order. The solver's tangent is that of the midpoint rule, which is
-    symmetric: Newton's method takes an iteration or two more. Sources: Simo and Tarnow (1992), *ZAMP* 43:757; Gonzalez
+    what it took. Other contact works to second order. Newton's method has the
+    derivative of all this (`conserving`). Sources: Simo and Tarnow (1992), *ZAMP* 43:757; Gonzalez
     (2000), *Comput. Methods Appl. Mech. Eng.* 190:1763.
     """
 
