@@ -31,12 +31,13 @@ class Turns:
     """When each row's turn comes, for one sparsity pattern.
 
     Attributes:
-        columns: those of the pattern.
+        starts, columns: the pattern.
         own: (rows,) slots of the diagonal blocks.
         parts: rows of each part in order; they couple to rows of their part and of `between`.
         between: the remaining rows, whose turn comes last.
     """
 
+    starts: NDArray[np.int32]
     columns: NDArray[np.int32]
     own: NDArray[np.int64]
     parts: list[NDArray[np.int32]]
@@ -44,15 +45,17 @@ class Turns:
 
     @classmethod
     def of(cls, matrix: sparse.bsr_matrix) -> Turns:
-        """For a block matrix with a symmetric pattern and a full diagonal."""
+        """For a block matrix with a full diagonal."""
         starts, columns = matrix.indptr, matrix.indices
         rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
         own = np.flatnonzero(rows == columns)
-        return cls(columns, own, *_parts(rows, columns, starts, row_ranges(starts, matrix.data.size)))
+        return cls(starts, columns, own, *_parts(rows, columns, starts, row_ranges(starts, matrix.data.size)))
 
     def fits(self, matrix: sparse.bsr_matrix) -> bool:
         """Whether a matrix has this pattern: contacts come and go."""
-        return matrix.indices is self.columns or np.array_equal(matrix.indices, self.columns)
+        if matrix.indices is self.columns:
+            return True
+        return np.array_equal(matrix.indices, self.columns) and np.array_equal(matrix.indptr, self.starts)
 
 
 def _parts(
@@ -69,8 +72,9 @@ def _parts(
         sequence, part = numbered(), np.empty(count, np.int32)
         for k, (first, last) in enumerate(ranges):
             part[sequence[first:last]] = k
-        meets = np.zeros(count, bool)
-        meets[rows[part[rows] < part[columns]]] = True
+        # Friction's patterns are not symmetric: either end of an entry may be the row that reads it.
+        across, meets = part[rows] != part[columns], np.zeros(count, bool)
+        meets[np.where(part[rows] < part[columns], rows, columns)[across]] = True
         if meets.sum() <= MOST_BETWEEN * count:
             inside = sequence[~meets[sequence]]
             return [inside[part[inside] == k] for k in range(len(ranges))], sequence[meets[sequence]]

@@ -133,6 +133,7 @@ class HostLinearSolver:
             flat = np.ascontiguousarray(rhs).ravel()
             try:
                 if self._factor is None or self._factor[0] is not matrix:
+                    self._factor = None  # or two of them would take memory at once
                     self._factor = (matrix, Factorisation(matrix, symmetric=self.symmetric))
                 factor = self._factor[1]
             except RuntimeError:  # a zero pivot: exactly singular

@@ -8,10 +8,12 @@ structure, `blocks` (9·nnz,) row by row, vectors (3·rows,). Offsets are unsign
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
 
 ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = map(np.uint64, range(1, 9))
@@ -19,11 +21,28 @@ ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = map(np.uint64, range(1, 9))
 
 def compiled(loop: Callable[..., None]) -> Any:
     """The loop as machine code, kept between processes beside its source or in the user's cache."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
-    try:
-        return numba.njit(loop, cache=True, **options)
-    except RuntimeError:  # neither can be written to
-        return numba.njit(loop, **options)
+    machine = numba.njit(loop, nogil=True, fastmath={"contract"})
+    with suppress(RuntimeError):  # neither can be written to
+        machine._cache = Kept(loop)
+    return machine
+
+
+class Kept(FunctionCache):
+    """Numba's cache, of which a damaged file or a full disk costs a compilation and nothing else."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """None where it cannot be read; it is written anew then."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever unpickling or linking makes of a damaged file
+            with suppress(Exception):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """As far as there is room."""
+        with suppress(Exception):
+            super().save_overload(sig, data)
 
 
 @compiled

@@ -79,6 +79,8 @@ class FixedPoint:
             if not self.patient and _slow(distances):
                 return None
             shape = mixing.next(shape, -miss)
+        if not self.patient:
+            return None
         _refuse(f"the load-free shape does not settle ({distances[-1] / MM:.3g} mm off after {MAX_ROUNDS} rounds)")
 
     def _balance(self, shape: NDArray, distances: list[float], progress: Progress) -> NDArray | None:

@@ -66,9 +66,10 @@ class BlockKernel:
 
     def loaded(self, fraction: float) -> list[Material]:
         """The material of each chunk at a load fraction."""
-        if self._loaded is None or self._loaded[0] != fraction:
-            self._loaded = fraction, [material.at(fraction) for material in self.material]
-        return self._loaded[1]
+        kept = self._loaded
+        if kept is None or kept[0] != fraction:  # `prepare` asks in another thread, at another fraction
+            kept = self._loaded = fraction, [material.at(fraction) for material in self.material]
+        return kept[1]
 
     def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
         """Forces (E, n, 3) N, strain energy J, smallest det F (E,) at a load fraction, until the next call."""

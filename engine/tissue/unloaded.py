@@ -117,8 +117,8 @@ def unloaded_shape(
 
     if method != "newton":
         rounds = FixedPoint(loaded, load_steps, tolerance, patient=method == "fixed point")
-        found = rounds.search(CLOSE * accuracy, search)
         try:
+            found = rounds.search(CLOSE * accuracy, search)
             if found is not None:
                 return finished(found, "fixed point")
         except SolverError:

@@ -174,3 +174,38 @@ def test_tissue_that_drags_over_facets(stick: float | None) -> None:
         if name == "path":
             moved = steps.directional(direction_at(problem, PICKS[name][0], way))[-1]
             assert np.asarray(moved) == pytest.approx(rows, abs=1e-5 * np.abs(rows).max())
+
+
+@pytest.mark.parametrize("penetration", [None, 1e-6])
+def test_a_contact_that_meets_nothing_takes_no_part(penetration: float | None) -> None:
+    """Before tissues touch: the slope is that of the body alone, and load steps go through such states."""
+    parts = [bodies.box((1, 1, 1), size=(10.0,) * 3), bodies.box((1, 1, 1), place=lambda u: 10.0 * u + [0, 0, 60.0])]
+    mesh = TetMesh(
+        np.vstack([part.points for part in parts]),
+        np.vstack([parts[0].tetrahedra, parts[1].tetrahedra + len(parts[0].points)]),
+        np.concatenate([part.region for part in parts]),
+        {1: "body"},
+        facet_sets={
+            f"{name}_{key}": value + shift
+            for name, part, shift in (("low", parts[0], 0), ("up", parts[1], len(parts[0].points)))
+            for key, value in part.facet_sets.items()
+        },
+    )
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(1e4, 0.3)})
+
+    def problem(contacts: list) -> Problem:
+        pulled = Prescribed("low_z1", (1e-3, 0.0, 0.0))
+        return model.problem(supports=[Fixed("low_z0"), Fixed("up_z1")], prescribed=[pulled], contacts=contacts)
+
+    def pull(displacement: Any, solved: Problem) -> Any:
+        return reaction(displacement, solved, "low_z1")[0]
+
+    slopes = []
+    for contacts in ([], [TissueContact("up_z0", "low_z1", penetration=penetration, onset=1e-6)]):
+        solution = solve(problem(contacts), tolerance=EXACT)
+        slope = gradient(pull, solution.problems[-1], solution.final)
+        slopes.append(np.asarray(slope.model.blocks[0].material.shear_modulus))
+        if contacts:
+            LoadSteps(problem(contacts), [0.5, 1.0]).end()
+    assert np.abs(slopes[0]).max() > 0
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-9, atol=1e-12 * np.abs(slopes[0]).max())

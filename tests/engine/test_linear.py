@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -246,6 +247,30 @@ def test_sweeps_shared_by_threads_are_triangular_solves(numbering: str, monkeypa
     np.testing.assert_allclose(found[rows], wanted, **near)
 
 
+def test_sweeps_shared_by_threads_are_repeatable_where_the_pattern_is_not_symmetric(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Entries without a mirrored one, as friction has them, in both directions between the parts."""
+    monkeypatch.setenv("PREOP_THREADS", "2")
+    monkeypatch.setattr(shares, "SHARED_ENTRIES", 10)
+    rng, count = np.random.default_rng(0), 60
+    filled = sparse.eye_array(count) + sparse.diags_array(np.ones(count - 1), offsets=1)
+    filled = sparse.csr_array(filled + sparse.coo_array((np.ones(2), ([4, 50], [52, 8])), shape=(count, count)))
+    filled.sort_indices()
+    data = 0.1 * rng.standard_normal((filled.nnz, 3, 3)) + np.eye(3)
+    matrix = sparse.bsr_matrix((data, filled.indices, filled.indptr), shape=(3 * count, 3 * count))
+    turns = Turns.of(matrix)
+    assert len(turns.parts) == 2
+    part = np.full(count, -1)
+    for k, rows in enumerate(turns.parts):
+        part[rows] = k
+    ends = part[np.repeat(np.arange(count), np.diff(matrix.indptr))], part[matrix.indices]
+    assert not ((ends[0] != ends[1]) & (ends[0] >= 0) & (ends[1] >= 0)).any()
+    assert turns.fits(matrix)
+    fewer = sparse.bsr_matrix((data[1:], matrix.indices[1:], np.maximum(matrix.indptr - 1, 0)), shape=matrix.shape)
+    assert not turns.fits(fewer)
+
+
 def long_bar() -> Problem:
     """4 × 4 × 24 cells, held at one end."""
     model = Model.from_mesh(bodies.box((4, 4, 24), size=(40.0, 40.0, 240.0)), {"body": NeoHookean(4e3, 3e4)})
@@ -272,6 +297,27 @@ def test_diagonal_blocks_are_inverted_and_singular_ones_by_their_diagonal() -> N
     inverse_blocks(np.array([3, 0, 2]), blocks.ravel(), found)
     np.testing.assert_allclose(found.reshape(3, 3, 3)[:2], np.linalg.inv(blocks[[3, 0]]), rtol=1e-10)
     np.testing.assert_allclose(found.reshape(3, 3, 3)[2], np.diag([1.0, 0.5, 1.0]))
+
+
+def test_a_damaged_file_of_the_cache_costs_a_compilation_only(tmp_path: Path) -> None:
+    """In processes of their own: what is kept is read once, when a loop is first called."""
+    code = (
+        "import numpy as np; from preop.engine.linear.sweeps import inverse_blocks as f;"
+        " out = np.empty(9); f(np.array([0]), 2.0 * np.eye(3).ravel(), out);"
+        " print(out[0], sum(f.stats.cache_hits.values()))"
+    )
+
+    def told() -> str:
+        place = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, env=place
+        )
+        return done.stdout.strip()
+
+    assert [told(), told()] == ["0.5 0", "0.5 1"]
+    for kept in tmp_path.rglob("*.nbc"):
+        kept.write_bytes(kept.read_bytes()[:100])
+    assert [told(), told()] == ["0.5 0", "0.5 1"]
 
 
 def test_what_is_compiled_is_kept_where_it_was_asked_for(tmp_path: Path) -> None:

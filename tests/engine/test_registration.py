@@ -129,7 +129,7 @@ def test_a_slab_that_slides_on_packs_is_followed() -> None:
     where, covariance = found.targets(case.targets)
     away = np.linalg.norm(where - case.moved, axis=1)
     assert away.mean() < 3e-3
-    assert np.mean(away**2 / np.einsum("kii->k", covariance)) < 4.0
+    assert 0.05 < np.mean(away**2 / np.einsum("kii->k", covariance)) < 4.0
 
 
 def test_packs_touch_and_do_not_press_at_the_start() -> None:

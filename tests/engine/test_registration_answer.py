@@ -71,7 +71,7 @@ def test_a_bent_plate_is_followed(element: str) -> None:
     rigid = np.linalg.norm(found.rigid.seen_from_model(targets()) - truth, axis=1)
     assert away.mean() < 0.6 * rigid.mean()
     assert away.mean() < 1.5e-3
-    assert np.median(away / np.sqrt(np.einsum("kii->k", covariance))) < 1.5
+    assert 0.2 < np.median(away / np.sqrt(np.einsum("kii->k", covariance))) < 1.5
     assert found.noise == pytest.approx(NOISE, rel=0.15)
     assert "holds the body against rigid motion" in found.statement
 

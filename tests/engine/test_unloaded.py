@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from preop.engine.tissue import fields
+from preop.engine.tissue import fields, fixed_point
 from preop.engine.tissue.loads import Gravity, Pressure
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -201,3 +201,14 @@ def test_prestress_holds_the_scanned_shape() -> None:
     hanging = np.asarray(solve(problem).final.displacement)
     tip = model.nodes_of("z1")
     assert np.linalg.norm(sprung[tip].mean(axis=0) + hanging[tip].mean(axis=0)) < 0.1 * np.abs(hanging).max()
+
+
+def test_rounds_that_run_out_hand_over_to_newton(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where each came closer fast enough."""
+    monkeypatch.setattr(fixed_point, "MAX_ROUNDS", 2)
+    monkeypatch.setattr(fixed_point, "_slow", lambda distances: False)
+    found = unloaded_shape(bar(6e4))
+    assert found.method == "newton"
+    assert found.miss < WITHIN
+    with pytest.raises(SolverError, match="does not settle"):
+        unloaded_shape(bar(6e4), method="fixed point")

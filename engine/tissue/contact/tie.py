@@ -39,7 +39,9 @@ class Tie(eqx.Module):
     | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
 
-    A gap at rest is kept, not closed. Ties may meet at edges and corners, whoever leads there (`cross_points`).
+    The segments are cut once: a derivative by node positions leaves them as they are, exact where the surfaces move as
+    one, no shape derivative where nodes move within the tied surface. A gap at rest is kept, not closed.
+    Ties may meet at edges and corners, whoever leads there (`cross_points`).
     Source: Puso and Laursen (2004) for the segments and the mean jump.
     """
 

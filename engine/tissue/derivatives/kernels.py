@@ -103,7 +103,7 @@ class Batch:
         count = len(nodes)
         size = min(TERM_CHUNK, 1 << max(count - 1, 63).bit_length()) if not isinstance(law, Element) else law.chunk
         self.chunks = Chunks(count, size)
-        self.own = _own(content)
+        self.own = _own(content, count)
         self.parameters = split(content)[0]
         parts = [split(_rows(content, rows)) for rows in self.chunks.rows]
         self.rest = [rest for _, rest in parts]
@@ -114,6 +114,8 @@ class Batch:
 
     def push(self, along_points: NDArray, along: NDArray, along_parameters: Parameters) -> NDArray[np.float64]:
         """Rate of the forces (G, n, 3) [N] or pressures (G, …) [Pa] along (rows, 3), (rows, 3) and a tree."""
+        if not self.places:
+            return np.zeros((*self.nodes.shape, 3))
         calls = [
             _push(self.law, place, rest, self.fraction, way)  # pyright: ignore[reportArgumentType]
             for place, rest, way in zip(
@@ -156,8 +158,11 @@ class Batch:
         return [rows.stop - rows.start for rows in self.chunks.slices()]
 
     def _joined(self, calls: list[Place]) -> Place:
-        """Chunks side by side; what all groups share, summed."""
+        """Chunks side by side; what all groups share, summed; of a contact that meets nothing, zeros."""
         true = self._true()
+        if not calls:
+            none = np.zeros((*self.nodes.shape, 3))
+            return none, none, jax.tree.map(np.zeros_like, self.parameters)
 
         def join(own: bool, *leaves: Array) -> NDArray:
             if not own:
@@ -167,8 +172,10 @@ class Batch:
         return jax.tree.map(join, (True, True, self.own), *calls)
 
 
-def _own(content: Any) -> Any:
+def _own(content: Any, groups: int) -> Any:
     """A tree like the float parameters: whether a leaf has a row per group, or is shared by all groups."""
+    if not groups:
+        return jax.tree.map(lambda leaf: np.shape(leaf)[:1] == (0,), split(content)[0])
     three, five = (split(_rows(content, np.zeros(count, int)))[0] for count in (3, 5))
     return jax.tree.map(lambda a, b: np.shape(a)[:1] == (3,) and np.shape(b)[:1] == (5,), three, five)
 

@@ -230,6 +230,8 @@ class Linearization:
     def _check_multipliers(self) -> None:
         """One more Newton step on the multipliers must change no sign: every point that presses goes on pressing."""
         kept = self.multipliers
+        if not kept.size:
+            return  # nothing is met
         if all(held.batch is None for held in kept.held):
             return  # the jumps of ties are linear: their derivative does not wait for the multipliers
         now, left = kept.taken(self.problem), kept.left()

@@ -99,7 +99,7 @@ def held_by(problem: Problem, displacement: NDArray, fraction: float) -> list[He
         elif isinstance(contact, TissueContact):
             for side in range(len(contact.bind(problem.model))):
                 term, met = next(looks), next(pairings).met
-                if contact.penetration is not None:
+                if contact.penetration is not None and len(met.point):
                     found.append(
                         Held(term, lambda p, k=k, s=side: p.contacts[k].history[s].multiplier, met.point, pressed(term))
                     )
@@ -131,7 +131,7 @@ class Multipliers:
 
     def taken(self, tree: Parameters) -> NDArray[np.float64]:
         """Of a cotangent of all arrays, that of the multipliers."""
-        return np.concatenate([h.gathered(h.where(tree)) for h in self.held])
+        return np.concatenate([np.zeros(0), *(h.gathered(h.where(tree)) for h in self.held)])
 
     def left(self) -> NDArray[np.float64]:
         """Q = M − m: what one more augmentation would change."""

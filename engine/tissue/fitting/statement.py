@@ -77,6 +77,8 @@ def conditions(model: Model) -> str:
 
 def _poisson_in_words(material: Material) -> str:
     """ν of the first element for small strain: K by a change of volume, μ by shears; no word where those differ."""
+    if type(material).stepped is not Material.stepped:
+        return ""  # of viscous tissue it changes with time
     one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:1].T, material)
     if any(bool(jnp.isinf(leaf).any()) for leaf in jax.tree.leaves(one)):
         return " with ν 0.5"

@@ -86,7 +86,7 @@ class Weighed:
         return cho_solve(self.factor, values)
 
     def log_weights(self) -> float:
-        """Logarithm of the weights' own law, Gamma(2, 2): with it the weighted squares are Student's density."""
+        """Logarithm of the weights' own law, Gamma(2, 2) of ln w: with it weighted squares are Student's density."""
         return 0.5 * STUDENT_FREEDOM * float((np.log(self.weight) - self.weight).sum())
 
     def log_determinant(self) -> float:
