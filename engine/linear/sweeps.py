@@ -23,7 +23,7 @@ def compiled(loop: Callable[..., None]) -> Any:
     """The loop as machine code, kept between processes beside its source or in the user's cache."""
     machine = numba.njit(loop, nogil=True, fastmath={"contract"})
     with suppress(RuntimeError):  # neither can be written to
-        machine._cache = Kept(loop)
+        machine._cache = Kept(loop)  # pyright: ignore[reportAttributeAccessIssue]
     return machine
 
 

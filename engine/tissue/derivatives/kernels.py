@@ -162,7 +162,7 @@ class Batch:
         true = self._true()
         if not calls:
             none = np.zeros((*self.nodes.shape, 3))
-            return none, none, jax.tree.map(np.zeros_like, self.parameters)
+            return none, none, jax.tree.map(np.zeros_like, self.parameters)  # pyright: ignore[reportReturnType]
 
         def join(own: bool, *leaves: Array) -> NDArray:
             if not own:

@@ -7,6 +7,8 @@ solves per unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -20,11 +22,14 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
 from ....imaging.errors import SolverError
+from ..contact.rigid import RigidContact, replace_fields
+from ..derivatives.linearization import Linearization
+from ..derivatives.settling import settled
 from ..elements.base import Element
 from ..host_system import HostSystem
 from ..problem import Problem
 from ..residual import residual
-from ..solution import State
+from ..solution import Solution, State
 from ..static import solve
 from ..system import Timer
 from .setting import Setting, Unknown
@@ -49,6 +54,7 @@ class Equilibria:
         self.solves = 0
         self.slopes = 0
         self._rest: Callable[..., Array] | None = None
+        self._solved: tuple[State, Problem] | None = None
         self.setting(np.zeros(self.size))
 
     def setting(self, coordinates: NDArray | Array) -> Setting:
@@ -69,16 +75,23 @@ class Equilibria:
         if start is not None:
             solution = solve(problem, start=start, tolerance=self.tolerance, check_stability=False)
             if solution.converged:
-                return solution.final
+                return self._kept(solution)
         solution = solve(problem, load_steps=self.load_steps, tolerance=self.tolerance, check_stability=False)
         if not solution.converged and self.load_steps == 1:
             solution = solve(problem, load_steps=4, tolerance=self.tolerance, check_stability=False)
+        return self._kept(solution)
+
+    def _kept(self, solution: Solution) -> State:
+        """The final state; what contacts had become by then is kept with it."""
+        self._solved = solution.final, solution.problems[-1]
         return solution.final
 
     def slope(self, coordinates: NDArray, state: State) -> Float[np.ndarray, "rows 3 n"]:
         """∂u/∂ξ [m]."""
         self.slopes += 1
         problem = self.setting(coordinates).problem
+        if any(not isinstance(contact, RigidContact) or contact.multipliers() for contact in problem.begun().contacts):
+            return self._slope_with_contact(coordinates, state)
         rows = np.asarray(state.rows)
         right = self._residual_slope(coordinates, rows, problem)
         system = HostSystem(problem, Timer())
@@ -100,6 +113,27 @@ class Equilibria:
                     raise SolverError("the linear solver stalled in a derivative", where="fit")
                 found[free, column] = np.asarray(outcome.solution).ravel()[free]
         return found.reshape(*rows.shape, self.size) * system.row_scale[:, :, None]
+
+    def _slope_with_contact(self, coordinates: NDArray, state: State) -> NDArray[np.float64]:
+        """∂u/∂ξ where pairs and multipliers belong to the state: of the problem as solved, multipliers settled."""
+        if self._solved is None or self._solved[0] is not state:
+            state = self.solve(coordinates, state)
+        assert self._solved is not None
+        solved = self._solved[1]
+        with suppress(SolverError):  # else as they stand, which is a way down still
+            solved, state = settled(solved, state)
+        near = Linearization(solved, state, settled=False)
+
+        def floats(xi: Array) -> Any:
+            return _varied(self.setting(xi).problem)
+
+        def change(direction: Array) -> NDArray:
+            rate = jax.jvp(floats, (jnp.asarray(coordinates, float),), (direction,))[1]
+            contacts = tuple(_contact_rate(*pair) for pair in zip(rate.contacts, near.problem.contacts, strict=True))
+            # Pairs are found, not given: no unknown moves their arrays.
+            return near.moved(replace(rate, contacts=contacts, pairings=_still(near.problem.pairings)))[0]
+
+        return np.stack([change(direction) for direction in jnp.eye(self.size)], axis=-1)
 
     def _residual_slope(self, coordinates: NDArray, displacement: NDArray, problem: Problem) -> NDArray:
         """∂R/∂ξ, rows where components are held: ∂(u − ū)/∂ξ."""
@@ -155,6 +189,21 @@ def _varied(problem: Problem) -> Any:
     """Float arrays that unknowns may change: all but the positions of the nodes."""
     floats = eqx.filter(problem, eqx.is_inexact_array)
     return eqx.tree_at(lambda p: p.model.points, floats, None)
+
+
+def _contact_rate(rate: Any, solved: Any) -> Any:
+    """A rate of a contact as it was given as one of what it has become: zero in what it did not have then."""
+    still = _still(solved)
+    known = {
+        name: getattr(rate, name)
+        for name in solved.__dataclass_fields__
+        if jax.tree.structure(getattr(rate, name)) == jax.tree.structure(getattr(still, name))
+    }
+    return replace_fields(still, **known)
+
+
+def _still(tree: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, eqx.filter(tree, eqx.is_inexact_array))
 
 
 def _rest_rates(problem: Problem) -> Callable[..., Array]:
