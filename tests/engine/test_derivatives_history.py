@@ -127,7 +127,7 @@ def drag(u: Any, problem: Problem) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("friction", "slides"), [(5.0, False), (0.05, True)])
+@pytest.mark.parametrize(("friction", "slides"), [pytest.param(5.0, False, marks=pytest.mark.long), (0.05, True)])
 def test_gradient_through_the_steps_of_friction(friction: float, slides: bool) -> None:
     """Through three load steps and the anchors at rest; no point changes between sticking and sliding."""
     problem = rubbed(friction)
@@ -156,6 +156,7 @@ def test_gradient_through_the_steps_of_friction(friction: float, slides: bool) -
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradient_through_tissues_that_rub() -> None:
     """Pressed, then drawn along, sticking: pairs that do not change; modulus, nodes, friction's stick, the path."""
     model = two_blocks((1, 1, 1), (2, 2, 1), "T4", poisson=0.3)
@@ -190,7 +191,7 @@ def test_gradient_through_tissues_that_rub() -> None:
 # Viscous and damaged materials in slow time
 
 
-@pytest.mark.parametrize("law", ["viscoelastic", "damage"])
+@pytest.mark.parametrize("law", [pytest.param("viscoelastic", marks=pytest.mark.long), "damage"])
 def test_gradient_through_slow_steps_of_a_material_that_remembers(law: str) -> None:
     """A sheared block: forces on the way and at the end, whose history comes from all steps before."""
     base = DecoupledNeoHookean(4e3, 4e4)

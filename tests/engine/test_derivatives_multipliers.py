@@ -137,6 +137,7 @@ def test_multipliers_that_have_not_settled_are_named() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_load_steps_with_multipliers() -> None:
     """A viscous block under a ball: through the steps and their multipliers, in reverse and forwards."""
     problem = pressed(Viscoelastic(DecoupledNeoHookean(4e3, 2e4), (0.8,), (0.3,)))

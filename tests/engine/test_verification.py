@@ -21,9 +21,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
 LIMIT = Limit(0.01, "for a test")
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case.name, marks=() if case.quick else pytest.mark.slow) for case in CASES]
-)
+LONG = {"hertz-ball-T10"}
+"""Of which a shorter case of the same kind stays."""
+
+
+def _marks(case: Case) -> list[pytest.MarkDecorator]:
+    return [] if case.quick else [pytest.mark.slow, *([pytest.mark.long] if case.name in LONG else [])]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=_marks(case)) for case in CASES])
 def test_case(case: Case) -> None:
     """Each quantity of each case lies within its limit."""
     (outcome,) = verify([case])

@@ -91,7 +91,7 @@ def test_a_stalk_goes_and_a_sharp_edge_stays() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "phase"), [(2, "portal"), (3, "arterial")])
+@pytest.mark.parametrize(("seed", "phase"), [pytest.param(2, "portal", marks=pytest.mark.long), (3, "arterial")])
 def test_phantom_variants(seed: int, phase: str) -> None:
     phantom, result = segmented(seed, phase)
     found = {name: dice(result.labels.mask(name), phantom.labels.mask(name)) for name in ORGANS}
@@ -140,7 +140,7 @@ def test_real_portal_scan_reaches_the_thresholds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.shared_data
-@pytest.mark.parametrize("kind", ["point", "box"])
+@pytest.mark.parametrize("kind", ["point", pytest.param("box", marks=pytest.mark.long)])
 def test_real_portal_liver_with_one_seed(kind: str) -> None:
     """In pixels of 1.1 mm, which takes a third of the time."""
     from preop.imaging.labelfile import read_masks
