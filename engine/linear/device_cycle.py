@@ -16,7 +16,6 @@ from jaxtyping import Array, Float, Int
 from scipy import linalg
 
 from .hierarchy import Hierarchy
-from .shares import in_threes
 
 SPREAD = 30.0
 """The smoother damps eigenvalues between λ_max/SPREAD and λ_max."""
@@ -74,7 +73,7 @@ class DeviceCycle(eqx.Module):
         for level in hierarchy.coarser:
             down = (None, None) if level.transfer is None else [PaddedRows.of(part.whole) for part in level.transfer]
             diagonal = jnp.asarray(level.inverse_diagonal.reshape(-1, 3))
-            matrix = PaddedRows.of(in_threes(level.matrix).whole)
+            matrix = PaddedRows.of(level.matrix)
             levels.append(DeviceLevel(matrix, diagonal, jnp.asarray(level.largest), *down))
         size = hierarchy.sizes[-1]
         inverse = linalg.lu_solve(hierarchy.coarse.factor, np.eye(size), check_finite=False)

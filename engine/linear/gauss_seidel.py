@@ -1,8 +1,8 @@
 """Block Gauss–Seidel sweeps of a multigrid smoother, forward before the coarse correction and backward after it.
 
 smoother = GaussSeidel(matrix, Turns.of(matrix.whole))
-x = smoother.forward(rhs)        # from zero: (D + L) x = b
-smoother.backward(rhs, x)        # in place: (D + U) x = b − L x
+x, left = smoother.forward(rhs)  # from zero: (D + L) x = b, and b − A x
+smoother.backward(rhs, x)        # in place: (D + U) x' = b − L x
 
 Together they are symmetric, and a cycle costs three products where two Chebyshev steps before and after cost four, for
 as many iterations and without knowing eigenvalues.
@@ -82,7 +82,7 @@ def _parts(
 
 
 class GaussSeidel:
-    """The sweeps for one matrix."""
+    """The sweeps for one matrix, symmetric or not; `half_rows` has those that need half of a symmetric one."""
 
     def __init__(self, matrix: BlockRows, turns: Turns) -> None:
         from .sweeps import inverse_blocks
@@ -91,12 +91,12 @@ class GaussSeidel:
         self.inverse = np.empty(9 * len(turns.own))
         inverse_blocks(turns.own, matrix.arrays[2], self.inverse)
 
-    def forward(self, rhs: NDArray) -> NDArray:
-        """x of one sweep from zero."""
+    def forward(self, rhs: NDArray) -> tuple[NDArray, NDArray]:
+        """x of one sweep from zero, and b − A x."""
         solution = np.zeros_like(rhs)
         share(lambda rows: self._sweep(rows, 1, rhs, solution), self.turns.parts)
         self._sweep(self.turns.between, 1, rhs, solution)
-        return solution
+        return solution, self.matrix.left(rhs, solution)
 
     def backward(self, rhs: NDArray, solution: NDArray) -> None:
         """One sweep in the opposite order, in place."""

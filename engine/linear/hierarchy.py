@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from .gauss_seidel import GaussSeidel, Turns
-from .shares import BlockRows, in_threes, shared_product
+from .half_rows import HalfRows, Halves
+from .shares import BlockRows, RowShares, block_product, in_threes, transposed
 
 STRENGTH = 0.04
 """Couplings below this share of the diagonals do not aggregate."""
@@ -33,12 +34,16 @@ STEPS = 10
 """Of Lanczos' method for λ_max."""
 
 
+Smoother = GaussSeidel | HalfRows
+
+
 @dataclass
 class Level:
     """A matrix and the way to the next coarser one.
 
     Attributes:
-        matrix: the level's matrix, by the blocks it was made with.
+        matrix: the level's matrix, in blocks of 3×3.
+        height: how many of their rows make a node.
         inverse_diagonal: (n,) 1 / |a_ii|.
         largest: largest eigenvalue of D⁻¹A.
         transfer: P and Pᵀ; None on the coarsest level.
@@ -46,10 +51,11 @@ class Level:
     """
 
     matrix: sparse.bsr_matrix
+    height: int
     inverse_diagonal: NDArray
     largest: float = 1.0
     transfer: tuple[BlockRows, BlockRows] | None = None
-    smoother: GaussSeidel | None = None
+    smoother: Smoother | None = None
 
 
 class Hierarchy:
@@ -59,34 +65,36 @@ class Hierarchy:
         sizes, entries: unknowns and stored entries of each level's matrix.
     """
 
-    def __init__(self, levels: list[Level]) -> None:
+    def __init__(self, levels: list[Level], *, symmetric: bool = True) -> None:
         self.sizes = [level.matrix.shape[0] for level in levels]
         self.entries = [level.matrix.data.size for level in levels]
         # The finest matrix is not kept: a cycle brings the tangent at hand.
-        self.transfer, self.coarser, self.turns = levels[0].transfer, levels[1:], None
+        self.transfer, self.coarser, self.symmetric = levels[0].transfer, levels[1:], symmetric
         self.coarse = CoarseDirect(levels[-1].matrix) if self.coarser else None
+        self.halves: Halves | None = None
+        self.turns: Turns | None = None
         for level in self.coarser[:-1]:
-            blocks = in_threes(level.matrix)
-            level.smoother = GaussSeidel(blocks, Turns.of(blocks.whole))
+            level.smoother = self.smoother(level.matrix)
 
     @classmethod
-    def of(cls, matrix: sparse.bsr_matrix, modes: NDArray) -> Hierarchy:
-        """From a symmetric, positive definite matrix of 3×3 blocks, unit rows where held, and its near null space.
+    def of(cls, matrix: sparse.bsr_matrix, modes: NDArray, *, symmetric: bool = True) -> Hierarchy:
+        """From a positive definite matrix of 3×3 blocks, unit rows where held, and its near null space.
 
         Args:
             matrix: (n, n).
             modes: (n, k) vectors that the operator nearly annihilates, zero where held; k a multiple of three.
+            symmetric: whether it is, and those that cycles are made for.
         """
-        levels = [Level(matrix, inverse_diagonal(matrix))]
+        levels, height = [Level(matrix, 1, inverse_diagonal(matrix))], modes.shape[1] // 3
         while levels[-1].matrix.shape[0] > COARSEST and len(levels) < MOST_LEVELS:
             fine = levels[-1]
-            fine.largest = largest_eigenvalue(in_threes(fine.matrix), fine.inverse_diagonal)
+            fine.largest = largest_eigenvalue(BlockRows(fine.matrix), fine.inverse_diagonal)
             found = _coarsen(fine, modes, smooth_modes=len(levels) == 1)
             if found is None:
                 break
             coarse, modes = found
-            levels.append(Level(coarse, inverse_diagonal(coarse)))
-        return cls(levels)
+            levels.append(Level(coarse, height, inverse_diagonal(coarse)))
+        return cls(levels, symmetric=symmetric)
 
     @property
     def complexity(self) -> float:
@@ -95,26 +103,32 @@ class Hierarchy:
 
     def cycle(self, matrix: sparse.bsr_matrix | BlockRows) -> Cycle:
         """The V-cycle for a matrix like the one this was made from (n, n)."""
-        rows = matrix if isinstance(matrix, BlockRows) else BlockRows(matrix)
-        if self.coarser and (self.turns is None or not self.turns.fits(rows.whole)):
-            self.turns = Turns.of(rows.whole)
-        return Cycle(self, rows)
+        whole = matrix.whole if isinstance(matrix, BlockRows) else matrix
+        return Cycle(self, self.smoother(whole) if self.coarser else BlockRows(whole))
+
+    def smoother(self, matrix: sparse.bsr_matrix) -> Smoother:
+        """For a matrix of 3×3 blocks; what follows from its pattern is kept for the next one."""
+        if self.turns is None or not self.turns.fits(matrix):
+            self.turns, self.halves = Turns.of(matrix), None
+        if not self.symmetric:
+            return GaussSeidel(BlockRows(matrix), self.turns)
+        self.halves = self.halves or Halves.of(self.turns)
+        return HalfRows(matrix, self.halves)
 
 
 class Cycle:
     """x = V b: one V-cycle from zero, symmetric, with a Gauss–Seidel sweep before and the opposite one after.
 
     Attributes:
-        matrix: the one on the finest level.
+        matrix: the one on the finest level, for products with vectors.
     """
 
-    def __init__(self, hierarchy: Hierarchy, matrix: BlockRows) -> None:
-        self.matrix = matrix
+    def __init__(self, hierarchy: Hierarchy, finest: Smoother | BlockRows) -> None:
+        self.matrix = finest.matrix if isinstance(finest, GaussSeidel) else finest
         coarser = hierarchy.coarser
         self.transfers = [hierarchy.transfer, *(level.transfer for level in coarser)]
-        finest = [GaussSeidel(matrix, hierarchy.turns)] if hierarchy.turns is not None else []
-        self.smoothers = [*finest, *(level.smoother for level in coarser)]
-        self.coarse = hierarchy.coarse or CoarseDirect(matrix.whole)
+        self.smoothers = [] if isinstance(finest, BlockRows) else [finest, *(level.smoother for level in coarser)]
+        self.coarse = hierarchy.coarse or CoarseDirect(self.matrix.whole)
 
     @property
     def exact(self) -> bool:
@@ -130,8 +144,7 @@ class Cycle:
         if smoother is None or transfer is None:
             return self.coarse @ rhs
         prolongation, restriction = transfer
-        solution = smoother.forward(rhs)
-        residual = smoother.matrix.left(rhs, solution)
+        solution, residual = smoother.forward(rhs)
         solution += prolongation @ self._descend(depth + 1, restriction @ residual)
         smoother.backward(rhs, solution)
         return solution
@@ -167,39 +180,37 @@ def _coarsen(fine: Level, modes: NDArray, *, smooth_modes: bool) -> tuple[sparse
     from pyamg.aggregation.aggregate import standard_aggregation
     from pyamg.aggregation.tentative import fit_candidates
 
-    matrix = fine.matrix
-    aggregates = standard_aggregation(strong_couplings(matrix))[0]
+    from .block_products import smooth
+
+    aggregates = standard_aggregation(strong_couplings(fine.matrix, fine.height))[0]
     if not 0 < aggregates.shape[1] < aggregates.shape[0]:
         return None
-    damping = 4.0 / 3.0 / fine.largest * fine.inverse_diagonal
+    matrix, damping = BlockRows(fine.matrix), 4.0 / 3.0 / fine.largest * fine.inverse_diagonal
     if smooth_modes:
         # Where the body is held the modes end abruptly, which no coarse level could follow.
-        modes = modes - damping[:, None] * (matrix @ modes)
+        modes = modes - damping[:, None] * (RowShares(fine.matrix) @ modes)
     tentative, modes = fit_candidates(aggregates, modes)
-    step = shared_product(matrix, tentative)
-    height = step.blocksize[0]
-    rows = np.repeat(np.arange(step.shape[0] // height), np.diff(step.indptr))
-    step.data *= damping.reshape(-1, height)[rows][:, :, None]
-    prolongation = (tentative - step).tobsr(blocksize=step.blocksize)
-    prolongation.sort_indices()
-    restriction = prolongation.T.tobsr(blocksize=step.blocksize[::-1])
-    coarse = shared_product(restriction, shared_product(matrix, prolongation))
-    coarse.sort_indices()
-    fine.transfer = in_threes(prolongation), in_threes(restriction)
-    return coarse, modes
+    tentative = in_threes(tentative)
+    prolongation = block_product(matrix, tentative)
+    smooth(*prolongation.arrays, damping, *tentative.arrays)
+    restriction = transposed(prolongation)
+    fine.transfer = prolongation, restriction
+    return block_product(restriction, block_product(matrix, prolongation)).whole, modes
 
 
-def strong_couplings(matrix: sparse.bsr_matrix) -> sparse.csr_matrix:
-    """Which nodes aggregate: ‖A_ij‖ ≥ θ (‖A_ii‖ ‖A_jj‖)^½."""
-    size = np.sqrt(np.einsum("bij,bij->b", matrix.data, matrix.data))
-    count = len(matrix.indptr) - 1
-    rows = np.repeat(np.arange(count), np.diff(matrix.indptr))
-    own = np.zeros(count)
-    diagonal = rows == matrix.indices
-    own[rows[diagonal]] = size[diagonal]
-    strong = (size >= STRENGTH * np.sqrt(own[rows] * own[matrix.indices])) & (size > 0)
-    starts = np.concatenate([[0], np.cumsum(strong)])[matrix.indptr].astype(np.int32)
-    return sparse.csr_matrix((np.ones(int(starts[-1])), matrix.indices[strong], starts), shape=(count, count))
+def strong_couplings(matrix: sparse.bsr_matrix, height: int) -> sparse.csr_matrix:
+    """Which nodes aggregate: ‖A_ij‖ ≥ θ (‖A_ii‖ ‖A_jj‖)^½, a node having so many rows of blocks."""
+    squares, count = np.einsum("bij,bij->b", matrix.data, matrix.data), len(matrix.indptr) - 1
+    sizes = sparse.csr_matrix((squares, matrix.indices, matrix.indptr), shape=(count, count))
+    if height > 1:
+        entries, count = sizes.tocoo(), count // height
+        place = entries.row // height, entries.col // height
+        sizes = sparse.csr_matrix((entries.data, place), shape=(count, count))
+    rows, columns = np.repeat(np.arange(count), np.diff(sizes.indptr)), sizes.indices
+    own = np.sqrt(sizes.diagonal())
+    strong = (sizes.data >= STRENGTH**2 * own[rows] * own[columns]) & (sizes.data > 0)
+    starts = np.concatenate([[0], np.cumsum(strong)])[sizes.indptr].astype(np.int32)
+    return sparse.csr_matrix((np.ones(int(starts[-1])), columns[strong], starts), shape=(count, count))
 
 
 class CoarseDirect:

@@ -12,7 +12,6 @@ from ...imaging.errors import SolverError
 from .direct import DIRECT_UNKNOWNS, Factorisation
 from .hierarchy import Cycle, Hierarchy, rigid_body_modes
 from .krylov import MAX_ITERATIONS, Krylov, conjugate_gradients, gmres
-from .shares import BlockRows
 
 __all__ = ["METHODS", "HostLinearSolver", "Krylov", "rigid_body_modes"]
 
@@ -67,7 +66,7 @@ class HostLinearSolver:
         if known is None:
             self.build(matrix, free, positions)
         elif known.matrix.whole is not matrix:
-            self._renew(BlockRows(matrix))
+            self._renew(matrix)
         outcome = self._probed(rhs, tolerance, probe) if probe is not None and self.symmetric else None
         outcome = outcome or self._krylov(rhs, tolerance, own=fresh)
         if self._aged(outcome, tolerance, fresh) and not fresh:
@@ -84,15 +83,16 @@ class HostLinearSolver:
         """A hierarchy for a matrix with unit rows for held components; `cycle` applies it."""
         with self.timer.part("preconditioner"):
             self.cycle = None
-            self.hierarchy = Hierarchy.of(matrix, rigid_body_modes(positions) * free.reshape(-1, 1))
+            modes = rigid_body_modes(positions) * free.reshape(-1, 1)
+            self.hierarchy = Hierarchy.of(matrix, modes, symmetric=self.symmetric)
             self.cycle = self.hierarchy.cycle(matrix)
             self.rebuilds += 1
 
-    def _renew(self, shares: BlockRows) -> None:
+    def _renew(self, matrix: sparse.bsr_matrix) -> None:
         """The hierarchy as it is, under another tangent."""
         with self.timer.part("krylov"):
             assert self.hierarchy is not None
-            self.cycle = self.hierarchy.cycle(shares)
+            self.cycle = self.hierarchy.cycle(matrix)
 
     def _aged(self, outcome: Krylov, tolerance: float, fresh: bool) -> bool:
         effort = outcome.iterations / max(-np.log10(max(tolerance, 1e-16)), 0.3)

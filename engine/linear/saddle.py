@@ -25,9 +25,9 @@ from .shares import BlockRows
 class SaddleSolver:
     """Keeps one hierarchy for A over the tangents of a whole solve while it still works."""
 
-    def __init__(self, timer: Any, nodes: int) -> None:
+    def __init__(self, timer: Any, nodes: int, *, symmetric: bool = True) -> None:
         self.timer, self.nodes = timer, nodes
-        self.inner = HostLinearSolver(timer)
+        self.inner = HostLinearSolver(timer, symmetric=symmetric)
         self.split: Split | None = None
         self.effort_when_new: float | None = None
 

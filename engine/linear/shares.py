@@ -105,6 +105,11 @@ class BlockRows(RowShares):
         super().__init__(matrix)
         self.arrays = matrix.indptr, matrix.indices, matrix.data.reshape(-1)
 
+    @classmethod
+    def of(cls, starts: NDArray, columns: NDArray, blocks: NDArray, *, shape: tuple[int, int]) -> BlockRows:
+        """From its arrays."""
+        return cls(sparse.bsr_matrix((blocks.reshape(-1, 3, 3), columns, starts), shape=shape))
+
     def __matmul__(self, vector: NDArray) -> NDArray:
         """A x for x (n,)."""
         out = np.zeros(self.shape[0])
@@ -147,19 +152,31 @@ def rows_of(matrix: Any, start: int, stop: int) -> Any:
     return kind(parts, shape=(height * (stop - start), matrix.shape[1]))
 
 
-def shared_product(left: Any, right: Any) -> Any:
-    """left @ right of two block matrices, by rows of the left one."""
-    ranges = row_ranges(left.indptr, left.data.size)
-    if len(ranges) < 2:
-        return left @ right
-    parts = share(lambda rows: rows_of(left, *rows) @ right, ranges)
-    return stack_rows(parts)
+def block_product(left: BlockRows, right: BlockRows) -> BlockRows:
+    """A B, by rows of A; the blocks of a row are in no order."""
+    from .block_products import count_products, multiply
+
+    wide, rows = right.shape[1] // 3, left.shape[0] // 3
+    lengths = np.zeros(rows, np.int64)
+    scratch = [np.full(wide, -1, np.int32) for _ in left.ranges]
+    tasks = list(zip(scratch, left.ranges, strict=True))
+    structures = *left.arrays[:2], *right.arrays[:2]
+    share(lambda task: count_products(*structures, task[0], lengths, *task[1]), tasks)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    columns, blocks = np.empty(starts[-1], np.int32), np.empty(9 * starts[-1])
+    for place in scratch:
+        place[:] = -1
+    out = starts, columns, blocks
+    share(lambda task: multiply(*left.arrays, *right.arrays, task[0], *out, *task[1]), tasks)
+    return BlockRows.of(*out, shape=(left.shape[0], right.shape[1]))
 
 
-def stack_rows(parts: Sequence[Any]) -> sparse.bsr_matrix:
-    """Block matrices on top of each other."""
-    starts = np.cumsum([0, *(len(part.indices) for part in parts)])
-    indptr = np.concatenate([[0], *(part.indptr[1:] + start for part, start in zip(parts, starts, strict=False))])
-    data, indices = np.concatenate([part.data for part in parts]), np.concatenate([part.indices for part in parts])
-    shape = (sum(part.shape[0] for part in parts), parts[0].shape[1])
-    return sparse.bsr_matrix((data, indices, indptr.astype(indices.dtype)), shape=shape)
+def transposed(matrix: BlockRows) -> BlockRows:
+    """Aᵀ, the blocks of each row sorted."""
+    from .block_products import transpose
+
+    starts, columns, blocks = matrix.arrays
+    ends = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=matrix.shape[1] // 3))]).astype(np.int32)
+    out = ends.copy(), np.empty_like(columns), np.empty_like(blocks)
+    transpose(starts, columns, blocks, ends, *out[1:])
+    return BlockRows.of(*out, shape=matrix.shape[::-1])

@@ -55,7 +55,7 @@ class HostSystem:
         self.solver: HostLinearSolver | SaddleSolver = (
             HostLinearSolver(timer, symmetric=self.symmetric, method=_method(problem) if method == "auto" else method)
             if self.definite
-            else SaddleSolver(timer, self.nodes)
+            else SaddleSolver(timer, self.nodes, symmetric=self.symmetric)
         )
         self._dead: tuple[float, NDArray] | None = None
         self._pattern: Assembly | None = None

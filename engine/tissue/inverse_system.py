@@ -95,7 +95,7 @@ class InverseSystem:
         if self.cycle is None:
             system = HostSystem(self.problem, Timer())
             tangent = system.linearize(system.zeros(), 0.0)
-            solver = HostLinearSolver(Timer())
+            solver = HostLinearSolver(Timer(), symmetric=system.symmetric)
             solver.build(tangent.assembly.constrained(tangent.matrix, self.free), self.free, self.scanned)
             self.cycle = solver.cycle
         return self.cycle

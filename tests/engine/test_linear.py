@@ -15,8 +15,10 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh, spsolve
 
 from preop.engine.linear import shares
+from preop.engine.linear.block_products import smooth
 from preop.engine.linear.direct import Factorisation
 from preop.engine.linear.gauss_seidel import GaussSeidel, Turns
+from preop.engine.linear.half_rows import HalfRows, Halves
 from preop.engine.linear.hierarchy import Hierarchy, largest_eigenvalue, rigid_body_modes
 from preop.engine.linear.host import HostLinearSolver
 from preop.engine.linear.krylov import conjugate_gradients, gmres
@@ -98,7 +100,7 @@ def test_products_shared_by_threads_are_those_of_the_whole(monkeypatch: pytest.M
     near = {"rtol": 1e-12, "atol": 1e-12 * np.abs(matrix @ rhs).max()}
     np.testing.assert_allclose(blocks @ rhs, matrix @ rhs, **near)
     np.testing.assert_allclose(blocks.left(matrix @ rhs, 2.0 * rhs), -(matrix @ rhs), **near)
-    square = shares.shared_product(matrix, matrix)
+    square = shares.block_product(blocks, blocks).whole
     np.testing.assert_allclose(square.toarray(), matrix.toarray() @ matrix.toarray(), rtol=1e-12, atol=1e-6)
     assert list(shares.in_order(lambda k: k * k, range(10))) == [k * k for k in range(10)]
 
@@ -237,14 +239,18 @@ def test_sweeps_shared_by_threads_are_triangular_solves(numbering: str, monkeypa
     dense = matrix.toarray()[np.ix_(rows, rows)]
     of_blocks = np.kron(np.tri(len(order)), np.ones((3, 3)))
     below, above = dense * of_blocks, dense * of_blocks.T
-    smoother = GaussSeidel(shares.BlockRows(matrix), turns)
     rhs, start = np.random.default_rng(1).standard_normal((2, matrix.shape[0]))
     near = {"rtol": 1e-10, "atol": 1e-12 * np.abs(np.linalg.solve(below, rhs)).max()}
-    np.testing.assert_allclose(smoother.forward(rhs)[rows], np.linalg.solve(below, rhs[rows]), **near)
-    found = start.copy()
-    smoother.backward(rhs, found)
-    wanted = np.linalg.solve(above, rhs[rows] - (dense - above) @ start[rows])
-    np.testing.assert_allclose(found[rows], wanted, **near)
+    for smoother in (GaussSeidel(shares.BlockRows(matrix), turns), HalfRows(matrix, Halves.of(turns))):
+        found, left = smoother.forward(rhs)
+        np.testing.assert_allclose(found[rows], np.linalg.solve(below, rhs[rows]), **near)
+        np.testing.assert_allclose(left, rhs - matrix @ found, rtol=1e-10, atol=1e-12 * np.abs(rhs).max())
+        found = start.copy()
+        smoother.backward(rhs, found)
+        wanted = np.linalg.solve(above, rhs[rows] - (dense - above) @ start[rows])
+        np.testing.assert_allclose(found[rows], wanted, **near)
+    image = HalfRows(matrix, Halves.of(turns)) @ start
+    np.testing.assert_allclose(image, matrix @ start, rtol=1e-12, atol=1e-12 * np.abs(image).max())
 
 
 def test_sweeps_shared_by_threads_are_repeatable_where_the_pattern_is_not_symmetric(
@@ -288,6 +294,39 @@ def test_a_block_matrix_cut_in_threes_is_the_same() -> None:
         np.testing.assert_array_equal(found.whole.toarray(), matrix.toarray())
         vector = rng.standard_normal(4 * wide)
         np.testing.assert_allclose(found @ vector, matrix @ vector, atol=1e-13)
+
+
+def test_products_and_transposes_of_blocks_are_those_of_the_matrices() -> None:
+    rng = np.random.default_rng(0)
+    pair = []
+    for rows, columns in ((5, 7), (7, 4)):
+        filled = sparse.random_array((rows, columns), density=0.5, rng=rng, format="csr")
+        blocks = rng.standard_normal((9 * filled.nnz,))
+        pair.append(shares.BlockRows.of(filled.indptr, filled.indices, blocks, shape=(3 * rows, 3 * columns)))
+    left, right = pair
+    dense = left.whole.toarray(), right.whole.toarray()
+    np.testing.assert_allclose(shares.block_product(left, right).whole.toarray(), dense[0] @ dense[1], atol=1e-13)
+    turned = shares.transposed(left).whole
+    np.testing.assert_array_equal(turned.toarray(), dense[0].T)
+    assert turned.has_sorted_indices
+
+
+def test_a_prolongation_is_smoothed_within_its_pattern() -> None:
+    """T − D A T for a tentative T of two block columns per node, one node in no aggregate."""
+    matrix = shares.BlockRows(assembled(block(2))[1])
+    count = matrix.shape[0] // 3
+    member = np.arange(count) // 4
+    starts = np.concatenate([[0], np.cumsum(np.where(np.arange(count) == 5, 0, 2))])
+    columns = np.concatenate([[2 * member[i], 2 * member[i] + 1] for i in range(count) if i != 5]).astype(np.int32)
+    rng = np.random.default_rng(0)
+    shape = (3 * count, 6 * (int(member.max()) + 1))
+    tentative = shares.BlockRows.of(starts.astype(np.int32), columns, rng.standard_normal(9 * starts[-1]), shape=shape)
+    damping = rng.random(3 * count)
+    found = shares.block_product(matrix, tentative)
+    smooth(*found.arrays, damping, *tentative.arrays)
+    dense = tentative.whole.toarray()
+    wanted = dense - damping[:, None] * (matrix.whole.toarray() @ dense)
+    np.testing.assert_allclose(found.whole.toarray(), wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max())
 
 
 def test_diagonal_blocks_are_inverted_and_singular_ones_by_their_diagonal() -> None:
