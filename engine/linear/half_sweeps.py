@@ -1,10 +1,10 @@
 """Compiled loops over half of a symmetric matrix of 3×3 blocks: each block is read once and used for both triangles.
 
 Rows take their turn in a given order. Of row i the blocks A_ij of the rows j that come before it are stored, those of
-later rows are A_ijᵀ of theirs: what row i reads from them and what it adds to them is done in its own turn. That is half
-the memory of a sweep over whole rows, and a sweep leaves the residual behind. Common arguments: `order` (rows,), `starts`
-(rows + 1,) by turn, `columns` and `lower` (9·entries,) of the stored blocks, `diagonal` or `inverse` (9·rows,) by turn,
-vectors (3·rows,), and the turns first … last − 1. Every function lets go of the interpreter's lock.
+later rows are A_ijᵀ of theirs: what row i reads from them and what it adds to them is done in its own turn. That is
+half the memory of a sweep over whole rows, and a sweep leaves the residual behind. Common arguments: `order` (rows,),
+`starts` (rows + 1,) by turn, `columns` and `lower` (9·entries,) of the stored blocks, `diagonal` or `inverse` (9·rows,)
+by turn, vectors (3·rows,), the turns first … last − 1. Every function lets go of the interpreter's lock.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..linear.shares import RowShares
+from ..linear.shares import RowShares, row_ranges, share
 
 BATCH = 32768
 """Tetrahedra of four nodes per scatter: bounds the memory of what is in between."""
@@ -50,19 +51,18 @@ class BlockScatter:
 
 
 class PairScatter:
-    """Adds the blocks of pairs of an element's rows to their slots, and their transposes to the mirrored slots."""
+    """Adds the blocks of pairs of an element's rows to their slots, not to the mirrored ones."""
 
     def __init__(self, pattern: Pattern, first: NDArray, second: NDArray) -> None:
         """Of the nodes (elements, pairs) at both ends of each pair."""
-        self.there = pattern.slots(first, second)
-        self.back = pattern.slots(second, first)
+        self.slots = pattern.slots(first, second)
 
     def add(self, data: NDArray, couplings: NDArray, start: int) -> None:
         """To blocks (nnz, 3, 3), of a chunk (9, pairs, size) whose first element is number `start`."""
         from .scatter import add_pairs
 
-        count = min(couplings.shape[2], len(self.there) - start)
-        add_pairs(couplings, self.there, self.back, data.reshape(-1), start, count)
+        count = min(couplings.shape[2], len(self.slots) - start)
+        add_pairs(couplings, self.slots, data.reshape(-1), start, count)
 
 
 def _summation(targets: NDArray, count: int) -> sparse.csr_matrix:
@@ -105,11 +105,19 @@ class Pattern:
         """Slots of the blocks (a, b), which must be in the pattern."""
         return np.asarray(self._slot[a.ravel(), b.ravel()]).reshape(a.shape)
 
-    def balance(self, data: NDArray) -> None:
-        """Sets the diagonal blocks, empty as yet, so that each row of blocks (nnz, 3, 3) sums to zero."""
-        from .scatter import balance
+    @cached_property
+    def mirrored(self) -> NDArray[np.int32]:
+        """The slot of (b, a) for that of (a, b)."""
+        return self._slot.T.tocsr().data
 
-        balance(self.indptr, self.diagonal, data.reshape(-1))
+    def complete(self, half: NDArray, *, balanced: bool) -> NDArray:
+        """H + Hᵀ of blocks (nnz, 3, 3); `balanced`: its diagonal, empty as yet, is such that each row sums to zero."""
+        from .scatter import complete
+
+        out = np.empty_like(half)
+        given = self.indptr, self.mirrored, self.diagonal, half.reshape(-1), out.reshape(-1), balanced
+        share(lambda rows: complete(*given, *rows), row_ranges(self.indptr, half.size))
+        return out
 
     def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:
         """Slots of blocks that touch a held component, and what to multiply them with (…, 3, 3)."""

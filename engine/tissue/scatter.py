@@ -9,33 +9,52 @@ from ..linear.sweeps import compiled
 
 
 @compiled
-def add_pairs(couplings: NDArray, there: NDArray, back: NDArray, data: NDArray, start: int, count: int) -> None:
-    """Adds blocks to their slots and their transposes to the mirrored ones.
+def add_pairs(couplings: NDArray, slots: NDArray, data: NDArray, start: int, count: int) -> None:
+    """Adds blocks to their slots.
 
     Args:
         couplings: (9, pairs, chunk) N/m, row by row.
-        there, back: (elements, pairs) slots of (a, b) and of (b, a).
+        slots: (elements, pairs) of (a, b).
         data: (9·nnz,) of the matrix, changed.
         start, count: the first of the chunk's elements, and how many are true ones.
     """
     for e in range(count):
-        for p in range(there.shape[1]):
-            to, fro = np.uint64(9 * there[start + e, p]), np.uint64(9 * back[start + e, p])
-            for i in range(3):
-                for j in range(3):
-                    value = couplings[3 * i + j, p, e]
-                    data[to + np.uint64(3 * i + j)] += value
-                    data[fro + np.uint64(3 * j + i)] += value
+        for p in range(slots.shape[1]):
+            to = np.uint64(9 * slots[start + e, p])
+            for n in range(9):
+                data[to + np.uint64(n)] += couplings[n, p, e]
 
 
 @compiled
-def balance(starts: NDArray, own: NDArray, data: NDArray) -> None:
-    """Subtracts the sum of each row's blocks (9·nnz,) from its diagonal block, whose slot `own` (rows,) names."""
+def complete(
+    starts: NDArray,
+    mirrored: NDArray,
+    own: NDArray,
+    half: NDArray,
+    out: NDArray,
+    balanced: bool,
+    first: int,
+    last: int,
+) -> None:
+    """The rows first … last − 1 of H + Hᵀ, less on the diagonal where they are to sum to zero.
+
+    Args:
+        starts: block CSR structure of a symmetric pattern.
+        mirrored: (nnz,) the slot of (b, a) for that of (a, b).
+        own: (rows,) slots of the diagonal.
+        half, out: (9·nnz,) blocks of H and of what is made of it.
+        balanced: whether the blocks of each row are to sum to zero; the diagonal of H is empty then.
+    """
     total = np.empty(9)
-    for i in range(len(own)):
+    for row in range(first, last):
         total[:] = 0.0
-        for k in range(starts[i], starts[i + 1]):
+        for k in range(starts[row], starts[row + 1]):
+            p, q = np.uint64(9 * k), np.uint64(9 * mirrored[k])
+            for i in range(3):
+                for j in range(3):
+                    value = half[p + np.uint64(3 * i + j)] + half[q + np.uint64(3 * j + i)]
+                    out[p + np.uint64(3 * i + j)] = value
+                    total[3 * i + j] += value
+        if balanced:
             for n in range(9):
-                total[n] += data[np.uint64(9 * k + n)]
-        for n in range(9):
-            data[np.uint64(9 * own[i] + n)] -= total[n]
+                out[np.uint64(9 * own[row] + n)] = -total[n]

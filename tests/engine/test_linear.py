@@ -200,23 +200,23 @@ def test_the_pattern_holds_every_pair_and_its_mirror() -> None:
     np.testing.assert_array_equal(data[slot], whole[12:15, 6:9])
 
 
-def test_pairs_are_added_with_their_transposes_and_rows_balanced() -> None:
+@pytest.mark.parametrize("balanced", [True, False])
+def test_pairs_are_added_with_their_transposes_and_rows_balanced(balanced: bool) -> None:
     """Two elements of three rows in a chunk of four, the last two only filling."""
     nodes = np.array([[0, 1, 4], [4, 2, 1]])
     pattern = Pattern([nodes, np.array([[5, 3]])], 6)
-    first, second = np.triu_indices(3, 1)
-    couplings = np.random.default_rng(0).standard_normal((9, 3, 4))
-    data, wanted = np.zeros((len(pattern.indices), 3, 3)), np.zeros((6, 6, 3, 3))
-    PairScatter(pattern, nodes[:, first], nodes[:, second]).add(data, couplings, 0)
-    for element, pair in itertools.product(range(2), range(3)):
+    first, second = np.triu_indices(3, 1 if balanced else 0)
+    couplings = np.random.default_rng(0).standard_normal((9, len(first), 4))
+    half, wanted = np.zeros((len(pattern.indices), 3, 3)), np.zeros((6, 6, 3, 3))
+    PairScatter(pattern, nodes[:, first], nodes[:, second]).add(half, couplings, 0)
+    for element, pair in itertools.product(range(2), range(len(first))):
         a, b = nodes[element, first[pair]], nodes[element, second[pair]]
         wanted[a, b] += couplings[:, pair, element].reshape(3, 3)
         wanted[b, a] += couplings[:, pair, element].reshape(3, 3).T
-    as_blocks = lambda: pattern.matrix(data).toarray().reshape(6, 3, 6, 3).swapaxes(1, 2)  # noqa: E731
-    np.testing.assert_allclose(as_blocks(), wanted, atol=1e-14)
-    pattern.balance(data)
-    wanted[range(6), range(6)] = -wanted.sum(axis=1)
-    np.testing.assert_allclose(as_blocks(), wanted, atol=1e-14)
+    if balanced:
+        wanted[range(6), range(6)] = -wanted.sum(axis=1)
+    found = pattern.matrix(pattern.complete(half, balanced=balanced)).toarray()
+    np.testing.assert_allclose(found.reshape(6, 3, 6, 3).swapaxes(1, 2), wanted, atol=1e-14)
 
 
 @pytest.mark.parametrize("numbering", ["by layers", "at random"])
