@@ -21,7 +21,7 @@ class Assembly:
         self.pattern = Pattern([block.nodes for block in blocks] + [term.nodes for term in terms], count)
         self.scatters = [self._scatter(block) for block in blocks]
         self.term_scatters = [BlockScatter(self._term_slots(term.nodes), self.pattern.slots_count) for term in terms]
-        self._half = np.empty((self.pattern.slots_count, 3, 3))  # kept: new memory takes longer than filling it
+        self._lower = np.empty((self.pattern.kept, 9))  # kept: new memory takes longer than filling it
         self._held: tuple[NDArray, NDArray] | None = None
         self._mass: tuple[MassMatrix, NDArray] | None = None
 
@@ -39,10 +39,10 @@ class Assembly:
         for translates in (True, False):
             chosen = [k for k, block in enumerate(self.blocks) if block.element.translates is translates]
             if chosen:
-                self._half.fill(0.0)
+                self._lower.fill(0.0)
                 for k in chosen:
-                    self._add(self._half, self.blocks[k], self.scatters[k], displacement, fraction)
-                parts.append(self.pattern.complete(self._half, balanced=translates))
+                    self._add(self._lower, self.blocks[k], self.scatters[k], displacement, fraction)
+                parts.append(self.pattern.complete(self._lower, balanced=translates))
         data = sum(parts[1:], parts[0])
         for term, scatter in zip(self.terms, self.term_scatters, strict=True):
             blocks = term.tangents(displacement, fraction)

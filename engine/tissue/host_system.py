@@ -45,7 +45,6 @@ class HostSystem:
             block.prepare()
         self.terms = [TermKernel(term, self.points) for term in self.problem.fixed_terms()]
         self.live = [term for term in self.terms if not term.dead]
-        self.block_forces = [VectorScatter(block.nodes, count) for block in self.blocks]
         self.term_forces = [VectorScatter(term.nodes, count) for term in self.terms]
         self.moving = MovingForces(self.problem.moving(), self.points, timer)
         self.symmetric = self.moving.symmetric and all(term.symmetric for term in self.live)
@@ -133,11 +132,10 @@ class HostSystem:
         with self.timer.part("residual"):
             internal, energy, worst, square = np.zeros_like(self.points), 0.0, (np.inf, -1), 0.0
             unknowns = displacement * self.row_scale
-            for block, scatter, source in zip(self.blocks, self.block_forces, self.problem.model.blocks, strict=True):
-                force, part, jacobian = block.evaluate(unknowns, fraction)
-                internal += scatter(force)
-                energy += part
-                square += float(np.vdot(force, force))
+            for block, source in zip(self.blocks, self.problem.model.blocks, strict=True):
+                force, part, jacobian, more = block.evaluate(unknowns, fraction)
+                internal += force
+                energy, square = energy + part, square + more
                 at = int(np.argmin(np.where(np.isnan(jacobian), -np.inf, jacobian)))
                 worst = min(
                     worst, (float(np.nan_to_num(jacobian[at], nan=-np.inf)), int(np.asarray(source.source)[at]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -43,6 +43,26 @@ class Chunks:
         return [slice(s, min(s + self.size, self.count)) for s in range(0, self.count, self.size)]
 
 
+class BlockEvaluation(NamedTuple):
+    """Of an element block: force (rows, 3) N, energy J, the smallest det F (E,) of each element.
+
+    `square`: the sum of squares of all element forces before they cancel.
+    """
+
+    force: NDArray
+    energy: float
+    min_jacobian: NDArray
+    square: float
+
+
+def aligned(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Room for an array that XLA takes as it is: others, not on a border of 64 bytes, are copied at each call."""
+    size = int(np.prod(shape))
+    room = np.empty(size + 8)
+    first = -room.ctypes.data % 64 // 8
+    return room[first : first + size].reshape(shape)
+
+
 class BlockKernel:
     """Chunked kernels of one element block."""
 
@@ -50,11 +70,9 @@ class BlockKernel:
         self.element = block.element
         self.nodes = np.asarray(block.nodes)
         self.chunks = Chunks(len(self.nodes), block.element.chunk)
-        self.gather = [self.nodes[rows].astype(np.intp) for rows in self.chunks.rows]
-        self.reference: list[Any] = jax.device_put([points[nodes] for nodes in self.gather])
+        self.reference: list[Any] = jax.device_put([points[self.nodes[rows]] for rows in self.chunks.rows])
         if self.element.keeps_geometry:
             self.reference = [geometry_of(self.element, reference) for reference in self.reference]
-        self._force, self._jacobian = np.empty((*self.nodes.shape, 3)), np.empty(len(self.nodes))
         self.use(block.material)
 
     def use(self, material: Material) -> None:
@@ -71,24 +89,35 @@ class BlockKernel:
             kept = self._loaded = fraction, [material.at(fraction) for material in self.material]
         return kept[1]
 
-    def evaluate(self, displacement: NDArray, fraction: float) -> tuple[NDArray, float, NDArray]:
-        """Forces (E, n, 3) N, strain energy J, smallest det F (E,) at a load fraction, until the next call."""
-        force, jacobian, displacement = self._force, self._jacobian, np.asarray(displacement)
-        energy, materials = np.zeros(len(self.gather)), self.loaded(fraction)
-        slices = self.chunks.slices()
+    def moved(self, displacement: NDArray, chunk: int) -> NDArray:
+        """(n, 3, chunk) m of a displacement (rows, 3)."""
+        from .scatter import gather_last
 
-        def fill(chunks: range) -> None:
+        out = aligned((self.nodes.shape[1], 3, self.chunks.size))
+        gather_last(np.ascontiguousarray(displacement), self.nodes, chunk * self.chunks.size, out)
+        return out
+
+    def evaluate(self, displacement: NDArray, fraction: float) -> BlockEvaluation:
+        """At a displacement (rows, 3) m and a load fraction."""
+        from .scatter import add_last
+
+        jacobian = np.empty(len(self.nodes))
+        materials, slices = self.loaded(fraction), self.chunks.slices()
+
+        def part(chunks: range) -> tuple[NDArray, float, float]:
+            total, energy, square = np.zeros(np.shape(displacement)), 0.0, 0.0
             for k in chunks:
-                moved = np.take(displacement, self.gather[k], axis=0)
-                call = self.element.evaluate(self.reference[k], moved, materials[k])  # pyright: ignore[reportArgumentType]
-                true = slices[k].stop - slices[k].start
-                force[slices[k]] = np.asarray(call.force)[:true]
+                moved, true = self.moved(displacement, k), slices[k].stop - slices[k].start
+                call = self.element.evaluate_last(self.reference[k], moved, materials[k])  # pyright: ignore[reportArgumentType]
+                square += add_last(np.asarray(call.force), self.nodes, slices[k].start, true, total)
                 jacobian[slices[k]] = np.asarray(call.min_jacobian)[:true]
-                energy[k] = np.asarray(call.energy)[:true].sum()
+                energy += float(np.asarray(call.energy)[:true].sum())
+            return total, energy, square
 
-        count, parts = len(self.gather), cores()
-        share(fill, [range(count * p // parts, count * (p + 1) // parts) for p in range(parts)])
-        return force, float(energy.sum()), jacobian
+        count, parts = len(slices), cores()
+        found = share(part, [range(count * p // parts, count * (p + 1) // parts) for p in range(parts)])
+        forces, energies, squares = zip(*found, strict=True)
+        return BlockEvaluation(sum(forces[1:], forces[0]), sum(energies), jacobian, sum(squares))
 
     def prepare(self) -> None:
         """Compile the tangent in another thread, beside the first residual, with which it shares little."""
@@ -99,13 +128,13 @@ class BlockKernel:
 
     def tangents(self, displacement: NDArray, chunk: int, fraction: float) -> Array:
         """Stiffness blocks (chunk, pairs, 9) N/m of one chunk, padding included."""
-        moved, material = displacement[self.gather[chunk]], self.loaded(fraction)[chunk]
+        moved = displacement[self.nodes[self.chunks.rows[chunk]]]
+        material = self.loaded(fraction)[chunk]
         return self.element.tangent(self.reference[chunk], moved, material)  # pyright: ignore[reportArgumentType]
 
     def couplings(self, displacement: NDArray, chunk: int, fraction: float) -> NDArray:
         """Stiffness blocks (9, pairs, chunk) N/m of one chunk as `Element.couplings` gives them, padding included."""
-        moved = np.take(np.asarray(displacement), self.gather[chunk], axis=0)
-        material = self.loaded(fraction)[chunk]
+        moved, material = self.moved(displacement, chunk), self.loaded(fraction)[chunk]
         return np.asarray(self.element.couplings(self.reference[chunk], moved, material))  # pyright: ignore[reportArgumentType]
 
 

@@ -51,18 +51,18 @@ class BlockScatter:
 
 
 class PairScatter:
-    """Adds the blocks of pairs of an element's rows to their slots, not to the mirrored ones."""
+    """Adds the blocks of pairs of an element's rows to the lower half of a matrix."""
 
     def __init__(self, pattern: Pattern, first: NDArray, second: NDArray) -> None:
         """Of the nodes (elements, pairs) at both ends of each pair."""
-        self.slots = pattern.slots(first, second)
+        self.places = pattern.places[pattern.slots(first, second)]
 
-    def add(self, data: NDArray, couplings: NDArray, start: int) -> None:
-        """To blocks (nnz, 3, 3), of a chunk (9, pairs, size) whose first element is number `start`."""
+    def add(self, lower: NDArray, couplings: NDArray, start: int) -> None:
+        """To blocks (kept, 9), of a chunk (9, pairs, size) whose first element is number `start`."""
         from .scatter import add_pairs
 
-        count = min(couplings.shape[2], len(self.slots) - start)
-        add_pairs(couplings, self.slots, data.reshape(-1), start, count)
+        count = min(couplings.shape[2], len(self.places) - start)
+        add_pairs(couplings, self.places, lower.reshape(-1), start, count)
 
 
 def _summation(targets: NDArray, count: int) -> sparse.csr_matrix:
@@ -106,17 +106,29 @@ class Pattern:
         return np.asarray(self._slot[a.ravel(), b.ravel()]).reshape(a.shape)
 
     @cached_property
-    def mirrored(self) -> NDArray[np.int32]:
-        """The slot of (b, a) for that of (a, b)."""
-        return self._slot.T.tocsr().data
+    def places(self) -> NDArray[np.int32]:
+        """(nnz,) of each block among those on and below the diagonal; ~place of those above it."""
+        below = self.indices <= np.repeat(np.arange(self.count, dtype=np.int32), np.diff(self.indptr))
+        number = np.cumsum(below, dtype=np.int32) - 1
+        mirrored = self._slot.T.tocsr().data
+        return np.where(below, number, ~number[mirrored])
 
-    def complete(self, half: NDArray, *, balanced: bool) -> NDArray:
-        """H + Hᵀ of blocks (nnz, 3, 3); `balanced`: its diagonal, empty as yet, is such that each row sums to zero."""
+    @property
+    def kept(self) -> int:
+        """How many blocks lie on and below the diagonal."""
+        return (self.slots_count + self.count) // 2
+
+    def complete(self, lower: NDArray, *, balanced: bool) -> NDArray:
+        """All blocks (nnz, 3, 3) of a symmetric matrix from the lower half (kept, 9), diagonal blocks halved.
+
+        Args:
+            balanced: whether the diagonal is instead such that the blocks of each row sum to zero.
+        """
         from .scatter import complete
 
-        out = np.empty_like(half)
-        given = self.indptr, self.mirrored, self.diagonal, half.reshape(-1), out.reshape(-1), balanced
-        share(lambda rows: complete(*given, *rows), row_ranges(self.indptr, half.size))
+        out = np.empty((self.slots_count, 3, 3))
+        given = self.indptr, self.places, self.diagonal, lower.reshape(-1), out.reshape(-1), balanced
+        share(lambda rows: complete(*given, *rows), row_ranges(self.indptr, out.size))
         return out
 
     def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:

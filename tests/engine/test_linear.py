@@ -207,15 +207,15 @@ def test_pairs_are_added_with_their_transposes_and_rows_balanced(balanced: bool)
     pattern = Pattern([nodes, np.array([[5, 3]])], 6)
     first, second = np.triu_indices(3, 1 if balanced else 0)
     couplings = np.random.default_rng(0).standard_normal((9, len(first), 4))
-    half, wanted = np.zeros((len(pattern.indices), 3, 3)), np.zeros((6, 6, 3, 3))
-    PairScatter(pattern, nodes[:, first], nodes[:, second]).add(half, couplings, 0)
+    lower, wanted = np.zeros((pattern.kept, 9)), np.zeros((6, 6, 3, 3))
+    PairScatter(pattern, nodes[:, first], nodes[:, second]).add(lower, couplings, 0)
     for element, pair in itertools.product(range(2), range(len(first))):
         a, b = nodes[element, first[pair]], nodes[element, second[pair]]
         wanted[a, b] += couplings[:, pair, element].reshape(3, 3)
         wanted[b, a] += couplings[:, pair, element].reshape(3, 3).T
     if balanced:
         wanted[range(6), range(6)] = -wanted.sum(axis=1)
-    found = pattern.matrix(pattern.complete(half, balanced=balanced)).toarray()
+    found = pattern.matrix(pattern.complete(lower, balanced=balanced)).toarray()
     np.testing.assert_allclose(found.reshape(6, 3, 6, 3).swapaxes(1, 2), wanted, atol=1e-14)
 
 

@@ -127,6 +127,15 @@ class Element(abc.ABC):
         density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
         return balance(kinematics, density, piola, jacobian)
 
+    def evaluate_last(self, reference: Array, displacement: Array, material: Any) -> ElementEvaluation:
+        """`evaluate` as the host calls it: displacement and force (n, 3, E), the elements last."""
+        if type(self).evaluate is not Element.evaluate:
+            call = self.evaluate(reference, jnp.transpose(displacement, (2, 0, 1)), material)
+            return call._replace(force=jnp.transpose(call.force, (1, 2, 0)))
+        kinematics = kinematics_last(self, reference, displacement)
+        density, piola, jacobian = _stress(material, kinematics.deformation_gradient)
+        return balance_last(kinematics, density, piola, jacobian)
+
     def tangent(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "elements pairs 9"]:
         """Stiffness blocks ∂f_a/∂u_b [N/m] of the node pairs a ≤ b (`np.triu_indices(n)`), each row by row.
 
@@ -138,11 +147,11 @@ class Element(abc.ABC):
         return stiffness(kinematics.gradient, modulus)
 
     def couplings(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "9 pairs elements"]:
-        """The blocks of `tangent` as the host adds them up: entry by entry, the elements last.
+        """The blocks of `tangent` as the host adds them up: entry by entry, the elements last as in `displacement`.
 
         Where the element `translates`, only those of the pairs a < b, from which the others follow.
         """
-        pairs = self.tangent(reference, displacement, material)
+        pairs = self.tangent(reference, jnp.transpose(displacement, (2, 0, 1)), material)
         return entries_first(pairs, rows=self.nodes + self.pressures, translates=self.translates)
 
     def kinematics(self, reference: Array, displacement: Array) -> Kinematics:
@@ -221,11 +230,16 @@ def geometry_of(element: Element, reference: Array) -> Geometry:
 
 @partial(jax.jit, static_argnames="element")
 def kinematics_of(element: Element, reference: Array | Geometry, displacement: Array) -> Kinematics:
+    return kinematics_last(element, reference, jnp.transpose(displacement, (1, 2, 0)))
+
+
+@partial(jax.jit, static_argnames="element")
+def kinematics_last(element: Element, reference: Array | Geometry, displacement: Array) -> Kinematics:
+    """Of displacements (n, 3, E)."""
     known = isinstance(reference, Geometry)
     gradient, weight = reference if known else element.geometry(reference, element.quadrature)
-    moved = jnp.transpose(displacement, (1, 2, 0))
     entries = [
-        sum(moved[a, i] * gradient[a, j] for a in range(element.nodes)) + (1.0 if i == j else 0.0)
+        sum(displacement[a, i] * gradient[a, j] for a in range(element.nodes)) + (1.0 if i == j else 0.0)
         for i in range(3)
         for j in range(3)
     ]
@@ -243,7 +257,14 @@ def _stress(material: Material, deformation_gradient: Array) -> tuple[Array, Arr
 @jax.jit
 def balance(kinematics: Kinematics, density: Array, piola: Array, jacobian: Array) -> ElementEvaluation:
     """What W (Q, E), P (3, 3, Q, E) and det F (Q, E) give."""
-    force = internal_force(kinematics.gradient, kinematics.weight, piola)
+    call = balance_last(kinematics, density, piola, jacobian)
+    return call._replace(force=jnp.transpose(call.force, (2, 0, 1)))
+
+
+@jax.jit
+def balance_last(kinematics: Kinematics, density: Array, piola: Array, jacobian: Array) -> ElementEvaluation:
+    """The same with forces (n, 3, E)."""
+    force = _internal_force(kinematics.gradient, kinematics.weight, piola)
     energy = jnp.sum(density * kinematics.weight, axis=0)
     return ElementEvaluation(force, energy, jnp.min(jacobian, axis=0))
 
@@ -251,9 +272,13 @@ def balance(kinematics: Kinematics, density: Array, piola: Array, jacobian: Arra
 @jax.jit
 def internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "elements nodes 3"]:
     """f_a = ∫ P ∂N_a/∂X dV for P (3, d, Q, E) and ∂N/∂X (n, d, Q, E)."""
+    return jnp.transpose(_internal_force(gradient, weight, piola), (2, 0, 1))
+
+
+def _internal_force(gradient: Array, weight: Array, piola: Array) -> Float[Array, "nodes 3 elements"]:
     weighted = piola * weight
     force = sum(weighted[None, :, k] * gradient[:, None, k] for k in range(gradient.shape[1]))
-    return jnp.transpose(jnp.sum(force, axis=2), (2, 0, 1))
+    return jnp.sum(jnp.asarray(force), axis=2)
 
 
 @jax.jit
