@@ -14,6 +14,7 @@ after the other. What is left of a part then couples to no other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,14 +45,14 @@ class Turns:
     between: NDArray[np.int32]
 
     @classmethod
-    def of(cls, matrix: sparse.bsr_matrix) -> Turns:
-        """For a block matrix with a full diagonal."""
+    def of(cls, matrix: Any) -> Turns:
+        """For a block matrix with a full diagonal, of which only `indptr` and `indices` are looked at."""
         starts, columns = matrix.indptr, matrix.indices
         rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
         own = np.flatnonzero(rows == columns)
-        return cls(starts, columns, own, *_parts(rows, columns, starts, row_ranges(starts, matrix.data.size)))
+        return cls(starts, columns, own, *_parts(rows, columns, starts, row_ranges(starts, 9 * len(columns))))
 
-    def fits(self, matrix: sparse.bsr_matrix) -> bool:
+    def fits(self, matrix: Any) -> bool:
         """Whether a matrix has this pattern: contacts come and go."""
         if matrix.indices is self.columns:
             return True

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from .gauss_seidel import Turns
 from .shares import share
@@ -67,21 +67,25 @@ class HalfRows:
     """One matrix of a pattern.
 
     Attributes:
-        whole: the matrix.
+        source: the matrix this was made from.
         shape: of it.
     """
 
-    def __init__(self, matrix: sparse.bsr_matrix, halves: Halves) -> None:
+    def __init__(self, matrix: Any, halves: Halves) -> None:
+        """Of a `bsr_matrix`, or of a `Held` one, which need not be made whole for it."""
         from .half_sweeps import take
         from .sweeps import inverse_blocks
 
-        self.whole, self.shape, self.halves = matrix, matrix.shape, halves
-        blocks = matrix.data.reshape(-1)
+        self.source, self.shape, self.halves = matrix, matrix.shape, halves
+        rim = getattr(matrix, "rim", None)
+        blocks = (matrix if rim is None else matrix.opened).data.reshape(-1)
         self.lower, self.diagonal = np.empty(9 * len(halves.slots)), np.empty(9 * len(halves.own))
         self.inverse = np.empty_like(self.diagonal)
         ranges = [tuple(halves.starts[list(part)].tolist()) for part in (*halves.parts, halves.between)]
         share(lambda some: take(halves.slots, blocks, self.lower, *some), ranges)
         take(halves.own, blocks, self.diagonal, 0, len(halves.own))
+        if rim is not None:
+            rim.close_half(halves, self.lower.reshape(-1, 3, 3), self.diagonal.reshape(-1, 3, 3))
         inverse_blocks(np.arange(len(halves.own)), self.diagonal, self.inverse)
         self.structure = halves.order, halves.starts, halves.columns, self.lower
 

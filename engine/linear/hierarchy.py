@@ -23,6 +23,7 @@ from scipy import linalg, sparse
 
 from .gauss_seidel import GaussSeidel, Turns
 from .half_rows import HalfRows, Halves
+from .held import Held, whole_of
 from .shares import BlockRows, RowShares, block_product, in_threes, transposed
 
 STRENGTH = 0.04
@@ -101,17 +102,16 @@ class Hierarchy:
         """Entries of all levels' matrices over those of the finest."""
         return sum(self.entries) / max(self.entries[0], 1)
 
-    def cycle(self, matrix: sparse.bsr_matrix | BlockRows) -> Cycle:
+    def cycle(self, matrix: sparse.bsr_matrix | Held) -> Cycle:
         """The V-cycle for a matrix like the one this was made from (n, n)."""
-        whole = matrix.whole if isinstance(matrix, BlockRows) else matrix
-        return Cycle(self, self.smoother(whole) if self.coarser else BlockRows(whole))
+        return Cycle(self, self.smoother(matrix) if self.coarser else BlockRows(whole_of(matrix)))
 
-    def smoother(self, matrix: sparse.bsr_matrix) -> Smoother:
+    def smoother(self, matrix: sparse.bsr_matrix | Held) -> Smoother:
         """For a matrix of 3×3 blocks; what follows from its pattern is kept for the next one."""
         if self.turns is None or not self.turns.fits(matrix):
             self.turns, self.halves = Turns.of(matrix), None
         if not self.symmetric:
-            return GaussSeidel(BlockRows(matrix), self.turns)
+            return GaussSeidel(BlockRows(whole_of(matrix)), self.turns)
         self.halves = self.halves or Halves.of(self.turns)
         return HalfRows(matrix, self.halves)
 
@@ -128,7 +128,7 @@ class Cycle:
         coarser = hierarchy.coarser
         self.transfers = [hierarchy.transfer, *(level.transfer for level in coarser)]
         self.smoothers = [] if isinstance(finest, BlockRows) else [finest, *(level.smoother for level in coarser)]
-        self.coarse = hierarchy.coarse or CoarseDirect(self.matrix.whole)
+        self.coarse = hierarchy.coarse or CoarseDirect(whole_of(self.matrix.source))
 
     @property
     def exact(self) -> bool:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from ...imaging.errors import SolverError
 from .direct import DIRECT_UNKNOWNS, Factorisation
+from .held import Held, whole_of
 from .hierarchy import Cycle, Hierarchy, rigid_body_modes
 from .krylov import MAX_ITERATIONS, Krylov, conjugate_gradients, gmres
 
@@ -41,7 +42,7 @@ class HostLinearSolver:
 
     def solve(
         self,
-        matrix: sparse.bsr_matrix,
+        matrix: sparse.bsr_matrix | Held,
         rhs: NDArray,
         tolerance: float,
         free: NDArray,
@@ -59,13 +60,13 @@ class HostLinearSolver:
             probe: (rows, 3) a pattern of all modes, zero where held: the solve is to tell as well whether the matrix,
                 if symmetric, is positive definite.
         """
-        if self.direct(matrix.shape[0]) and (found := self._factorised(matrix, rhs)) is not None:
+        if self.direct(matrix.shape[0]) and (found := self._factorised(whole_of(matrix), rhs)) is not None:
             return found
         known = self.cycle
         fresh = known is None
         if known is None:
             self.build(matrix, free, positions)
-        elif known.matrix.whole is not matrix:
+        elif known.matrix.source is not matrix:
             self._renew(matrix)
         outcome = self._probed(rhs, tolerance, probe) if probe is not None and self.symmetric else None
         outcome = outcome or self._krylov(rhs, tolerance, own=fresh)
@@ -79,16 +80,16 @@ class HostLinearSolver:
         """Whether a system of this size is factorised."""
         return self.method == "direct" or (self.method == "auto" and unknowns <= DIRECT_UNKNOWNS)
 
-    def build(self, matrix: sparse.bsr_matrix, free: NDArray, positions: NDArray) -> None:
+    def build(self, matrix: sparse.bsr_matrix | Held, free: NDArray, positions: NDArray) -> None:
         """A hierarchy for a matrix with unit rows for held components; `cycle` applies it."""
         with self.timer.part("preconditioner"):
             self.cycle = None
             modes = rigid_body_modes(positions) * free.reshape(-1, 1)
-            self.hierarchy = Hierarchy.of(matrix, modes, symmetric=self.symmetric)
+            self.hierarchy = Hierarchy.of(whole_of(matrix), modes, symmetric=self.symmetric)
             self.cycle = self.hierarchy.cycle(matrix)
             self.rebuilds += 1
 
-    def _renew(self, matrix: sparse.bsr_matrix) -> None:
+    def _renew(self, matrix: sparse.bsr_matrix | Held) -> None:
         """The hierarchy as it is, under another tangent."""
         with self.timer.part("krylov"):
             assert self.hierarchy is not None

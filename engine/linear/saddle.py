@@ -43,7 +43,7 @@ class SaddleSolver:
         fresh = hierarchy is None
         if hierarchy is None:
             self.inner.build(blocks.stiffness.whole, free[: self.nodes], positions[: self.nodes])
-        cycle = self.inner.cycle if hierarchy is None else hierarchy.cycle(blocks.stiffness)
+        cycle = self.inner.cycle if hierarchy is None else hierarchy.cycle(blocks.stiffness.whole)
         flat = np.concatenate([rhs[: self.nodes].ravel(), rhs[self.nodes :, 0]])
         with self.timer.part("krylov"):
             precondition = BlockTriangular(blocks, cycle)

@@ -75,7 +75,7 @@ class RowShares:
     """A sparse matrix whose products with vectors are shared by rows. The arrays are those of the matrix."""
 
     def __init__(self, matrix: Any) -> None:
-        self.whole, self.shape = matrix, matrix.shape
+        self.whole, self.source, self.shape = matrix, matrix, matrix.shape
         self.height = matrix.blocksize[0] if matrix.format == "bsr" else 1
         self.ranges = row_ranges(matrix.indptr, matrix.data.size)
         self.parts = [matrix] if len(self.ranges) < 2 else [rows_of(matrix, a, b) for a, b in self.ranges]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..linear.held import Held, Rim
 from ..linear.shares import in_order
 from .elements.couplings import coupled_pairs
 from .kernels import BlockKernel, TermKernel
@@ -22,7 +23,7 @@ class Assembly:
         self.scatters = [self._scatter(block) for block in blocks]
         self.term_scatters = [BlockScatter(self._term_slots(term.nodes), self.pattern.slots_count) for term in terms]
         self._lower = np.empty((self.pattern.kept, 9))  # kept: new memory takes longer than filling it
-        self._held: tuple[NDArray, NDArray] | None = None
+        self._rim: Rim | None = None
         self._mass: tuple[MassMatrix, NDArray] | None = None
 
     def _scatter(self, block: BlockKernel) -> PairScatter:
@@ -67,12 +68,12 @@ class Assembly:
             self._mass = (mass, self.pattern.slots(mass.rows, mass.columns))
         return self._mass[1]
 
+    def rim(self, free: NDArray) -> Rim:
+        """The blocks that touch a held component, (rows, 3) not `free`."""
+        if self._rim is None:
+            self._rim = Rim(free, *self.pattern.held(free), self.pattern.diagonal)
+        return self._rim
+
     def constrained(self, matrix: sparse.bsr_matrix, free: NDArray) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
-        if self._held is None:
-            self._held = self.pattern.held(free)
-        slots, mask = self._held
-        data = np.array(matrix.data)
-        data[slots] *= mask
-        data[self.pattern.diagonal] += (1.0 - free)[:, :, None] * np.eye(3)
-        return self.pattern.matrix(data)
+        return Held(matrix, self.rim(free)).whole

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..linear.held import Held, whole_of
 from ..linear.host import HostLinearSolver
 from ..linear.indefinite import IndefiniteSolver
 from ..linear.saddle import SaddleSolver
@@ -172,7 +173,7 @@ class HostTangent:
     round_off: float
     extra: sparse.bsr_matrix | None = None
     """What pairs that change add, on its own pattern."""
-    _held: sparse.bsr_matrix | None = field(default=None, init=False)
+    _closed: Held | sparse.bsr_matrix | None = field(default=None, init=False)
 
     def product(self, direction: NDArray) -> NDArray:
         """K d (nodes, 3) N, held components included."""
@@ -182,21 +183,27 @@ class HostTangent:
     def solve(self, rhs: NDArray, tolerance: float, probe: NDArray | None = None) -> LinearOutcome:
         """Solve for the free components; held ones are zero. A probe's modes are looked at for negative curvature."""
         free, solver = self.system.free, self.system.solver
-        if probe is None or isinstance(solver, SaddleSolver):
+        if isinstance(solver, SaddleSolver):
             found = solver.solve(self.held(), rhs, tolerance, free, self.positions)
         else:
-            found = solver.solve(self.held(), rhs, tolerance, free, self.positions, probe * free)
+            probe = None if probe is None else probe * free
+            found = solver.solve(self.closed(), rhs, tolerance, free, self.positions, probe)
         return LinearOutcome(
             found.solution, found.iterations, found.converged, found.indefinite, found.residuals, found.probed
         )
 
     def held(self) -> sparse.bsr_matrix:
         """The matrix with unit rows and columns for held components."""
-        if self._held is None:
-            with self.system.timer.part("assembly"):
-                matrix = self.assembly.constrained(self.matrix, self.system.free)
-                self._held = matrix if self.extra is None else matrix + without_held(self.extra, self.system.free)
-        return self._held
+        with self.system.timer.part("assembly"):
+            return whole_of(self.closed())
+
+    def closed(self) -> Held | sparse.bsr_matrix:
+        """The same for solvers that need not see all of it."""
+        if self._closed is None:
+            held = Held(self.matrix, self.assembly.rim(self.system.free))
+            extra = self.extra
+            self._closed = held if extra is None else held.whole + without_held(extra, self.system.free)
+        return self._closed
 
     def indefinite_solver(self) -> IndefiniteSolver:
         """For a tangent beyond a limit point, where conjugate gradients stop."""

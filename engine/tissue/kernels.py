@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -55,11 +56,11 @@ class BlockEvaluation(NamedTuple):
     square: float
 
 
-def aligned(shape: tuple[int, ...]) -> NDArray[np.float64]:
+def aligned(*shape: int) -> NDArray[np.float64]:
     """Room for an array that XLA takes as it is: others, not on a border of 64 bytes, are copied at each call."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     room = np.empty(size + 8)
-    first = -room.ctypes.data % 64 // 8
+    first = -room.__array_interface__["data"][0] % 64 // 8
     return room[first : first + size].reshape(shape)
 
 
@@ -93,7 +94,7 @@ class BlockKernel:
         """(n, 3, chunk) m of a displacement (rows, 3)."""
         from .scatter import gather_last
 
-        out = aligned((self.nodes.shape[1], 3, self.chunks.size))
+        out = aligned(self.nodes.shape[1], 3, self.chunks.size)
         gather_last(np.ascontiguousarray(displacement), self.nodes, chunk * self.chunks.size, out)
         return out
 
@@ -117,7 +118,7 @@ class BlockKernel:
         count, parts = len(slices), cores()
         found = share(part, [range(count * p // parts, count * (p + 1) // parts) for p in range(parts)])
         forces, energies, squares = zip(*found, strict=True)
-        return BlockEvaluation(sum(forces[1:], forces[0]), sum(energies), jacobian, sum(squares))
+        return BlockEvaluation(np.sum(forces, axis=0), sum(energies), jacobian, sum(squares))
 
     def prepare(self) -> None:
         """Compile the tangent in another thread, beside the first residual, with which it shares little."""

@@ -10,7 +10,7 @@ from ..linear.sweeps import compiled
 
 @compiled
 def gather_last(values: NDArray, nodes: NDArray, start: int, out: NDArray) -> None:
-    """Values (rows, 3) of the nodes (E, n) of a chunk as (n, 3, chunk): from element `start` on, the last one repeated."""
+    """Values (rows, 3) of a chunk, elements `start` on, as (n, 3, chunk): each node's; the last element is repeated."""
     for e in range(out.shape[2]):
         row = min(start + e, len(nodes) - 1)
         for a in range(nodes.shape[1]):
