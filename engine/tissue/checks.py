@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
+from ..linear.shares import in_order
 from .contact.rigid import RigidContact
 from .elements.base import Element
 from .floating import check_held
+from .kernels import Chunks
 from .loads import BodyForce, Gravity, NodalForces, Pressure, Traction
 from .model import MM, Model
 from .places import element_place
@@ -175,18 +177,18 @@ def _solid_at_rest(model: Model) -> None:
     for block in model.blocks:
         if block.element.dimension < 3:
             continue
-        nodes, size = np.asarray(block.nodes)[:, : block.element.nodes], block.element.chunk
-        for start in range(0, len(nodes), size):
-            places = points[nodes[np.minimum(np.arange(start, start + size), len(nodes) - 1)]]
-            fullness = np.asarray(_fullness(block.element, places))
-            flat = np.flatnonzero(~(fullness > FLAT))
-            if flat.size:
-                manner = "is turned inside out" if fullness[flat[0]] < -FLAT else "is flat"
-                raise SolverError(
-                    f"{element_place(model, int(block.source[start + flat[0]]))} {manner} at rest",
-                    where="model",
-                    advice="Mend the mesh there: give it another order of nodes, move one, or mesh anew",
-                )
+        nodes, element = np.asarray(block.nodes)[:, : block.element.nodes], block.element
+        chunks = Chunks(len(nodes), element.chunk)
+        found = in_order(lambda rows, n=nodes, e=element: np.asarray(_fullness(e, points[n[rows]])), chunks.rows)
+        fullness = np.concatenate(list(found))[: len(nodes)]
+        flat = np.flatnonzero(~(fullness > FLAT))
+        if flat.size:
+            manner = "is turned inside out" if fullness[flat[0]] < -FLAT else "is flat"
+            raise SolverError(
+                f"{element_place(model, int(block.source[flat[0]]))} {manner} at rest",
+                where="model",
+                advice="Mend the mesh there: give it another order of nodes, move one, or mesh anew",
+            )
 
 
 @partial(jax.jit, static_argnums=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -11,6 +12,8 @@ from scipy import sparse
 
 from ..linear.shares import RowShares, row_ranges, share
 
+UNUSED = 2
+"""References to an array in a list, the argument that counts them being one; views refer to what they are a part of."""
 BATCH = 32768
 """Tetrahedra of four nodes per scatter: bounds the memory of what is in between."""
 
@@ -100,6 +103,7 @@ class Pattern:
         self._slot = sparse.csr_array((numbers, self.indices, self.indptr), shape=(count, count))
         self.slots_count = len(self.indices)
         self.diagonal = self.slots(np.arange(count), np.arange(count))
+        self._rooms: list[NDArray[np.float64]] = []
 
     def slots(self, a: NDArray, b: NDArray) -> NDArray[np.int32]:
         """Slots of the blocks (a, b), which must be in the pattern."""
@@ -126,10 +130,19 @@ class Pattern:
         """
         from .scatter import complete
 
-        out = np.empty((self.slots_count, 3, 3))
+        out = self._room()
         given = self.indptr, self.places, self.diagonal, lower.reshape(-1), out.reshape(-1), balanced
         share(lambda rows: complete(*given, *rows), row_ranges(self.indptr, out.size))
         return out
+
+    def _room(self) -> NDArray[np.float64]:
+        """Room for all blocks (nnz, 3, 3): that of a matrix which nobody refers to any more, since to be given new
+        memory takes longer than to fill it. There are two as long as a tangent is made before the last is given up."""
+        for k in range(len(self._rooms)):
+            if sys.getrefcount(self._rooms[k]) == UNUSED:
+                return self._rooms[k]
+        self._rooms = [*self._rooms[-1:], np.empty((self.slots_count, 3, 3))]
+        return self._rooms[-1]
 
     def held(self, free: NDArray) -> tuple[NDArray[np.int64], NDArray]:
         """Slots of blocks that touch a held component, and what to multiply them with (…, 3, 3)."""

@@ -389,3 +389,18 @@ def test_the_cycle_of_the_device_is_that_of_the_host() -> None:
     assert abs(found.iterations - expected.iterations) <= 1
     exact = spsolve(matrix.tocsc(), rhs).reshape(-1, 3)
     np.testing.assert_allclose(np.asarray(found.solution), exact, atol=1e-7 * np.abs(exact).max())
+
+
+def test_the_room_of_a_matrix_is_used_again_when_nobody_refers_to_it() -> None:
+    pattern = Pattern([np.array([[0, 1], [1, 2]])], 3)
+    lower = np.ones((pattern.kept, 9))
+    first = pattern.matrix(pattern.complete(lower, balanced=False))
+    row, kept = first.data.reshape(-1)[:3], first.toarray()
+    second = pattern.matrix(pattern.complete(2.0 * lower, balanced=False))
+    del first  # but for three numbers of it
+    third = pattern.complete(3.0 * lower, balanced=False)
+    np.testing.assert_array_equal(row, kept[0, :3])
+    np.testing.assert_array_equal(second.toarray(), 2.0 * kept)
+    place = third.ctypes.data
+    del third
+    assert pattern.complete(lower, balanced=False).ctypes.data == place
