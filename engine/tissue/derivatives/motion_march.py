@@ -112,6 +112,8 @@ class MotionMarch(SweptSteps[Fields]):
         old, free = self.system, np.asarray(self.base.free)
         flight = self.length * old.velocity + 0.5 * self.length**2 * old.acceleration
         found = self.balanced(problem, (old.displacement + flight * free) * self.base.row_scale, index)
+        if found is ResultCode.inverted_element:  # by the guess: from where the step begins, as `dynamic.solve` does
+            found = self.balanced(problem, old.displacement * self.base.row_scale, index)
         if isinstance(found, ResultCode):
             raise SolverError(found.value, where=f"step {index + 1}", advice="Use more steps")
         if self.remembered.augments:

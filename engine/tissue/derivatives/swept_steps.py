@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ....imaging.errors import SolverError
+from ..history import advanced
 from ..host_system import HostSystem
 from ..problem import Problem
+from ..solution import State
 from ..system import Timer
 from .marching import reverse_sweep
 from .parameters import Parameters, filled, split
@@ -114,8 +116,9 @@ class SweptSteps(abc.ABC, Generic[At]):
         return gathered(self.pull_start(cotangent), total)
 
     def after_step(self, problem: Problem, rows: Any, fraction: float) -> History:
-        """The history after a step that converged at rows (rows, 3); the problem bound there."""
-        return self.remembered.of(moved_on(problem, rows, fraction))
+        """The history after a step that converged at rows (rows, 3), found on the host as the solvers do."""
+        moved = problem.advanced(np.asarray(rows), fraction)
+        return self.remembered.of(advanced(moved, State.of_rows(fraction, rows, problem.model.nodes)))
 
     def moving_on(self, fixed: Any, fraction: float) -> Callable[[Any, Parameters], History]:
         """Float arrays of the history after a step that ends at rows (rows, 3), a function of those and all others."""
