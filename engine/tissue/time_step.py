@@ -167,10 +167,14 @@ class StepSystem:
         inertia = self.mass.product((1.0 - lag) * rates.acceleration + lag * self.acceleration)
         return now._replace(external=now.external - inertia - rates.drag)
 
-    def between(self) -> NodalField | None:
-        """What a change of pressure counts against one of displacement: it acts in full where that is blended."""
-        lag = self.integrator.force_lag
-        return 1.0 - lag * (1.0 - self.pressureless) if self.nodes < len(self.points) and lag else None
+    def between(self, stiffness: float) -> NodalField | None:
+        """What a change of pressure counts in a tangent where that of displacement counts `stiffness`: it acts in full.
+
+        Pressures are not blended and have no rate that would be damped.
+        """
+        if self.nodes == len(self.points) or stiffness == 1.0:
+            return None
+        return stiffness + (1.0 - stiffness) * self.pressureless
 
     def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
         """(1 − αf) K + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M, with K (1 + b γ/βΔt) where stiffness damps."""
@@ -179,7 +183,7 @@ class StepSystem:
         stiffness = 1.0 - rule.force_lag + inner * float(self.damping.stiffness)
         inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)
         tangent = self.base.linearize(self.middle(displacement), self.fraction(fraction))
-        between = self.between()
+        between = self.between(stiffness)
         noise = EPS * inertia * self.weight * float(abs(displacement).max())
         whole = tangent.shifted(stiffness, inertia, self.mass)
         if self.conserving is None or not isinstance(whole, HostTangent):
