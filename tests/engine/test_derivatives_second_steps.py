@@ -47,7 +47,10 @@ def bent(u: Any, problem: Problem) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("contact", "name"), [("friction", "path"), pytest.param("penetration", "relaxation", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("contact", "name"),
+    [("friction", "path"), pytest.param("penetration", "relaxation", marks=pytest.mark.long)],
+)
 def test_hessian_product_through_load_steps(contact: str, name: str) -> None:
     """Every array of the product: overstress is carried, and friction's slip or multipliers."""
     problem, measures = wiped(**{contact: {"friction": 0.3, "penetration": 1e-6}[contact]}), {1: bent, 3: bent}
