@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...imaging.errors import SolverError
+from . import residual
 from .contact.rigid import RigidTerm
 from .derivatives.solids import plain
 from .elements.base import Element, internal_force
@@ -157,6 +158,15 @@ def mean_forces(terms: Sequence[Term], points: Array, before: Array, after: Arra
         mean = _mean_force(term, points[nodes], before[nodes], after[nodes], at)
         total = total.at[nodes].add(mean - term.forces(points[nodes], middle[nodes], at))
     return total
+
+
+def beyond_half_way(before: Array, after: Array, problem: Problem, fraction: Any) -> Float[Array, "rows 3"]:
+    """What internal minus external forces [N] that conserve energy over a step are beyond those half way."""
+    terms = [term for term in problem.fixed_terms() if term.conserving]
+    inside = conserving_force(before, after, problem, fraction) - residual.internal_force(
+        0.5 * (before + after), problem, fraction
+    )
+    return inside - mean_forces(terms, problem.model.row_points, before, after, fraction)
 
 
 def _mean_force(term: Term, reference: Array, before: Array, after: Array, fraction: Array) -> Array:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .discrete_gradient import conserving_force, mean_forces
+from .discrete_gradient import beyond_half_way
 from .integrators import Integrator
 from .mass import mass_product
 from .problem import Problem
@@ -91,30 +91,51 @@ def step_residual(
 
     Zero at a step's end; `moved` is a field of rows, with pressures [Pa] after the displacements [m] of mixed elements.
     """
+    damping = damping or Damping()
+    start, fraction = clock.start / clock.duration, forces_at(clock, integrator)
+    middle = blend(moved, padded(old.displacement, len(moved)), integrator.force_lag, problem.model.nodes)
+    rate = middle_rate(step_rates(moved, old, problem, clock, integrator)[0], old, integrator)
+
+    def forces(u: Array, at: Array | float) -> Array:
+        return internal_force(u, problem, at) - external_force(u, problem, at)
+
+    force = forces(middle, fraction)
+    force = force + damping.stiffness * jax.jvp(lambda u: forces(u, start), (old.rows,), (rate,))[1]
+    held = jnp.asarray(problem.held())
+    return inertial_residual(moved, old, problem, clock, integrator, damping, mass) + jnp.where(held, 0.0, force)
+
+
+def inertial_residual(
+    moved: Float[Array, "rows 3"],
+    old: Motion,
+    problem: Problem,
+    clock: Clock,
+    integrator: Integrator,
+    damping: Damping,
+    mass: str,
+) -> Float[Array, "rows 3"]:
+    """`step_residual` but for the forces where the integrator takes them, and for what damps by stiffness [N, m].
+
+    Contact between tissues has no part in it: it needs no pairs.
+    """
+    model, lag = problem.model, integrator.inertia_lag
     velocity, acceleration = step_rates(moved, old, problem, clock, integrator)
-    lag, force_lag = integrator.inertia_lag, integrator.force_lag
-    end = clock.start + clock.step
-    middle = blend(moved, padded(old.displacement, len(moved)), force_lag, problem.model.nodes)
-    fraction = (end - force_lag * clock.step) / clock.duration
-    model = problem.model
-    force = internal_force(middle, problem, fraction) - external_force(middle, problem, fraction)
+    force = mass_product(model, (1.0 - lag) * acceleration + lag * padded(old.acceleration, len(moved)), mass)
+    force = force + damping.mass * mass_product(model, middle_rate(velocity, old, integrator), mass)
     if integrator.conserving:
-        ends, terms = (old.rows, moved), [term for term in problem.terms() if term.conserving]
-        force = conserving_force(*ends, problem, fraction) - external_force(middle, problem, fraction)
-        force = force - mean_forces(terms, model.row_points, *ends, fraction)
-    before = padded(old.acceleration, len(moved))
-    force = force + mass_product(model, (1.0 - lag) * acceleration + lag * before, mass)
-    if damping is not None:
-        rate = (1.0 - force_lag) * velocity + force_lag * padded(old.velocity, len(moved))
-        force = force + damping.mass * mass_product(model, rate, mass)
-
-        def forces(u: Array) -> Array:
-            now = clock.start / clock.duration
-            return internal_force(u, problem, now) - external_force(u, problem, now)
-
-        force = force + damping.stiffness * jax.jvp(forces, (old.rows,), (rate,))[1]
-    gap = moved - problem.prescribed_displacement(end / clock.duration)
+        force = force + beyond_half_way(old.rows, moved, problem, forces_at(clock, integrator))
+    gap = moved - problem.prescribed_displacement((clock.start + clock.step) / clock.duration)
     return jnp.where(jnp.asarray(problem.held()), gap, force)
+
+
+def forces_at(clock: Clock, integrator: Integrator) -> Array | float:
+    """The load fraction at which forces are taken."""
+    return (clock.start + (1.0 - integrator.force_lag) * clock.step) / clock.duration
+
+
+def middle_rate(velocity: Array, old: Motion, integrator: Integrator) -> Array:
+    """Velocity [m/s] (rows, 3) with which a step is damped, of the one at its end."""
+    return (1.0 - integrator.force_lag) * velocity + integrator.force_lag * padded(old.velocity, len(velocity))
 
 
 def blend(moved: Array, displacement: Array, lag: float, nodes: int) -> Array:

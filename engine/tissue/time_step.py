@@ -14,18 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..linear.direct import Factorisation
-from ..linear.host import HostLinearSolver
-from ..linear.krylov import gmres
 from .conserving import ConservingForces, ConservingSlope
 from .host_system import HostTangent
 from .integrators import Integrator
 from .mass import MassMatrix
 from .motion import Damping, Motion, blend, padded, prescribed_rates
-from .newton import norm
 from .problem import Problem
 from .solution import State
-from .system import Evaluation, LinearOutcome, NodalField, System, Tangent
+from .step_tangent import ConservingTangent, StepTangent
+from .system import Evaluation, NodalField, System, Tangent
 
 EPS = np.finfo(float).eps
 
@@ -170,10 +167,14 @@ class StepSystem:
         inertia = self.mass.product((1.0 - lag) * rates.acceleration + lag * self.acceleration)
         return now._replace(external=now.external - inertia - rates.drag)
 
-    def between(self) -> NodalField | None:
-        """What a change of pressure counts against one of displacement: it acts in full where that is blended."""
-        lag = self.integrator.force_lag
-        return 1.0 - lag * (1.0 - self.pressureless) if self.nodes < len(self.points) and lag else None
+    def between(self, stiffness: float) -> NodalField | None:
+        """What a change of pressure counts in a tangent where that of displacement counts `stiffness`: it acts in full.
+
+        Pressures are not blended and have no rate that would be damped.
+        """
+        if self.nodes == len(self.points) or stiffness == 1.0:
+            return None
+        return stiffness + (1.0 - stiffness) * self.pressureless
 
     def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
         """(1 − αf) K + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M, with K (1 + b γ/βΔt) where stiffness damps."""
@@ -182,85 +183,13 @@ class StepSystem:
         stiffness = 1.0 - rule.force_lag + inner * float(self.damping.stiffness)
         inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)
         tangent = self.base.linearize(self.middle(displacement), self.fraction(fraction))
-        between = self.between()
+        between = self.between(stiffness)
         noise = EPS * inertia * self.weight * float(abs(displacement).max())
         whole = tangent.shifted(stiffness, inertia, self.mass)
         if self.conserving is None or not isinstance(whole, HostTangent):
             return StepTangent(whole, self, inertia, noise, between)
         slope = ConservingSlope(self.conserving, self.displacement, displacement, self.fraction(fraction))
         return ConservingTangent(whole, self, inertia, noise, slope)
-
-
-class StepTangent:
-    """The derivative of a step's balance."""
-
-    def __init__(
-        self, whole: Tangent, system: StepSystem, inertia: float, noise: float, between: NodalField | None
-    ) -> None:
-        self.whole, self.system, self.inertia, self.between = whole, system, inertia, between
-        self.round_off = whole.round_off + noise
-
-    def product(self, direction: NodalField) -> NodalField:
-        """K d [N]; held components have a given acceleration, so that their inertia does not change with d."""
-        image = self.whole.product(direction if self.between is None else direction / self.between)
-        held = direction * (1.0 - self.system.free)
-        return image if norm(held) == 0.0 else image - self.inertia * self.system.mass.product(held)
-
-    def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
-        """Solve for the free components."""
-        found = self.whole.solve(rhs, tolerance, probe)
-        return found if self.between is None else found._replace(solution=found.solution * self.between)
-
-    def shifted(self, stiffness: float, inertia: float, mass: MassMatrix) -> Tangent:
-        """Of the whole."""
-        return self.whole.shifted(stiffness, inertia, mass)
-
-
-class ConservingTangent(StepTangent):
-    """That of forces that conserve energy: the midpoint rule's matrix, and what it lacks element by element.
-
-    It is not symmetric and its products are dear, so GMRES takes few of them: its preconditioner is the matrix's own
-    solver, whose answer is off by the square of the step's strain.
-    """
-
-    def __init__(
-        self, whole: HostTangent, system: StepSystem, inertia: float, noise: float, slope: ConservingSlope
-    ) -> None:
-        super().__init__(whole, system, inertia, noise, None)
-        self.matrix, self.slope = whole, slope
-
-    def product(self, direction: NodalField) -> NodalField:
-        """K d [N], held components included."""
-        return super().product(direction) + self.slope @ direction
-
-    def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
-        """Solve for the free components."""
-        free, held = self.system.free, self.matrix.held()
-
-        def product(values: np.ndarray) -> np.ndarray:
-            return held @ values + (free * (self.slope @ (free * values.reshape(-1, 3)))).ravel()
-
-        inner = Inner(self.matrix)
-        found = gmres(product, np.ascontiguousarray(rhs).ravel(), inner, tolerance)
-        solution, count = found.solution.reshape(-1, 3), max(inner.iterations, found.iterations)
-        return LinearOutcome(solution, count, found.converged, residuals=found.residuals)
-
-
-class Inner:
-    """A tangent's own solver, to a hundredth, as a preconditioner of what is nearly that tangent; factors once made."""
-
-    def __init__(self, tangent: HostTangent) -> None:
-        self.tangent, self.iterations = tangent, 0
-        solver, matrix = tangent.system.solver, tangent.held()
-        small = isinstance(solver, HostLinearSolver) and solver.direct(matrix.shape[0])
-        self.factors = Factorisation(matrix, symmetric=tangent.system.symmetric) if small else None
-
-    def __matmul__(self, rhs: np.ndarray) -> np.ndarray:
-        if self.factors is not None:
-            return self.factors @ rhs
-        found = self.tangent.solve(rhs.reshape(-1, 3), 1e-2)
-        self.iterations += found.iterations
-        return found.solution.ravel()
 
 
 class Prescription:

@@ -13,5 +13,6 @@
     way = direction_at(problem, lambda p: p.loads[0].acceleration, [0.0, 0.1, 0.0])
     moved = directional(problem, state, way, linearization=near)            # du, (rows, 3) m
 
+Step by step, with what the body remembers: `load_steps.LoadSteps` (slow) and `motion_steps.MotionSteps` (with inertia).
 Nothing is imported here: the modules above import jax. Equations: `docs/theory/derivatives.md`.
 """

@@ -3,6 +3,7 @@
 With f(X, u, m) the nodal forces of one group (reference X, displacement u, parameters m) and weights λ:
 
     push       ḟ = ∂f/∂X Ẋ + ∂f/∂u u̇ + ∂f/∂m ṁ
+    push_rate  the derivative of ∂f/∂u v along (Ẋ, u̇, ṁ)
     pull       (X̄, ū, m̄) = ∂(λ·f)/∂(X, u, m)
     pull_rate  the derivative of `pull` along (Ẋ, u̇, ṁ): second derivatives of f
 """
@@ -74,6 +75,14 @@ def _push_any(law: Law, place: Place, rest: Any, fraction: Array, along: Place) 
 
 
 @partial(jax.jit, static_argnames="law")
+def _push_rate(law: Law, place: Place, rest: Any, fraction: Array, first: Array, along: Place) -> Array:
+    def rate(at: Place) -> Array:
+        return jax.jvp(lambda u: _force(law, (at[0], u, at[2]), rest, fraction), (at[1],), (first,))[1]
+
+    return jax.jvp(rate, (place,), (along,))[1]
+
+
+@partial(jax.jit, static_argnames="law")
 def _pull_any(law: Law, place: Place, rest: Any, fraction: Array, weight: Array) -> Place:
     return jax.vjp(lambda p: _force(law, p, rest, fraction), place)[1](weight)[0]
 
@@ -114,14 +123,27 @@ class Batch:
 
     def push(self, along_points: NDArray, along: NDArray, along_parameters: Parameters) -> NDArray[np.float64]:
         """Rate of the forces (G, n, 3) [N] or pressures (G, …) [Pa] along (rows, 3), (rows, 3) and a tree."""
-        if not self.places:
-            return np.zeros((*self.nodes.shape, 3))
+        ways = self._along(along_points, along, along_parameters)
         calls = [
             _push(self.law, place, rest, self.fraction, way)  # pyright: ignore[reportArgumentType]
-            for place, rest, way in zip(
-                self.places, self.rest, self._along(along_points, along, along_parameters), strict=True
-            )
+            for place, rest, way in zip(self.places, self.rest, ways, strict=True)
         ]
+        return self._side_by_side(calls)
+
+    def push_rate(
+        self, first: NDArray, along_points: NDArray, along: NDArray, along_parameters: Parameters
+    ) -> NDArray[np.float64]:
+        """The derivative of `push` along displacements `first` (rows, 3) alone, along a direction."""
+        ways = self._along(along_points, along, along_parameters)
+        calls = [
+            _push_rate(self.law, place, rest, self.fraction, first[self.nodes[rows]], way)  # pyright: ignore[reportArgumentType]
+            for place, rest, rows, way in zip(self.places, self.rest, self.chunks.rows, ways, strict=True)
+        ]
+        return self._side_by_side(calls)
+
+    def _side_by_side(self, calls: list[Array]) -> NDArray[np.float64]:
+        if not calls:
+            return np.zeros((*self.nodes.shape, 3))
         return np.concatenate([np.asarray(call)[:true] for call, true in zip(calls, self._true(), strict=True)])
 
     def pull(self, weight: NDArray) -> Place:

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ....imaging.errors import SolverError
 from .. import given
-from ..host_system import HostSystem, HostTangent
+from ..host_system import HostSystem
 from ..model import MM
 from ..newton import ROUND_OFF, force_scale, norm
 from ..problem import Problem, require_problem
-from ..solution import ResultCode, State
+from ..solution import State
 from ..system import Timer
-from .multipliers import Multipliers, schur
+from .multipliers import schur
 from .parameters import Parameters, filled
+from .saddle import Saddle
 from .sensitivity import Sensitivity
+from .solves import Solves
 
 EQUILIBRIUM = 1e-6
 """‖residual‖ / force scale above which a state is no equilibrium of the problem: its derivatives would be those of
 another function."""
-REFINEMENTS = 3
 SETTLED = 1e-3
 """Change that Newton's method would make of the largest multiplier, above which multipliers have not settled."""
 
 
-class Linearization:
+class Linearization(Saddle):
     """R(u, p) = 0 linearised: R_u u̇ + R_p ṗ = 0, forwards and transposed.
 
     Multipliers of contacts and ties are no parameters but unknowns, held by Q(u, m, p) = 0 (`multipliers`): `moved` and
@@ -72,39 +71,12 @@ class Linearization:
             )
         self.scale = self.system.row_scale
         self._check(equilibrium)
-        self.tangent: HostTangent = self.system.linearize(self.displacement / self.scale, self.fraction)
-        self.linear_iterations = 0
+        tangent = self.system.linearize(self.displacement / self.scale, self.fraction)
+        where = f"linearization at {100 * self.fraction:.4g} % of the load"
+        sensitivity = Sensitivity(problem, self.displacement, self.fraction)
+        super().__init__(Solves(self.system, tangent, self.tolerance, where), sensitivity)
         if settled:
             self._check_multipliers()
-
-    @property
-    def free(self) -> NDArray[np.float64]:
-        """1 where a component is free, 0 where it is prescribed (rows, 3)."""
-        return self.system.free
-
-    @cached_property
-    def sensitivity(self) -> Sensitivity:
-        """∂R/∂p and second derivatives."""
-        return Sensitivity(self.problem, self.displacement, self.fraction)
-
-    @cached_property
-    def transposed(self) -> HostTangent:
-        """The tangent's transpose: itself where it is symmetric."""
-        if self.system.symmetric:
-            return self.tangent
-        from dataclasses import replace
-
-        extra = self.tangent.extra
-        return replace(
-            self.tangent,
-            matrix=_transpose(self.tangent.matrix),
-            extra=None if extra is None else _transpose(extra),
-        )
-
-    @cached_property
-    def multipliers(self) -> Multipliers:
-        """Those that hold at the state; none where no contact has any."""
-        return Multipliers(self.sensitivity, self.displacement)
 
     def moved(self, direction: Parameters) -> tuple[NDArray[np.float64], Parameters]:
         """(u̇, ṗ) for a change of the parameters; in ṗ multipliers change as they must."""
@@ -112,28 +84,8 @@ class Linearization:
         if not kept.size:
             return self.forward(self.sensitivity.push(way)), way
         way = kept.put(way, np.zeros(kept.size))
-        start = self.forward(self.sensitivity.push(way))
-        move, by_terms = self.sensitivity.of_terms(way)
-        change = schur(self.closing_product, -kept.closing(start, by_terms=by_terms, move=move))
-        return start + self.forward(kept.forces(change)), kept.put(way, change)
-
-    def closing_product(self, change: NDArray) -> NDArray[np.float64]:
-        """(Q_m − Q_u R_u⁻¹ R_m) ṁ."""
-        kept = self.multipliers
-        return kept.closing(self.forward(kept.forces(change)), change)
-
-    def adjoints(self, by_displacement: NDArray, direct: Parameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(λ, ν) with R_uᵀ λ + Q_uᵀ ν = J_u and R_mᵀ λ + Q_mᵀ ν = J_m; ν is empty without multipliers."""
-        kept, first = self.multipliers, self.adjoint(by_displacement)
-        if not kept.size:
-            return first, np.zeros(0)
-        nothing = np.zeros(kept.size)
-
-        def product(own: NDArray) -> NDArray:
-            return kept.pulled(-self.adjoint(kept.spread(own)), own)
-
-        own = schur(product, kept.taken(direct) - kept.pulled(first, nothing))
-        return first - self.adjoint(kept.spread(own)), own
+        found, change = self.answered(self.sensitivity.push(way), *self.sensitivity.of_terms(way))
+        return found, kept.put(way, change)
 
     def through(self, multiplier: NDArray, own: NDArray) -> Parameters:
         """R_pᵀ λ + Q_pᵀ ν: a problem-shaped tree."""
@@ -156,57 +108,6 @@ class Linearization:
         """A cotangent of all arrays without that of multipliers."""
         return self.multipliers.put(slope, np.zeros(self.multipliers.size)) if self.multipliers.size else slope
 
-    def forward(self, rate: NDArray) -> NDArray[np.float64]:
-        """u̇ (rows, 3) with R_u u̇ = −rate: `rate` is ∂R/∂p ṗ, in N on free rows and m on held ones."""
-        held = -rate * (1.0 - self.free)
-        rhs = -(rate + self._product(self.tangent, held)) * self.free
-        return self._solve(self.tangent, rhs) + held
-
-    def adjoint(self, right: NDArray) -> NDArray[np.float64]:
-        """λ (rows, 3) with R_uᵀ λ = right: λ_f = K_ff⁻ᵀ j_f, λ_c = j_c − (K_fc)ᵀ λ_f."""
-        inside = self._solve(self.transposed, right * self.free)
-        return inside + (right - self._product(self.transposed, inside)) * (1.0 - self.free)
-
-    def _product(self, tangent: HostTangent, direction: NDArray) -> NDArray[np.float64]:
-        """K d in N and m³ of d in m and Pa: the system's own tangent is that of scaled rows."""
-        return tangent.product(direction / self.scale) / self.scale
-
-    def _solve(self, tangent: HostTangent, rhs: NDArray) -> NDArray[np.float64]:
-        return self.scale * self._scaled_solve(tangent, self.scale * rhs)
-
-    def _scaled_solve(self, tangent: HostTangent, rhs: NDArray) -> NDArray[np.float64]:
-        """By refinement until the true residual is small: the recursive one of Krylov methods drifts away from it."""
-        size = norm(rhs)
-        total = np.zeros_like(rhs)
-        if size == 0.0:
-            return total
-        if not np.isfinite(size):
-            raise SolverError("the right-hand side is not finite", where="linearization", advice="Look for NaN in it")
-        left, reached = rhs, 1.0
-        for _ in range(REFINEMENTS):
-            outcome = tangent.solve(left, min(0.1, 0.5 * self.tolerance / reached))
-            self.linear_iterations += outcome.iterations
-            if outcome.indefinite:
-                raise SolverError(
-                    "the tangent at this state has negative curvature: " + ResultCode.unstable.value,
-                    where="linearization",
-                    advice=ResultCode.unstable.advice,
-                )
-            total = total + outcome.solution * self.free
-            left = (rhs - tangent.product(total)) * self.free
-            before, reached = reached, norm(left) / size
-            if reached <= self.tolerance:
-                return total
-            if reached > 0.5 * before:
-                break
-        if reached <= 1e3 * self.tolerance and reached < 1e-8:
-            return total  # as far as round-off lets it come
-        raise SolverError(
-            f"the tangent is close to singular: its solve stalled at {reached:.1e}",
-            where=f"linearization at {100 * self.fraction:.4g} % of the load",
-            advice="A limit of the load, a part that is hardly held, or slivers in the mesh; " + _advice(),
-        )
-
     def _check(self, limit: float) -> None:
         field = self.displacement / self.scale
         now = self.system.evaluate(field, self.fraction)
@@ -216,15 +117,15 @@ class Linearization:
                 where="linearization",
                 advice="Take a state that `solve` returned",
             )
-        gap = (self.system.prescribed(self.fraction) - field) * (1.0 - self.free)
+        gap = (self.system.prescribed(self.fraction) - field) * (1.0 - self.system.free)
         reach = max(float(np.abs(field).max()), self.system.spacing)
         if np.abs(gap).max() > limit * reach:
             self._refuse(f"misses a prescribed displacement by {np.abs(gap).max() / MM:.3g} mm", gap)
-        off, scale = norm(now.residual * self.free), force_scale(now, self.free)
+        off, scale = norm(now.residual * self.system.free), force_scale(now, self.system.free)
         if off > max(limit * scale, ROUND_OFF * now.force_norm):
             share = off / scale if scale > 0 else np.inf
             self._refuse(
-                f"leaves {off:.2e} N of forces unbalanced ({share:.1e} of the loads)", now.residual * self.free
+                f"leaves {off:.2e} N of forces unbalanced ({share:.1e} of the loads)", now.residual * self.system.free
             )
 
     def _check_multipliers(self) -> None:
@@ -253,13 +154,3 @@ class Linearization:
             where=f"node {worst} at {place} mm, {100 * self.fraction:.4g} % of the load",
             advice="Solve to 1e-8 or less; with contact take `solution.problems[-1]`, which holds its history",
         )
-
-
-def _transpose(matrix: sparse.bsr_matrix) -> sparse.bsr_matrix:
-    turned = matrix.transpose().tobsr(blocksize=(3, 3))
-    turned.sort_indices()
-    return turned
-
-
-def _advice() -> str:
-    return ResultCode.linear_solver_stalled.advice[0].lower() + ResultCode.linear_solver_stalled.advice[1:]

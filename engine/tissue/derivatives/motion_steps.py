@@ -1,217 +1,163 @@
-"""The steps of `dynamic.solve` at a constant length, forwards and backwards: gradients through time.
+"""The steps of `dynamic.solve` at a constant length, forwards and backwards: derivatives through time.
 
-    steps = MotionSteps(problem, duration=0.2, count=40)
-    start = steps.start(velocity)
-    by_start, by_problem = reverse_sweep(steps, start, 40, seed, checkpoints=8)
+    steps = MotionSteps(problem, duration=0.2, count=40, velocity=(0.0, 0.0, -1.0))
+    slope = steps.gradient({40: lambda motion, p: kinetic_energy(p, motion)})        # through all steps and the start
+    moved = steps.directional(direction_at(problem, where, 1.0))                     # changes of the fields, by step
+    by_start, by_problem = reverse_sweep(steps, steps.start(), 40, seed, checkpoints=8)
 
-The balance differentiated is `motion.step_residual`; its tangent is that of the solver (`time_step.StepSystem`).
+A step is R(u⁺, m, x, p) = 0 (`step_balance`) with x = (u, v, a, h) and h the history (`remembered`), Q(u_α, m, p) = 0
+where contacts and ties have multipliers, then v⁺ and a⁺ by Newmark and h⁺ = H(u⁺, m, h, p) at the end of the step.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from numpy.typing import NDArray
 
-from ....imaging.errors import SolverError
-from ..history import stepped
-from ..host_system import HostSystem
-from ..integrators import GeneralizedAlpha, Integrator
-from ..mass import mass_matrix
-from ..motion import Clock, Damping, Motion, step_rates, step_residual
-from ..newton import newton
+from ..motion import Motion, padded
 from ..problem import Problem
-from ..solution import ResultCode
-from ..start import first_motion
-from ..system import Timer
-from ..time_step import StepSystem
+from .drag import Drag
+from .first import scalar
+from .motion_march import Fields, MotionMarch
+from .motion_pieces import Before, Inertial
+from .motion_start import MotionStart
 from .parameters import Parameters, split
-from .remembered import History, Remembered, moved_on
+from .remembered import History
+from .sensitivity import Sensitivity
+from .step_balance import StepBalance
+from .swept_steps import added
 
-REFINEMENTS = 40
-ADJOINT = 1e-11
-"""Relative residual of the adjoint of a step."""
-
-
-class Fields(NamedTuple):
-    """Displacement [m], velocity [m/s], acceleration [m/s²] of all nodes (nodes, 3); history of materials."""
-
-    displacement: Array
-    velocity: Array
-    acceleration: Array
-    history: History
+Measure = Callable[[Motion, Problem], Array]
+"""J(motion, problem) → scalar, written with jax.numpy."""
 
 
-class MotionSteps:
-    """Steps of one length of a body; its materials may remember, rigid bodies may touch it without friction.
+class MotionSteps(MotionMarch):
+    """Steps of one length of a body; materials may remember, bodies and tissues touch, stick and slide.
 
     Args:
-        problem: what moves.
+        problem: what moves, with no history yet.
         duration: seconds in which the load fraction goes from 0 to 1.
         count: how many steps make the duration.
+        integrator, damping, mass: as of `dynamic.solve`.
+        velocity: of the start, as of `dynamic.solve`; taken as values at the nodes.
         tolerance: of Newton's method; derivatives are as exact as the steps are.
 
+    Multipliers of contacts and ties are taken to their limit in each step (`settling`), where `dynamic.solve` stops at
+    the penetration that it was asked for. What is measured is J(motion, problem).
+
     Raises:
-        SolverError: tissue contact, friction, multipliers, or mixed elements; a step that has no balance.
+        SolverError: friction with damping by stiffness, multipliers with an integrator that conserves energy; a body
+            whose steps that integrator cannot take.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        *,
-        duration: float,
-        count: int,
-        integrator: Integrator | None = None,
-        damping: Damping | None = None,
-        mass: str = "consistent",
-        tolerance: float = 1e-11,
-    ) -> None:
-        if len(problem.model.pressure_corners) or any(getattr(c, "frictional", True) for c in problem.contacts):
-            raise SolverError(
-                "gradients through time need a body without unknown pressures, ties and friction",
-                where="MotionSteps",
-                advice="Write the step as `marching.Steps` and use `reverse_sweep`",
-            )
-        if problem.moving():
-            raise SolverError(
-                "contact between tissues is not stepped here", where="MotionSteps", advice="Use LoadSteps"
-            )
-        self.problem, self.duration, self.count, self.tolerance = problem, duration, count, tolerance
-        self.rule, self.damping, self.mass = integrator or GeneralizedAlpha(), damping or Damping(), mass
-        self.base = HostSystem(problem, Timer())
-        self.matrix = mass_matrix(problem.model, mass)
-        self.system = StepSystem(self.base, problem, self.matrix, self.rule, self.damping, duration)
-        self.rest = self.base.problem
-        self.remembered = Remembered(self.rest)
-        if self.remembered.augments:
-            raise SolverError(
-                "the multipliers of contacts are not stepped here",
-                where="MotionSteps",
-                advice="Use the penalty method (no penetration), or LoadSteps where inertia does not count",
-            )
-        self.parameters, self._fixed = split(problem)
-        self._back = jax.jit(self._pulled)
-        self._to_moved = jax.jit(self._rates_pulled)
-        self._turned = jax.jit(self._transposed)
-
-    def start(self, velocity: Any = None) -> Fields:
-        """The fields at time 0, in balance with the loads there."""
-        self.base.use(self.rest)
-        motion = first_motion(self.system, None, velocity)
-        moved, speed, change = (
-            jnp.asarray(part) for part in (motion.displacement, motion.velocity, motion.acceleration)
-        )
-        return Fields(moved, speed, change, self.remembered.of(self.rest))
-
-    def advance(self, before: Fields, index: int) -> Fields:
-        """One step.
-
-        Raises:
-            SolverError: it has no balance.
-        """
-        self._begin(before, index)
-        fraction, step = (index + 1) / self.count, self.duration / self.count
-        old = self.system.old
-        guess = old.displacement + step * old.velocity + 0.5 * step * step * old.acceleration
-        free = np.asarray(self.base.free)
-        guess = guess * free + old.displacement * (1.0 - free)
-        done = newton(self.system, guess, fraction, tolerance=self.tolerance, max_iterations=25, tell=lambda *_: None)
-        if done.result is not ResultCode.converged:
-            raise SolverError(done.result.value, where=f"step {index + 1}", advice="Use more steps")
-        rates = self.system.rates(done.displacement)
-        found = (jnp.asarray(part) for part in (done.displacement, rates.velocity, rates.acceleration))
-        displacement, speed, change = found
-        return Fields(displacement, speed, change, self._history(displacement, before, self.problem, fraction))
+    def push(self, before: Fields, after: Fields, index: int, change: Fields, along: Parameters) -> Fields:
+        """The change of the fields after a step as those before and the parameters change."""
+        near, rows, ended = self._near(before, after, index)
+        at = (rows, self._before(before), self.parameters, self.time(index))
+        ways = (self._before(change), along, jnp.zeros(()))
+        still: Inertial = self.pieces.inertial_push(at, (jnp.zeros_like(rows), *ways))
+        way = self.way(change.history, along, near.sensitivity.parameters)
+        way, old = near.multipliers.put(way, np.zeros(near.multipliers.size)), self.rows(change)
+        blended = self.rule.force_lag * np.asarray(old) * np.asarray(self.system.pressureless)
+        rate = near.sensitivity.push_forces(way, blended)
+        if near.drag is not None:
+            early = self.way(change.history, along, near.drag.parameters)
+            rate = rate + near.drag.push(early, np.asarray(old), np.asarray(still.damped))
+        rate = np.asarray(still.balance) + rate * self.base.free
+        found, multipliers = near.answered(rate, *near.sensitivity.of_terms(way), beside=blended)
+        moved = jnp.asarray(found)
+        rates: Inertial = self.pieces.inertial_push(at, (moved, *ways))
+        parameters, fixed = split(ended)
+        last = near.multipliers.put(self.way(change.history, along, parameters), multipliers)
+        history = jax.jvp(self.moving_on(fixed, self.ends(index)), (rows, parameters), (moved, last))[1]
+        return self.fields(moved, rates.velocity, rates.acceleration, history)
 
     def pull(self, before: Fields, after: Fields, index: int, cotangent: Fields) -> tuple[Fields, Parameters]:
         """The cotangent of the fields after a step, carried to those before and to the problem."""
-        clock = jnp.asarray(index * self.duration / self.count)
-        right = np.asarray(cotangent[0] + self._to_moved(after[0], before, clock, tuple(cotangent[1:])))
-        multiplier = self._adjoint(before, after, index, right)
-        return self._back(after[0], before, clock, tuple(cotangent[1:]), jnp.asarray(multiplier))
+        near, rows, ended = self._near(before, after, index)
+        parameters, fixed = split(ended)
+        _, back = jax.vjp(self.moving_on(fixed, self.ends(index)), rows, parameters)
+        by_rows, by_end = back(split(cotangent.history)[0])
+        at = (rows, self._before(before), self.parameters, self.time(index))
+        still, rates = jnp.zeros_like(rows), (cotangent.velocity, cotangent.acceleration)
+        right = self.pieces.inertial_pull(at, Inertial(still, *rates, still))[0] + self.rows(cotangent) + by_rows
+        weight, own = near.adjoints(np.asarray(right), by_end)
+        free, kept, lag = weight * self.base.free, near.multipliers, self.rule.force_lag
+        slope, tree = near.sensitivity.pull_both(free, kept.beside(own) if len(own) else ())
+        slope = -lag * (slope + (kept.spread(own) if len(own) else 0.0)) * np.asarray(self.system.pressureless)
+        history, rest = self.parted(by_end)
+        history, rest = self._less(history, rest, tree)
+        history, damped = self.remembered.without_multipliers(history), still
+        if near.drag is not None:
+            by_start, tree, by_rate = near.drag.pull(free)
+            slope, damped = slope - by_start, -jnp.asarray(by_rate)
+            history, rest = self._less(history, rest, tree)
+        _, earlier, own_parameters, _ = self.pieces.inertial_pull(at, Inertial(-jnp.asarray(weight), *rates, damped))
+        moved = self.fields(jnp.asarray(slope), earlier.velocity, earlier.acceleration, history)
+        return moved._replace(displacement=moved.displacement + earlier.displacement), added(own_parameters, rest)
 
-    def _adjoint(self, before: Fields, after: Fields, index: int, right: NDArray) -> NDArray:
-        """λ with R_u⁺ᵀ λ = right.
+    def _less(self, history: History, rest: Parameters, tree: Parameters) -> tuple[History, Parameters]:
+        """A cotangent of the history and of the problem at rest, less one of all arrays."""
+        return jax.tree.map(lambda a, b: a - b, (history, rest), self.parted(tree))
 
-        The solver's tangent takes the stiffness that damps at the end of the step, the balance at its start: the
-        difference is made up by refinement with the exact product.
-        """
-        if not self.base.symmetric:
-            raise SolverError("the tangent is not symmetric", where="MotionSteps", advice="Hold the pressure's rim")
-        self._begin(before, index)
-        tangent = self.system.linearize(np.asarray(after[0]), (index + 1) / self.count)
-        clock, free, size = jnp.asarray(index * self.duration / self.count), self.base.free, np.linalg.norm(right)
-        found = np.zeros_like(right)
-        for _ in range(REFINEMENTS):
-            left = right - np.asarray(self._turned(after[0], before, clock, jnp.asarray(found)))
-            inside, held = np.linalg.norm(left * free), np.linalg.norm(left * (1.0 - free))
-            if max(inside, held) <= ADJOINT * size:
-                return found
-            # Rows of forces first; what they leave in the held rows, whose own block is one, is then added.
-            if inside > ADJOINT * size:
-                found = found + tangent.solve(left * free, 1e-6).solution * free
-            else:
-                found = found + left * (1.0 - free)
-        raise SolverError("the adjoint solve stalled", where=f"step {index + 1}", advice="Use shorter steps")
-
-    def _transposed(self, moved: Array, before: Fields, start: Array, multiplier: Array) -> Array:
-        def balance(u: Array) -> Array:
-            motion, clock = self._motion(before, start), self._clock(start)
-            return step_residual(
-                u, motion, self._balanced(self.problem, before), clock, self.rule, self.damping, self.mass
+    def _near(self, before: Fields, after: Fields, index: int) -> tuple[StepBalance, Array, Problem]:
+        """The balance of a step linearised, the rows it ends with, and the problem there."""
+        problem, rows = self.at(before.history, 1.0 - self.rule.force_lag), np.asarray(self.rows(after))
+        self.begin(problem, before, index)
+        middle = np.asarray(self.system.middle(rows))
+        bound = self.remembered.with_multipliers(problem, after.history).bound_at(middle, self.middle(index))
+        near, begins = self.linearized(bound, before, rows, index), index / self.count
+        if self.stiff:
+            old = np.asarray(self.rows(before))
+            at = (jnp.asarray(rows), self._before(before), self.parameters, self.time(index))
+            rate = np.asarray(self.pieces.inertial(*at).damped)
+            near.drag = Drag(
+                Sensitivity(problem.bound_at(old, begins), old, begins), rate, float(self.damping.stiffness)
             )
+        return near, jnp.asarray(rows), self.ended(before.history, after.history, rows, index)
 
-        return jax.vjp(balance, moved)[1](multiplier)[0]
+    @staticmethod
+    def _before(fields: Fields) -> Before:
+        return Before(fields.displacement, fields.velocity, fields.acceleration)
 
-    def _begin(self, before: Fields, index: int) -> None:
-        time = index * self.duration / self.count
-        self.base.use(self._balanced(self.rest, before))
-        self.system.begin(Motion(index / self.count, before[0], time=time, velocity=before[1], acceleration=before[2]),
-                          self.duration / self.count)  # fmt: skip
+    def push_start(self, along: Parameters) -> Fields:
+        """The change of the fields at time 0."""
+        history = jax.jvp(self.at_rest(), (self.parameters,), (along,))[1]
+        return self.fields(*self._first().push(history, along), history)
 
-    def _balanced(self, problem: Problem, before: Fields) -> Problem:
-        """The problem with the history before a step, stepped to where forces are taken."""
-        return stepped(self.remembered.put(problem, before.history), (1.0 - self.rule.force_lag) * self._length)
+    def pull_start(self, cotangent: Fields) -> Parameters:
+        """The cotangent of the fields at time 0, carried to the problem."""
+        fields = [padded(jnp.asarray(part), len(self.base.points)) for part in cotangent[:3]]
+        history, by_first = self._first().pull(*fields)
+        kept = jax.tree.map(lambda a, b: a + b, split(cotangent.history)[0], history)
+        by_rest = jax.vjp(self.at_rest(), self.parameters)[1](kept)[0]
+        return jax.tree.map(lambda a, b: a + b, by_first, by_rest)
 
-    def _history(self, moved: Array, before: Fields, problem: Problem, fraction: Any) -> History:
-        """What is remembered at the end of a step."""
-        problem = stepped(self.remembered.put(problem, before.history), self._length)
-        return self.remembered.of(moved_on(problem, moved, fraction))
+    def _first(self) -> MotionStart:
+        start = self.start()
+        return MotionStart(self, self.system, self.pieces, start.velocity, start.acceleration)
 
-    def _after(self, moved: Array, before: Fields, start: Array, parameters: Parameters) -> tuple[Any, Any, History]:
-        """Velocity, acceleration and history at the end of a step."""
-        problem, clock = eqx.combine(parameters, self._fixed), self._clock(start)
-        rates = step_rates(moved, self._motion(before, start), problem, clock, self.rule)
-        fraction = (start + self._length) / self.duration
-        return *rates, self._history(moved, before, problem, fraction)
+    def measured(self, measure: Measure, state: Fields, index: int) -> tuple[Fields, Parameters]:
+        """Slopes of J(motion, problem)."""
+        bound = self.remembered.put(self.rest, state.history)
+        bound = bound.bound_at(np.asarray(self.rows(state)), index / self.count)
+        parameters, fixed = split(bound)
 
-    def _rates_pulled(self, moved: Array, before: Fields, start: Array, cotangent: Any) -> Array:
-        return jax.vjp(lambda u: self._after(u, before, start, self.parameters), moved)[1](cotangent)[0]
+        def value(fields: tuple[Array, ...], given: Parameters) -> Array:
+            moved, velocity, acceleration, pressure = fields
+            motion = self.motion(Fields(moved, velocity, acceleration, None, pressure), index)
+            return scalar(measure(motion, eqx.combine(given, fixed)))
 
-    def _pulled(
-        self, moved: Array, before: Fields, start: Array, cotangent: Any, multiplier: Array
-    ) -> tuple[Fields, Parameters]:
-        def step(old: Fields, parameters: Parameters) -> Any:
-            problem, motion = eqx.combine(parameters, self._fixed), self._motion(old, start)
-            left = step_residual(
-                moved, motion, self._balanced(problem, old), self._clock(start), self.rule, self.damping, self.mass
-            )
-            return self._after(moved, old, start, parameters), left
+        fields = (state.displacement, state.velocity, state.acceleration, state.pressure)
+        (moved, velocity, acceleration, pressure), direct = jax.grad(value, argnums=(0, 1))(fields, parameters)
+        history, rest = self.parted(direct)
+        return Fields(moved, velocity, acceleration, history, pressure), rest
 
-        _, back = jax.vjp(step, before, self.parameters)
-        return back((cotangent, -multiplier))
-
-    @property
-    def _length(self) -> float:
-        return self.duration / self.count
-
-    def _motion(self, fields: Fields, start: Array) -> Motion:
-        return Motion(start / self.duration, fields[0], time=start, velocity=fields[1], acceleration=fields[2])  # pyright: ignore[reportArgumentType]
-
-    def _clock(self, start: Array) -> Clock:
-        return Clock(start, self._length, self.duration)
+    def directional(self, direction: Parameters) -> list[Fields]:
+        """The change of the fields after each step [per unit of the direction]; see `changes`."""
+        return self.changes(direction)

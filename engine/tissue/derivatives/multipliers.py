@@ -1,4 +1,4 @@
-"""Multipliers of contacts and ties as unknowns beside the displacement: what holds them, and its derivatives.
+"""Multipliers of contacts and ties as unknowns beside the displacement: the derivatives of what holds them.
 
 Uzawa's iteration ends where m = M(u, m, p). Of a contact M is the pressure ε ρ(m/ε − g): where it presses that is g = 0
 with m free, elsewhere m = 0. Of a tie M − m is ε times the mean jumps. With Q = M − m,
@@ -13,7 +13,7 @@ forces are the same for any of the solutions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -25,85 +25,15 @@ from ....imaging.errors import SolverError
 from ...linear.host import Diagonal
 from ...linear.krylov import gmres
 from ..contact.points import contact_points
-from ..contact.rigid import RigidContact
-from ..contact.rigid_term import RigidTerm
-from ..contact.tie import Tie, TieTerm
-from ..contact.tissue import TissueContact
 from ..kernels import TERM_CHUNK
 from ..pattern import VectorScatter
-from ..problem import Problem
-from .kernels import PRESSING, Batch, Place
+from .held import Held, held_by, jumps, jumps_turned
+from .kernels import Batch, Place
 from .parameters import Parameters
 from .sensitivity import Beside, Sensitivity
 
 SCHUR = 1e-11
 """Relative residual of the solve for the multipliers."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """Multipliers of one term.
-
-    Attributes:
-        term: number of the term among `Problem.terms`.
-        where: the array of a problem-shaped tree that holds them, and which of its rows they are.
-        batch: derivatives of what holds them; None of a tie, whose jumps are linear in u.
-    """
-
-    term: int
-    where: Callable[[Any], Any]
-    chosen: Any
-    batch: Batch | None
-    tie: Tie | None = None
-
-    def laid(self, values: NDArray, like: Any) -> NDArray[np.float64]:
-        """The whole array of the problem from these multipliers."""
-        if self.tie is not None:
-            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
-            parts = np.split(values, np.cumsum([s.extension.shape[1] for s in spaces])[:-1])
-            return np.stack([s.extension @ part for s, part in zip(spaces, parts, strict=True)], axis=1)
-        found = np.zeros(np.shape(like))
-        found[self.chosen] = values.reshape(found[self.chosen].shape)
-        return found
-
-    def gathered(self, leaf: Any) -> NDArray[np.float64]:
-        """The transpose of `laid`."""
-        whole = np.asarray(leaf)
-        if self.tie is not None:
-            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
-            return np.concatenate([s.extension.T @ whole[:, k] for k, s in enumerate(spaces)])
-        return whole[self.chosen].ravel()
-
-
-def held_by(problem: Problem, displacement: NDArray, fraction: float) -> list[Held]:
-    """The multipliers of a problem whose pairs are bound, those of points that meet something."""
-    points, found = np.asarray(problem.model.row_points), []
-    terms = problem.terms()
-    rigid = iter([k for k, term in enumerate(terms) if isinstance(term, RigidTerm)])
-    ties = iter([k for k, term in enumerate(terms) if isinstance(term, TieTerm)])
-    looks = iter(range(len(terms) - len(problem.moving()), len(terms)))
-    pairings = iter(problem.pairings or ())
-
-    def pressed(term: int) -> Batch:
-        return Batch(PRESSING, np.asarray(terms[term].nodes), terms[term], points, displacement, fraction)
-
-    for k, contact in enumerate(problem.contacts):
-        if isinstance(contact, RigidContact):
-            term = next(rigid)
-            if contact.penetration is not None:
-                found.append(Held(term, lambda p, k=k: p.contacts[k].multiplier, ..., pressed(term)))
-        elif isinstance(contact, Tie):
-            term = next(ties)
-            if contact.jump:
-                found.append(Held(term, lambda p, k=k: p.contacts[k].multiplier, ..., None, contact))
-        elif isinstance(contact, TissueContact):
-            for side in range(len(contact.bind(problem.model))):
-                term, met = next(looks), next(pairings).met
-                if contact.penetration is not None and len(met.point):
-                    found.append(
-                        Held(term, lambda p, k=k, s=side: p.contacts[k].history[s].multiplier, met.point, pressed(term))
-                    )
-    return found
 
 
 class Multipliers:
@@ -138,7 +68,7 @@ class Multipliers:
         points, found, fraction = np.asarray(self.sensitivity.problem.model.row_points), [], self.sensitivity.fraction
         for held, leaf in zip(self.held, self.leaves, strict=True):
             if held.batch is None:
-                found.append(_jumps(held.tie, self.displacement))
+                found.append(jumps(held.tie, self.displacement))
                 continue
             term = self.sensitivity.problem.terms()[held.term]
             pressure = contact_points(term, points, self.displacement, fraction, TERM_CHUNK).pressure
@@ -168,7 +98,7 @@ class Multipliers:
         still, found = np.zeros((self.rows, 3)), []
         for held, leaf, span in zip(self.held, self.leaves, self.spans, strict=True):
             if held.batch is None:
-                found.append(_jumps(held.tie, along))
+                found.append(jumps(held.tie, along))
                 continue
             ways = _still(held.batch) if by_terms is None else _closed(by_terms[held.term])
             if change is not None:
@@ -181,7 +111,7 @@ class Multipliers:
         """Q_uᵀ ν (rows, 3)."""
         total = np.zeros((self.rows, 3))
         for held, span, scatter, part in zip(self.held, self.spans, self._scatter, self.parts(own), strict=True):
-            total += _jumps_turned(held.tie, own[span], self.rows) if part is None else scatter(np.asarray(part[1]))
+            total += jumps_turned(held.tie, own[span], self.rows) if part is None else scatter(np.asarray(part[1]))
         return total
 
     def beside(self, own: NDArray) -> Beside:
@@ -264,36 +194,3 @@ def _closed_part(part: Place) -> Place:
 
 def _still(batch: Batch) -> Any:
     return jax.tree.map(np.zeros_like, batch.parameters)
-
-
-def _jumps(tie: Any, along: NDArray) -> NDArray[np.float64]:
-    """ε times the mean jumps around the nodes that carry multipliers of their own, component by component."""
-    table, moved = tie.table, along[tie.table.nodes]
-    half = table.shape.shape[2]
-    jump = np.einsum("sqa,sai->sqi", table.shape, moved[:, :half])
-    jump -= np.einsum("sqa,sai->sqi", table.opposite, moved[:, half:])
-    right = np.zeros((len(table.slave_nodes), 3))
-    np.add.at(right, table.local, np.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump))
-    spaces = table.multipliers
-    return float(tie.penalty) * np.concatenate(
-        [s.solve(s.extension.T @ right[:, k]) for k, s in enumerate(spaces) if s.solve is not None]
-    )
-
-
-def _jumps_turned(tie: Any, own: NDArray, rows: int) -> NDArray[np.float64]:
-    """The transpose of `_jumps` (rows, 3)."""
-    table, spaces = tie.table, tie.table.multipliers
-    parts = np.split(own, np.cumsum([s.extension.shape[1] for s in spaces])[:-1])
-    weight = np.stack(
-        [
-            s.extension @ s.solve(part) if s.solve is not None else np.zeros(len(table.slave_nodes))
-            for s, part in zip(spaces, parts, strict=True)
-        ],
-        axis=1,
-    )
-    jump = np.einsum("sq,sqa,sai->sqi", table.weight, table.shape, weight[table.local])
-    half = table.shape.shape[2]
-    total, nodes = np.zeros((rows, 3)), table.nodes
-    np.add.at(total, nodes[:, :half], np.einsum("sqa,sqi->sai", table.shape, jump))
-    np.add.at(total, nodes[:, half:], -np.einsum("sqa,sqi->sai", table.opposite, jump))
-    return float(tie.penalty) * total

@@ -60,6 +60,12 @@ class Remembered:
         """The problem with the multipliers of a history, and nothing else of it."""
         return eqx.combine(eqx.filter(history, self.held), problem)
 
+    def without_multipliers(self, history: History) -> History:
+        """A cotangent of the history with zeros for multipliers, of which each step finds its own."""
+        return jax.tree.map(
+            lambda keep, leaf: jnp.zeros_like(leaf) if keep and leaf is not None else leaf, self.held, history
+        )
+
     def taken(self, slope: Any) -> tuple[History, Any]:
         """A cotangent of all float arrays, in two: of the history, and of the parameters with zeros for it."""
         history = jax.tree.map(lambda keep, leaf: leaf if keep else None, self.mask, slope)

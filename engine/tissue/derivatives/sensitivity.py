@@ -27,7 +27,7 @@ class Sensitivity:
     """Derivatives of the residual of a problem at one displacement (rows, 3) m and load fraction."""
 
     def __init__(self, problem: Problem, displacement: NDArray, fraction: float) -> None:
-        self.problem, self.fraction = problem, fraction
+        self.problem, self.displacement, self.fraction = problem, displacement, fraction
         self.parameters, self._fixed = split(problem)
         points = np.asarray(problem.model.row_points)
         self.held = np.asarray(problem.held())
@@ -50,28 +50,55 @@ class Sensitivity:
         total = self.push_parts(move, np.zeros_like(move), by_terms, materials)
         return np.where(self.held, -np.asarray(given), total)
 
+    def push_forces(self, direction: Parameters, along: NDArray, first: NDArray | None = None) -> NDArray[np.float64]:
+        """Rate of internal minus external force f (rows, 3) [N] along (u̇, ṗ), held rows included.
+
+        Args:
+            direction: ṗ.
+            along: u̇ (rows, 3).
+            first: v (rows, 3); then it is the rate of K v, K = ∂f/∂u, that is asked for.
+        """
+        way = filled(direction, self.parameters)
+        move, by_terms = self.of_terms(way)
+        return self.push_parts(move, along, by_terms, [block.material for block in way.model.blocks], first)
+
     def of_terms(self, direction: Parameters) -> tuple[NDArray, list[Parameters]]:
         """A change of the parameters as one of places (rows, 3) m and of the arrays of each term."""
         along = filled(direction, self.parameters)
         return self._rows(along.model.points), jax.jvp(self._bound, (self.parameters,), (along,))[1][0]
 
     def push_parts(
-        self, move: NDArray, along: NDArray, by_terms: list[Parameters], materials: list[Parameters] | None = None
+        self,
+        move: NDArray,
+        along: NDArray,
+        by_terms: list[Parameters],
+        materials: list[Parameters] | None = None,
+        first: NDArray | None = None,
     ) -> NDArray[np.float64]:
-        """Rate of internal minus external force (rows, 3) N as places, displacements (rows, 3) m and arrays change."""
+        """Rate of internal minus external force (rows, 3) N as places, displacements (rows, 3) m and arrays change.
+
+        With `first`, a displacement's rate v, that of K v.
+        """
         still = [jax.tree.map(np.zeros_like, batch.parameters) for batch in self.blocks]
         ways = [*(still if materials is None else materials), *by_terms]
         total = np.zeros_like(move)
         for batch, way, scatter in zip((*self.blocks, *self.terms), ways, self._scatter, strict=True):
-            total += scatter(batch.push(move, along, way))
+            rate = batch.push(move, along, way) if first is None else batch.push_rate(first, move, along, way)
+            total += scatter(rate)
         return total
 
     def pull(self, weight: NDArray, beside: Beside = ()) -> Parameters:
         """(∂R/∂p)ᵀ λ for λ (rows, 3): a problem-shaped tree; `beside` is what else comes through the terms."""
+        return self.pull_both(weight, beside)[1]
+
+    def pull_both(self, weight: NDArray, beside: Beside = ()) -> tuple[NDArray[np.float64], Parameters]:
+        """(∂f/∂u)ᵀ λ (rows, 3), λ where free and f the forces, and `pull`."""
         free = np.where(self.held, 0.0, weight)
-        parts = _joined([batch.pull(free) for batch in (*self.blocks, *self.terms)], beside, len(self.blocks))
+        parts = [batch.pull(free) for batch in (*self.blocks, *self.terms)]
+        slope = sum(scatter(np.asarray(part[1])) for scatter, part in zip(self._scatter, parts, strict=True))
+        parts = _joined(parts, beside, len(self.blocks))
         _, back = jax.vjp(self._bound, self.parameters)
-        return self._collected(parts, back(self._cotangent(parts, weight))[0])
+        return np.asarray(slope), self._collected(parts, back(self._cotangent(parts, weight))[0])
 
     def pull_rate(
         self, weight: NDArray, along: NDArray, direction: Parameters, beside: Beside = (), rates_beside: Beside = ()

@@ -9,7 +9,10 @@ keeps the step of the size of the multipliers until enough of them have let go, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
 from ..host_system import HostSystem
@@ -19,11 +22,17 @@ from ..solution import ResultCode, State
 from ..system import Timer
 from .linearization import Linearization
 from .multipliers import schur
+from .saddle import Saddle
 
 STEPS = 40
 SOFTEST = 1e-2
-LIMIT = 1e-10
-"""Of the change that one more augmentation would make, over the largest multiplier."""
+LIMIT, ROUND_OFF = 1e-10, 1e-12
+"""Of the change that one more augmentation would make, over the largest multiplier. Below the first, Newton's method
+takes one more step: points in the rounded part of the law are told apart by little, and a slope by differences of such
+states was off by 4e-6 without it, by 3e-9 with it."""
+
+Balanced = tuple[Problem, NDArray[np.float64]]
+"""A problem with its pairs, and the unknowns (rows, 3) [m and Pa] that balance it."""
 
 
 def settled(problem: Problem, state: State, *, tolerance: float = 1e-12) -> tuple[Problem, State]:
@@ -37,43 +46,71 @@ def settled(problem: Problem, state: State, *, tolerance: float = 1e-12) -> tupl
     Raises:
         SolverError: the set of pressed points was not found, or an equilibrium was not.
     """
-    softness = SOFTEST
+    fraction, nodes = float(state.load_fraction), problem.model.nodes
+
+    def linearized(at: Problem, rows: NDArray) -> Saddle:
+        return Linearization(at, State.of_rows(fraction, rows, nodes), settled=False)
+
+    def balanced(at: Problem, rows: NDArray) -> Balanced | None:
+        system = HostSystem(at, Timer())
+        guess = system.array(rows) / system.row_scale
+        done = newton(system, guess, fraction, tolerance=tolerance, max_iterations=40, tell=lambda *_: None)
+        if done.result is not ResultCode.converged:
+            return None
+        moved = done.displacement
+        return system.bound(moved, fraction), np.asarray(system.state_of(fraction, moved).rows)
+
+    where = f"settled, at {100 * fraction:.4g} % of the load"
+    found, rows = settle((problem, np.asarray(state.rows)), linearized, balanced, where)
+    return found, State.of_rows(fraction, rows, nodes)
+
+
+def settle(
+    start: Balanced,
+    linearized: Callable[[Problem, NDArray], Saddle],
+    balanced: Callable[[Problem, NDArray], Balanced | None],
+    where: str,
+) -> Balanced:
+    """A balance whose multipliers are at their limit.
+
+    Args:
+        start: a balance.
+        linearized: of a balance.
+        balanced: the balance of a problem near some unknowns; None where none is found.
+        where: what the message says of the place.
+
+    Raises:
+        SolverError: the set of pressed points was not found.
+    """
+    now, softness, near_enough = start, SOFTEST, False
     for _ in range(STEPS):
-        near = Linearization(problem, state, settled=False)
+        near = linearized(*now)
         kept = near.multipliers
         if not kept.size:
-            return problem, state
-        left, now = kept.left(), kept.taken(near.problem)
-        size = max(np.abs(now).max(), np.abs(left).max())
-        if np.abs(left).max() <= LIMIT * size:
-            return near.problem, state
+            return now
+        left, old = kept.left(), kept.taken(now[0])
+        size = max(np.abs(old).max(), np.abs(left).max())
+        off, known = np.abs(left).max(), near_enough
+        near_enough = bool(off <= LIMIT * size)
+        if off <= ROUND_OFF * size or (known and near_enough):
+            return now
         change, softness = _change(near, left, size, softness)
-        field = near.displacement + near.forward(kept.forces(change))
-        found = _balanced(kept.put(near.problem, now + change), field, near.fraction, tolerance)
-        problem, state = found or (problem, state)
+        rows = now[1] + near.forward(kept.forces(change))
+        found = balanced(kept.put(now[0], old + change), rows)
+        now = found or now
         if found is None:
             softness = max(100.0 * softness, SOFTEST)
     raise SolverError(
         "the points that press were not found",
-        where=f"settled, at {100 * float(state.load_fraction):.4g} % of the load",
+        where=where,
         advice="Use the penalty method (no penetration), or facets that fit the body better",
     )
 
 
-def _change(near: Linearization, left: np.ndarray, size: float, softness: float) -> tuple[np.ndarray, float]:
+def _change(near: Saddle, left: NDArray, size: float, softness: float) -> tuple[NDArray, float]:
     """A change of the multipliers no larger than they are, and the softness to begin the next one with."""
     while True:
         change = schur(lambda m, s=softness: near.closing_product(m) - s * m, -left, strict=False)
         if np.abs(change).max() <= size or softness >= 1.0:
             return change, 0.1 * softness if softness > 1e-9 else 0.0
         softness = max(10.0 * softness, 1e-9)
-
-
-def _balanced(problem: Problem, field: np.ndarray, fraction: float, tolerance: float) -> tuple[Problem, State] | None:
-    """The problem with its pairs, and its equilibrium near a field of rows; None where none was found."""
-    system = HostSystem(problem, Timer())
-    guess = system.array(field) / system.row_scale
-    done = newton(system, guess, fraction, tolerance=tolerance, max_iterations=40, tell=lambda *_: None)
-    if done.result is not ResultCode.converged:
-        return None
-    return system.bound(done.displacement, fraction), system.state_of(fraction, done.displacement)

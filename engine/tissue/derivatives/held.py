@@ -1,0 +1,119 @@
+"""Which multipliers a problem has, where they stand in it, and what holds each of them.
+
+Those of a contact are held by the pressures of its points, those of a tie by its mean jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contact.rigid import RigidContact
+from ..contact.rigid_term import RigidTerm
+from ..contact.tie import Tie, TieTerm
+from ..contact.tissue import TissueContact
+from ..problem import Problem
+from .kernels import PRESSING, Batch
+
+
+@dataclass(frozen=True)
+class Held:
+    """Multipliers of one term.
+
+    Attributes:
+        term: number of the term among `Problem.terms`.
+        where: the array of a problem-shaped tree that holds them, and which of its rows they are.
+        batch: derivatives of what holds them; None of a tie, whose jumps are linear in u.
+    """
+
+    term: int
+    where: Callable[[Any], Any]
+    chosen: Any
+    batch: Batch | None
+    tie: Tie | None = None
+
+    def laid(self, values: NDArray, like: Any) -> NDArray[np.float64]:
+        """The whole array of the problem from these multipliers."""
+        if self.tie is not None:
+            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
+            parts = np.split(values, np.cumsum([s.extension.shape[1] for s in spaces])[:-1])
+            return np.stack([s.extension @ part for s, part in zip(spaces, parts, strict=True)], axis=1)
+        found = np.zeros(np.shape(like))
+        found[self.chosen] = values.reshape(found[self.chosen].shape)
+        return found
+
+    def gathered(self, leaf: Any) -> NDArray[np.float64]:
+        """The transpose of `laid`."""
+        whole = np.asarray(leaf)
+        if self.tie is not None:
+            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
+            return np.concatenate([s.extension.T @ whole[:, k] for k, s in enumerate(spaces)])
+        return whole[self.chosen].ravel()
+
+
+def held_by(problem: Problem, displacement: NDArray, fraction: float) -> list[Held]:
+    """The multipliers of a problem whose pairs are bound, those of points that meet something."""
+    points, found = np.asarray(problem.model.row_points), []
+    terms = problem.terms()
+    rigid = iter([k for k, term in enumerate(terms) if isinstance(term, RigidTerm)])
+    ties = iter([k for k, term in enumerate(terms) if isinstance(term, TieTerm)])
+    looks = iter(range(len(terms) - len(problem.moving()), len(terms)))
+    pairings = iter(problem.pairings or ())
+
+    def pressed(term: int) -> Batch:
+        return Batch(PRESSING, np.asarray(terms[term].nodes), terms[term], points, displacement, fraction)
+
+    for k, contact in enumerate(problem.contacts):
+        if isinstance(contact, RigidContact):
+            term = next(rigid)
+            if contact.penetration is not None:
+                found.append(Held(term, lambda p, k=k: p.contacts[k].multiplier, ..., pressed(term)))
+        elif isinstance(contact, Tie):
+            term = next(ties)
+            if contact.jump:
+                found.append(Held(term, lambda p, k=k: p.contacts[k].multiplier, ..., None, contact))
+        elif isinstance(contact, TissueContact):
+            for side in range(len(contact.bind(problem.model))):
+                term, met = next(looks), next(pairings).met
+                if contact.penetration is not None and len(met.point):
+                    found.append(
+                        Held(term, lambda p, k=k, s=side: p.contacts[k].history[s].multiplier, met.point, pressed(term))
+                    )
+    return found
+
+
+def jumps(tie: Any, along: NDArray) -> NDArray[np.float64]:
+    """ε times the mean jumps around the nodes that carry multipliers of their own, component by component."""
+    table, moved = tie.table, along[tie.table.nodes]
+    half = table.shape.shape[2]
+    jump = np.einsum("sqa,sai->sqi", table.shape, moved[:, :half])
+    jump -= np.einsum("sqa,sai->sqi", table.opposite, moved[:, half:])
+    right = np.zeros((len(table.slave_nodes), 3))
+    np.add.at(right, table.local, np.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump))
+    spaces = table.multipliers
+    return float(tie.penalty) * np.concatenate(
+        [s.solve(s.extension.T @ right[:, k]) for k, s in enumerate(spaces) if s.solve is not None]
+    )
+
+
+def jumps_turned(tie: Any, own: NDArray, rows: int) -> NDArray[np.float64]:
+    """The transpose of `jumps` (rows, 3)."""
+    table, spaces = tie.table, tie.table.multipliers
+    parts = np.split(own, np.cumsum([s.extension.shape[1] for s in spaces])[:-1])
+    weight = np.stack(
+        [
+            s.extension @ s.solve(part) if s.solve is not None else np.zeros(len(table.slave_nodes))
+            for s, part in zip(spaces, parts, strict=True)
+        ],
+        axis=1,
+    )
+    jump = np.einsum("sq,sqa,sai->sqi", table.weight, table.shape, weight[table.local])
+    half = table.shape.shape[2]
+    total, nodes = np.zeros((rows, 3)), table.nodes
+    np.add.at(total, nodes[:, :half], np.einsum("sqa,sqi->sai", table.shape, jump))
+    np.add.at(total, nodes[:, half:], -np.einsum("sqa,sqi->sai", table.opposite, jump))
+    return float(tie.penalty) * total
