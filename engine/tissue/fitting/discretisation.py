@@ -24,6 +24,8 @@ from .estimate import estimates
 from .fit import Fit
 
 SAFETY, SAFETY_GUESSED = 1.25, 3.0
+TOLD = 0.1
+"""Share of a number's spread from which on what the mesh does to it is told."""
 LOWEST = 0.5
 """Observed order below which the answers do not close in."""
 
@@ -131,14 +133,20 @@ def over_meshes(fits: Sequence[Fit], order: float = 2.0) -> Fit:
 
 
 def _told(finest: Fit, found: Sequence[GridConvergence]) -> list[str]:
+    """Of the numbers without a prior, and of those that the mesh moves by a tenth of their spread or more."""
     lengths = ", ".join(f"{1e3 * h:.3g}" for h in found[0].sizes)
-    told = [f"Elements of {lengths} mm:"]
+    told, silent = [], 0
     for unknown, span in zip(finest.unknowns, finest.spans, strict=True):
-        mean = finest.posterior.mean[span]
-        for reported, one in zip(unknown.report(mean), found[span], strict=False):
+        means, spreads = finest.posterior.mean[span], finest.posterior.spread[span]
+        reports = zip(unknown.report(means), found[span], spreads, unknown.flat, strict=False)
+        for reported, one, spread, flat in reports:
+            if not flat and one.bound < TOLD * spread:
+                silent += 1
+                continue
             values = ", ".join(f"{float(reported.value(v)):.5g}" for v in one.values)
             off = abs(float(reported.value(one.values[-1] + one.bound)) - float(reported.value(one.values[-1])))
             how = f"order {one.order:.1f} " + ("observed" if one.observed else "assumed")
-            told.append(f"{reported.name} {values} {reported.unit} ({how}), the last off by {off:.2g} at most;")
-    told[-1] = told[-1].removesuffix(";") + "."
-    return [*told, "The intervals have it in them."]
+            told.append(f"{reported.name} {values} {reported.unit} ({how}; the last is off by {off:.2g} at most)")
+    if silent:
+        told.append(f"{silent} other numbers move by less than {TOLD:g} of their spread")
+    return [f"Elements of {lengths} mm: {'; '.join(told)}. The intervals have it in them."]

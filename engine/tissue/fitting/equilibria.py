@@ -155,9 +155,12 @@ class Equilibria:
         total *= ~problem.held()
         materials = [block.material for block in rates.model.blocks]
         others = eqx.tree_at(lambda p: [b.material for b in p.model.blocks], rates, _still(materials))
+        columns = [jax.tree.map(lambda rate, k=k: rate[k], others) for k in range(len(chosen))]
         if _any(others):
             near = Sensitivity(problem, displacement, 1.0)
-            total += np.stack([near.push(jax.tree.map(lambda rate, k=k: rate[k], others)) for k in range(len(chosen))])
+            total += np.stack(
+                [near.push(column) if _any(column) else np.zeros_like(displacement) for column in columns]
+            )
         return np.moveaxis(total, 0, -1)
 
     def _floats(self, coordinates: Array) -> Any:
