@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from preop.engine.tissue.fitting import moduli
 from preop.engine.tissue.fitting.correlation import correlation_length
 from preop.engine.tissue.fitting.discretisation import grid_convergence, over_meshes
 from preop.engine.tissue.fitting.displacements import NodeDisplacements, PointDisplacements
 from preop.engine.tissue.fitting.equilibria import Equilibria
 from preop.engine.tissue.fitting.fit import Fit, fit
-from preop.engine.tissue.fitting.moduli import with_poisson_ratio
 from preop.engine.tissue.fitting.nuisance import Nuisance, poisson_ratio, pose
 from preop.engine.tissue.fitting.setting import Setting
 from preop.engine.tissue.fitting.stiffness import RegionStiffness
@@ -51,6 +51,12 @@ def stretched(setting: Setting, length: Any) -> Setting:
     return eqx.tree_at(lambda s: s.problem.model.points, setting, points * jnp.array([length / 0.12, 1.0, 1.0]))
 
 
+def test_a_modulus_of_zero_is_a_modulus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """λ = 0 at ν = 0: what is found then is kept for the class, and must hold for other values."""
+    monkeypatch.setattr(moduli, "_FOUND", {})
+    assert moduli.moduli_of(jax.tree.map(jnp.asarray, NeoHookean.from_young(1e4, 0.0))) == ("shear_modulus", "lame")
+
+
 @pytest.mark.parametrize("name", sorted(n for n in MATERIALS if hasattr(MATERIALS[n], "from_young")))
 def test_another_poisson_ratio_of_the_same_young_modulus(name: str) -> None:
     """Against the law's own closed forms, at the elements chosen alone; from finite and from infinite K."""
@@ -59,7 +65,7 @@ def test_another_poisson_ratio_of_the_same_young_modulus(name: str) -> None:
     wanted = law.from_young(2e4, 0.47)
     for before in (0.3, 0.5):
         first = jax.tree.map(lambda leaf: jnp.full(2, leaf), law.from_young(2e4, before))
-        found = with_poisson_ratio(first, 0.47, chosen)
+        found = moduli.with_poisson_ratio(first, 0.47, chosen)
         for leaf, one, old in zip(*map(jax.tree.leaves, (found, wanted, first)), strict=True):
             assert leaf[0] == pytest.approx(float(one), rel=1e-9)
             assert leaf[1] == old[1]
@@ -232,4 +238,4 @@ def test_bad_nuisances_are_named() -> None:
     mesh = bodies.box((1, 1, 1), size=(10.0, 10.0, 10.0))
     fibers = Model.from_mesh(mesh, {"*": Guccione(2e3, 8.0, 2.0, 4.0, (1.0, 0.0, 0.0), bulk_modulus=3e4)})
     with pytest.raises(SolverError, match="no Poisson's ratio"):
-        with_poisson_ratio(fibers.blocks[0].material, 0.4, np.ones(6, bool))
+        moduli.with_poisson_ratio(fibers.blocks[0].material, 0.4, np.ones(6, bool))

@@ -126,9 +126,9 @@ def _search(material: Material) -> tuple[str, ...]:
 
 
 def _first(leaf: Any) -> Any:
-    """Of the first element, as energies see it; finite."""
+    """Of the first element, as energies see it; finite, and no number zero, which doubling would leave alone."""
     value = np.asarray(leaf)[:1].T if np.ndim(leaf) else np.asarray(leaf)
-    return np.where(np.isinf(value), 1e6, value)
+    return np.where(np.isinf(value), 1e6, np.where((value == 0.0) & (np.ndim(leaf) <= 1), 1.0, value))
 
 
 def _is_number(value: Any) -> bool:
