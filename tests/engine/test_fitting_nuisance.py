@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.core import Tracer
 
 from preop.engine.tissue.fitting import moduli
 from preop.engine.tissue.fitting.correlation import correlation_length
@@ -96,22 +97,22 @@ def test_an_unknown_ratio_is_in_the_interval() -> None:
     """ν anywhere between 0.4 and 0.49: held at the middle the intervals miss E, with ν unknown they hold it."""
     draw, ratio = np.random.default_rng(3), poisson_ratio(0.4, 0.49)
     held, free = [], []
-    for _ in range(8):
+    for _ in range(6):
         seen = moved(hanging(YOUNG, draw.uniform(0.4, 0.49)))
         nodes = NodeDisplacements("all", seen + NOISE * draw.standard_normal(seen.shape), NOISE)
         for found, unknowns in ((held, []), (free, [ratio])):
             first = fit(hanging(4e4, 0.445), [RegionStiffness(("*",)), *unknowns], [nodes])
             low, high = first.estimates[0].interval_95
             found.append(low < YOUNG / 4e4 < high)
-    assert sum(free) >= 6  # of 95 %: 5 or fewer of 8 in 6 of 1000 cases
-    assert sum(held) <= 4
+    assert sum(free) >= 4  # of 95 %: 3 or fewer of 6 in 2 of 1000 cases
+    assert sum(held) <= 3
 
 
 def test_no_value_outside_of_a_range_is_tried_and_its_end_is_told() -> None:
     tried = []
 
     def put(setting: Setting, value: Any) -> Setting:
-        if not isinstance(value, jax.core.Tracer):
+        if not isinstance(value, Tracer):
             tried.append(float(value))
         return stretched(setting, value)
 
@@ -159,11 +160,12 @@ def test_errors_that_go_together_widen_as_they_spread_answers() -> None:
     truth, places, first = moved(problem), np.asarray(problem.model.points), hanging(cells=(6, 2, 2), young=5e4)
     distance = np.linalg.norm(places[:, None] - places[None], axis=2)
     root = np.linalg.cholesky(np.exp(-distance / 0.05) + 1e-10 * np.eye(len(places)))
-    draw, misses = np.random.default_rng(0), []
+    draw, fits = np.random.default_rng(0), []
     for _ in range(6):
         seen = truth + size * (root @ draw.standard_normal(truth.shape))
-        found = fit(first, [RegionStiffness(("*",))], [NodeDisplacements("all", seen, size, correlation=0.05)])
-        misses.append((found.posterior.mean[0] - np.log(YOUNG / 5e4)) / found.posterior.spread[0])
+        fits.append(fit(first, [RegionStiffness(("*",))], [NodeDisplacements("all", seen, size, correlation=0.05)]))
+    found = fits[-1]
+    misses = [(one.posterior.mean[0] - np.log(YOUNG / 5e4)) / one.posterior.spread[0] for one in fits]
     assert 0.38 < np.square(misses).sum() < 20.8  # χ² of 6 degrees of freedom in 998 of 1000 cases
     slope = found.slope[:, :, 0]
     fields = size * np.einsum("ij,njk->nik", root, draw.standard_normal((800, *truth.shape)))

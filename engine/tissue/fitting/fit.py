@@ -137,15 +137,16 @@ def fit(
 
 def _rounds(squares: LeastSquares, point: Point, iterations: int, progress: Progress) -> tuple[Point, Linear, bool]:
     """Minimised; where a noise is to be found, again and again until it settles."""
-    rounds = ROUNDS if any(o.noise is None for o in squares.observations) else 1
-    for number in range(rounds):
-        tell = f"round {number + 1}, " if rounds > 1 else ""
-        point, linear, converged = squares.minimise(point, iterations=iterations, progress=progress, tell=tell)
-        if rounds == 1:
-            break
+    rounds = ROUNDS if any(o.noise is None for o in squares.observations) else 0
+    point, linear, converged = squares.minimise(
+        point, iterations=iterations, progress=progress, tell="round 1, " if rounds else ""
+    )
+    for number in range(1, rounds + 1):
         point, change = update(squares, point, linear, squares.posterior(point, linear))
-        if change < SETTLED:
+        if change < SETTLED or number == rounds:
             break
+        tell = f"round {number + 1}, "
+        point, linear, converged = squares.minimise(point, iterations=iterations, progress=progress, tell=tell)
     return point, linear, converged
 
 
