@@ -207,10 +207,8 @@ def test_a_support_and_a_tool_are_fitted_by_their_place_in_the_problem() -> None
     assert "say nothing of the bed along" in found.statement
 
 
-@pytest.mark.parametrize("name", sorted(MATERIALS))
+@pytest.mark.parametrize("name", [name for name in sorted(MATERIALS) if hasattr(MATERIALS[name], "from_young")])
 def test_moduli_are_those_fields_that_scale_the_energy(name: str) -> None:
-    if not hasattr(MATERIALS[name], "from_young"):
-        pytest.skip("made from other numbers")
     material = MATERIALS[name].from_young(1e4, 0.4)
     assert set(moduli_of(material)) <= {"shear_modulus", "lame", "bulk_modulus", "volume_modulus"}
     assert len(moduli_of(material)) == 2
