@@ -1,9 +1,10 @@
 """E/ρ of a silicone cylinder from its measured bent surface alone, its uncertainty, and what dominates what is left.
 
-    .venv/bin/python benchmarks/silicone_cylinder.py [--quick] [--write]
+    .venv/bin/python benchmarks/silicone_cylinder.py [--parts granted steps T10P1 T10 H8] [--write]
 
-The measured surface is not part of the repository: PREOP_SHARED_DATA names its folder. Each row of the table is one fit
-of one number; the end point was measured apart and is not used. `--write` keeps the table and the picture in results/.
+The measured surface is not part of the repository: PREOP_SHARED_DATA names its folder. By element: one number fitted in
+the frame as given, over meshes and ν. `steps`, `granted`: what else is not known made unknown, step by step and on
+three meshes. The end point was measured apart and is not used. `--write` keeps tables and picture in results/.
 """
 
 from __future__ import annotations
@@ -15,36 +16,54 @@ from typing import NamedTuple
 
 import numpy as np
 from machine_line import machine_line
+from silicone_bar import Row, end_point, hanging, posed, stiffness, surface, unknowns
+from silicone_picture import along_the_axis, draw
 
 RESULTS = Path(__file__).with_name("results") / "silicone_cylinder.md"
-PICTURE = RESULTS.with_suffix(".png")
+ONE = 73.8
+"""E/ρ [m²/s²] that every row is also solved with: the answer with all that is not known."""
+HEAD = "| unknown | E/ρ m²/s² (95 %) | ± % | noise mm | surface RMS mm | end point off mm | s |"
+HEADINGS = {
+    "granted": "The answer: all that is not known made unknown, on three meshes",
+    "steps": "What each of it adds, on the coarsest mesh",
+    "T10P1": "One number in the frame as given: T10/T4, displacement and pressure",
+    "T10": "One number in the frame as given: T10, displacement alone",
+    "H8": "One number in the frame as given: H8 with mean dilatation",
+}
+ADEQUATE = 0.01
+"""Of E/ρ: a mesh whose error by Roache's index is more is not counted among the answers."""
 
 
-class Row(NamedTuple):
-    """One fit: element, Poisson's ratio (0.5: incompressible), rings of the section, layers along the axis."""
+FAMILIES = {
+    "T10P1": ((0.5, (2, 3, 4)), (0.499, (3,)), (0.49, (3,)), (0.47, (3,)), (0.45, (3,))),
+    "T10": ((0.45, (2, 3, 4)), (0.49, (2, 3, 4))),
+    "H8": ((0.45, (2, 3, 4)), (0.499, (2, 3))),
+}
+"""By element: ν, and the meshes from coarse to fine."""
 
-    element: str
-    poisson: float
-    rings: int
-    layers: int
 
+class Answer(NamedTuple):
+    """What one row gives."""
 
-ROWS = (
-    Row("T10", 0.45, 2, 12),
-    Row("T10", 0.49, 2, 12),
-    Row("T10P1", 0.49, 2, 12),
-    Row("T10P1", 0.5, 2, 12),
-    Row("T10P1", 0.5, 3, 20),
-    Row("H8", 0.499, 0, 0),
-)
+    row: Row
+    nodes: int
+    size: float
+    value: float
+    low: float
+    high: float
+    rms: float
+    largest: float
+    end: float
+    common: tuple[float, float]
+    solves: int
+    seconds: float
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the first four rows")
-    parser.add_argument("--rows", type=int, nargs="+", help="only these rows, from 0")
-    parser.add_argument("--write", action="store_true", help="keep table and picture in results/")
+    parser.add_argument("--parts", nargs="+", choices=HEADINGS, default=tuple(HEADINGS))
+    parser.add_argument("--write", action="store_true", help="keep tables and picture in results/")
     arguments = parser.parse_args()
 
     import jax
@@ -54,155 +73,148 @@ def main() -> None:
 
     if silicone.missing():
         raise SystemExit(silicone.missing())
-    rows = ROWS[:4] if arguments.quick else ROWS
-    if arguments.rows:
-        rows = [ROWS[k] for k in arguments.rows]
+    for part in arguments.parts:
+        lines = granted(draws=arguments.write) if part == "granted" else steps() if part == "steps" else rows(part)
+        print("\n".join(lines))
+        if arguments.write:
+            keep(part, [machine_line(), "", *lines])
+
+
+def keep(part: str, lines: list[str]) -> None:
+    """Puts a section in the place of the one that was there."""
+    sections: dict[str, str] = {}
+    if RESULTS.is_file():
+        for section in RESULTS.read_text(encoding="utf-8").split("\n## ")[1:]:
+            sections[section.split("\n")[0]] = section.split("\n", 1)[1].strip()
+    sections[HEADINGS[part]] = "\n".join(lines).strip()
+    told = [f"## {name}\n\n{sections[name]}\n" for name in HEADINGS.values() if name in sections]
+    RESULTS.write_text("\n".join(["# The silicone cylinder from its surface\n", *told]), encoding="utf-8")
+
+
+def rows(element: str) -> list[str]:
+    """The table of one number in the frame as given."""
     lines = [
-        f"One unknown, from the surface alone. {machine_line()}",
-        "",
-        "| element | ν | nodes | E/ρ m²/s² (95 %) | surface RMS mm | largest mm | end point off mm "
-        "| residuals alike over mm | solves | s |",
+        "| ν | nodes | E/ρ m²/s² (95 %, data alone) | mesh: off by % | surface RMS mm | largest mm "
+        f"| end point off mm | with {ONE:g}: RMS, end mm | solves | s |",
         "|" + "---|" * 10,
     ]
-    print("\n".join(lines))
-    best = None
-    for row in rows:
-        line, found = fitted(row)
-        lines.append(line)
-        best = found if best is None or row.element == "T10P1" else best
-        print(lines[-1], flush=True)
-    assert best is not None
-    lines += ["", *along_the_axis(*best)]
-    print("\n".join(lines[-12:]))
-    if arguments.write:
-        draw(*best)
-        RESULTS.write_text("\n".join(["# The silicone cylinder from its surface", "", *lines, ""]), encoding="utf-8")
+    values: list[float] = []
+    for poisson, finenesses in FAMILIES[element]:
+        family: list[Answer] = []
+        for fineness in finenesses:
+            family.append(answered(Row(element, poisson, fineness)))
+            off = mesh_error(family)
+            lines.append(told(family[-1], off))
+            print(lines[-1], flush=True)
+            values += [family[-1].value] if off is not None and off < ADEQUATE else []
+    if values:
+        lines += ["", f"Meshes off by less than {100 * ADEQUATE:g} %: {min(values):.2f} to {max(values):.2f} m²/s²."]
+    return [*lines, ""]
 
 
-def fitted(row: Row):
-    """One line of the table, and (fit, points, model with its skin)."""
-    from preop.engine.tissue.fitting.correlation import correlation_length
+def told(one: Answer, off: float | None) -> str:
+    """A line of the table."""
+    mesh = "–" if off is None else f"{100 * off:.2f}"
+    value = f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+    return (
+        f"| {one.row.poisson:g} | {one.nodes:,} | {value} | {mesh} | {one.rms:.2f} | {one.largest:.2f} | {one.end:.2f} "
+        f"| {one.common[0]:.2f}, {one.common[1]:.2f} | {one.solves} | {one.seconds:.0f} |"
+    )
+
+
+def mesh_error(family: list[Answer]) -> float | None:
+    """Roache's index of the last, relative."""
+    from preop.engine.tissue.fitting.discretisation import grid_convergence
+
+    if len(family) < 2:
+        return None
+    return grid_convergence([a.size for a in family], [np.log(a.value) for a in family]).bound
+
+
+def answered(row: Row) -> Answer:
+    """One number in the frame as given."""
+    from preop.engine.tissue.fitting.discretisation import element_size
     from preop.engine.tissue.fitting.fit import fit
     from preop.engine.tissue.fitting.stiffness import RegionStiffness
-    from preop.engine.tissue.fitting.surface import SurfacePoints
     from preop.engine.tissue.verification import silicone
 
     start = time.perf_counter()
-    points = silicone.measured()
-    problem = hanging(row)
-    first = fit(problem, [RegionStiffness(("*",))], [SurfacePoints("skin", points)], load_steps=8, tolerance=1e-7)
-    alike = correlation_length(points, first.residuals[0])
-    seen = SurfacePoints("skin", points, correlation=alike)
-    found = fit(problem, [RegionStiffness(("*",))], [seen], start=first.posterior.mean, load_steps=8, tolerance=1e-7)
+    found = fit(hanging(row), [RegionStiffness(("*",))], [surface()], load_steps=8, tolerance=1e-7)
+    low, value, high = stiffness(found)
     residual = 1e3 * found.residuals[0]
-    estimate, unit = found.estimates[0], silicone.GUESS
-    low, high = (unit * bound for bound in estimate.interval_95)
-    off = 1e3 * float(np.linalg.norm(end_point(found) - silicone.END))
-    nodes = found.problem.model.nodes
-    line = (
-        f"| {row.element} | {row.poisson:g} | {nodes} | {unit * estimate.value:.2f} ({low:.2f} to {high:.2f}) "
-        f"| {np.sqrt((residual**2).mean()):.2f} | {np.abs(residual).max():.2f} | {off:.2f} | {1e3 * alike:.0f} "
-        f"| {first.solves + found.solves} | {time.perf_counter() - start:.0f} |"
+    return Answer(
+        row,
+        found.problem.model.nodes,
+        element_size(found),
+        value,
+        low,
+        high,
+        float(np.sqrt((residual**2).mean())),
+        float(np.abs(residual).max()),
+        1e3 * float(np.linalg.norm(end_point(found.setting, found.state) - silicone.END)),
+        with_one_number(found),
+        found.solves,
+        time.perf_counter() - start,
     )
-    return line, (found, points)
 
 
-def hanging(row: Row):
-    """The cylinder clamped at z = 0 under its weight, E/ρ as guessed, all of its free surface in the set `skin`."""
-    import equinox as eqx
-
-    from preop.engine.tissue.loads import Gravity
-    from preop.engine.tissue.materials import NeoHookean
-    from preop.engine.tissue.model import Model
-    from preop.engine.tissue.supports import Fixed
-    from preop.engine.tissue.verification import silicone
-    from preop.engine.tissue.verification.meshes import curved, rod, round_rod
-    from preop.meshing.hexahedra import read_hexahedra
-
-    young = silicone.GUESS * silicone.DENSITY
-    bulk = float("inf") if row.poisson == 0.5 else young * row.poisson / ((1 + row.poisson) * (1 - 2 * row.poisson))
-    law = NeoHookean(young / (2 * (1 + row.poisson)), bulk)
-    if row.element == "H8":
-        file = silicone.measured_file().with_name("silicone_cylinder_rest_hexa.msh")
-        mesh = read_hexahedra(file, unit="m")
-        model = Model.from_mesh(mesh, {"*": law}, density=silicone.DENSITY, element="H8")
-        clamp = np.flatnonzero(np.abs(np.asarray(model.points)[:, 2]) < 1e-6).astype(np.int32)
-        sets = {**model.node_sets, "z0": clamp}
-        model = eqx.tree_at(lambda m: m.facet_sets, model, {**model.facet_sets, "skin": model.facets_of("surface")})
-        model = eqx.tree_at(lambda m: m.node_sets, model, sets)
-    else:
-        simple = Model.from_mesh(rod(row.rings, row.layers), {"*": law}, density=silicone.DENSITY, element=row.element)
-        model = curved(simple, round_rod(silicone.RADIUS, silicone.LENGTH))
-        skin = np.concatenate([model.facets_of("rim"), model.facets_of("z1")])
-        model = eqx.tree_at(lambda m: m.facet_sets, model, {**model.facet_sets, "skin": skin})
-    return model.problem(loads=[Gravity((0.0, -silicone.GRAVITY, 0.0))], supports=[Fixed("z0")])
-
-
-def end_point(found) -> np.ndarray:
-    """Where the middle of the free end is [m]: the mean of the end's nodes within a tenth of the radius."""
-    from preop.engine.tissue.fitting.location import locate
+def with_one_number(found) -> tuple[float, float]:
+    """RMS of the surface and distance of the end [mm] where E/ρ is `ONE`."""
+    from preop.engine.tissue.fitting.equilibria import Equilibria
     from preop.engine.tissue.verification import silicone
 
-    model = found.problem.model
-    nodes, weights, _ = locate(model, np.array([[0.0, 0.0, silicone.LENGTH * (1 - 1e-6)]]), "end")
-    moved = np.asarray(model.points) + np.asarray(found.state.displacement)
-    return np.einsum("nm,nmi->ni", weights, moved[nodes])[0]
+    change = np.array([np.log(ONE / stiffness(found)[1])])
+    near = Equilibria(found.setting, found.unknowns, tolerance=1e-7)
+    state, setting = near.solve(change, found.state), near.setting(change)
+    residual = np.asarray(surface().bind(setting, np.asarray(state.rows)).distance)
+    end = np.linalg.norm(end_point(setting, state) - silicone.END)
+    return 1e3 * float(np.sqrt((residual**2).mean())), 1e3 * float(end)
 
 
-def along_the_axis(found, points: np.ndarray) -> list[str]:
-    """Where what is left lies: mean and spread of the signed distance by arc length, in eight pieces."""
-    from preop.engine.tissue.fitting.surface import nearest
-
-    model = found.problem.model
-    facets = model.facets_of("skin")
-    moved = np.asarray(model.points) + np.asarray(found.state.displacement)
-    owner, _, _ = nearest(facets, moved, points)
-    height = np.asarray(model.points)[facets[owner]].mean(axis=1)[:, 2]
-    lines = ["| distance from the clamp mm | points | mean mm | spread mm |", "|---|---|---|---|"]
-    residual = -1e3 * found.residuals[0]
-    for low, high in zip(np.linspace(0, 0.178, 9)[:-1], np.linspace(0, 0.178, 9)[1:], strict=True):
-        mine = (height >= low) & (height < high + 1e-9)
-        if mine.any():
-            part = residual[mine]
-            lines.append(f"| {1e3 * low:.0f}–{1e3 * high:.0f} | {mine.sum()} | {part.mean():+.2f} | {part.std():.2f} |")
-    return lines
+def steps() -> list[str]:
+    """What else is not known made unknown, one after the other, on the coarsest mesh."""
+    lines = [HEAD, "|" + "---|" * 7]
+    groups = unknowns()
+    for count, (name, _) in enumerate(groups, 1):
+        start = time.perf_counter()
+        found = posed([one for _, group in groups[:count] for one in group], 2)
+        lines.append(summary(("and " if count > 1 else "") + name, found, time.perf_counter() - start))
+        print(lines[-1], flush=True)
+    return [*lines, ""]
 
 
-def draw(found, points: np.ndarray) -> None:
-    """Measured points, coloured by their signed distance from the fitted surface, from the side."""
-    import matplotlib
+def granted(*, draws: bool) -> list[str]:
+    """The answer: all that is not known made unknown, on three meshes."""
+    from preop.engine.tissue.fitting.discretisation import over_meshes
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    lines = [HEAD, "|" + "---|" * 7]
+    groups, fits = unknowns(), []
+    for fineness in (2, 3, 4):
+        start = time.perf_counter()
+        chosen = [one for _, group in groups for one in group]
+        fits.append(posed(chosen, fineness, fits[-1].posterior.mean if fits else None))
+        nodes = f"{fits[-1].problem.model.nodes:,} nodes"
+        lines.append(summary(f"all, {nodes}", fits[-1], time.perf_counter() - start))
+        print(lines[-1], flush=True)
+    found = over_meshes(fits)
+    lines.append(summary("**all, and what the mesh may change**", found, 0.0))
+    first = posed(groups[0][1], 3)
+    if draws:
+        draw(first, found, RESULTS.with_suffix(".png"))
+    lines += ["", *(f"* {one}" for one in found.estimates[1:]), "", found.statement, ""]
+    return [*lines, *along_the_axis(first, found), ""]
 
+
+def summary(name: str, found, seconds: float) -> str:
+    """A line of the tables of what is granted."""
     from preop.engine.tissue.verification import silicone
 
-    model = found.problem.model
-    moved = 1e3 * (np.asarray(model.points) + np.asarray(found.state.displacement))
-    rest = 1e3 * np.asarray(model.points)
-    skin = np.unique(model.facets_of("skin"))
-    figure, (side, left) = plt.subplots(1, 2, figsize=(11, 5), width_ratios=(1.4, 1))
-    side.plot(rest[skin, 2], rest[skin, 1], ".", ms=1, color="0.8", label="at rest")
-    side.plot(moved[skin, 2], moved[skin, 1], ".", ms=2, color="0.4", label="fitted")
-    residual = -1e3 * found.residuals[0]
-    scatter = side.scatter(
-        1e3 * points[:, 2], 1e3 * points[:, 1], c=residual, s=6, cmap="coolwarm", vmin=-1.5, vmax=1.5, label="measured"
+    (low, value, high), residual = stiffness(found), 1e3 * found.residuals[0]
+    off = 1e3 * np.linalg.norm(end_point(found.setting, found.state) - silicone.END)
+    return (
+        f"| {name} | {value:.2f} ({low:.2f} to {high:.2f}) | {50 * np.log(high / low):.1f} "
+        f"| {1e3 * found.noises[0]:.2f} | {np.sqrt((residual**2).mean()):.2f} | {off:.2f} | {seconds:.0f} |"
     )
-    figure.colorbar(scatter, ax=side, label="measured outside of fitted, mm")
-    side.set(aspect="equal", xlabel="z mm", ylabel="y mm")
-    side.legend(loc="upper right")
-    one, unit = found.estimates[0], silicone.GUESS
-    low, high = one.interval_95
-    title = f"E/ρ {unit * one.value:.1f} ({unit * low:.1f} to {unit * high:.1f}) m²/s²"
-    left.hist(residual, bins=60, color="0.4")
-    left.set(
-        xlabel="signed distance mm",
-        ylabel="points",
-        title=title,
-    )
-    figure.text(0.01, 0.01, "Not a medical device", size=8, color="0.4")
-    figure.tight_layout()
-    figure.savefig(PICTURE, dpi=110)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ class BoundDisplacements(Bound):
         place = setting.seen_from_model(jnp.einsum("nm,nmi->ni", self.weights, moved))
         return (place - self.seen).ravel()
 
+    def directions(self) -> NDArray:
+        """x, y and z of each place."""
+        return np.tile(np.eye(3), (len(self.seen), 1))
+
 
 class PointDisplacements(Observation):
     """Displacement [m] of points given by their place [m] in the body at rest; `noise` [m] is per component.
@@ -85,7 +89,10 @@ class PointDisplacements(Observation):
 
 
 class NodeDisplacements(Observation):
-    """Displacement [m] of the nodes of a set, in its order; `noise` [m] is per component."""
+    """Displacement [m] of the nodes of a set, in its order; `noise` [m] is per component.
+
+    Where the shape at rest is unknown too, it is from the shape as given that they were displaced.
+    """
 
     def __init__(
         self,
@@ -130,8 +137,9 @@ class NodeDisplacements(Observation):
     def bind(self, setting: Setting, displacement: NDArray) -> Bound:
         """Always the same."""
         nodes = jnp.asarray(setting.problem.model.nodes_of(self.nodes))[:, None]
-        rest = np.asarray(setting.problem.model.points)[np.asarray(nodes)[:, 0]]
-        return BoundDisplacements(nodes, jnp.ones(nodes.shape), jnp.asarray(rest + self.moved))
+        if self._rest is None:
+            self.check(setting)
+        return BoundDisplacements(nodes, jnp.ones(nodes.shape), jnp.asarray(self._rest + self.moved))
 
 
 __all__ = ["BoundDisplacements", "NodeDisplacements", "PointDisplacements"]

@@ -6,7 +6,7 @@ solves per unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,11 +24,11 @@ from scipy.sparse.linalg import splu
 from ....imaging.errors import SolverError
 from ..contact.rigid import RigidContact, replace_fields
 from ..derivatives.linearization import Linearization
+from ..derivatives.sensitivity import Sensitivity
 from ..derivatives.settling import settled
 from ..elements.base import Element
 from ..host_system import HostSystem
 from ..problem import Problem
-from ..residual import residual
 from ..solution import Solution, State
 from ..static import solve
 from ..system import Timer
@@ -53,7 +53,6 @@ class Equilibria:
         self.size = int(edges[-1])
         self.solves = 0
         self.slopes = 0
-        self._rest: Callable[..., Array] | None = None
         self._solved: tuple[State, Problem] | None = None
         self.setting(np.zeros(self.size))
 
@@ -124,11 +123,8 @@ class Equilibria:
             solved, state = settled(solved, state)
         near = Linearization(solved, state, settled=False)
 
-        def floats(xi: Array) -> Any:
-            return _varied(self.setting(xi).problem)
-
         def change(direction: Array) -> NDArray:
-            rate = jax.jvp(floats, (jnp.asarray(coordinates, float),), (direction,))[1]
+            rate = jax.jvp(self._floats, (jnp.asarray(coordinates, float),), (direction,))[1]
             contacts = tuple(_contact_rate(*pair) for pair in zip(rate.contacts, near.problem.contacts, strict=True))
             # Pairs are found, not given: no unknown moves their arrays.
             return near.moved(replace(rate, contacts=contacts, pairings=_still(near.problem.pairings)))[0]
@@ -146,11 +142,7 @@ class Equilibria:
     def _differentiated(self, at: Array, displacement: NDArray, problem: Problem, chosen: list[int]) -> NDArray:
         """Columns of ∂R/∂ξ by forward derivatives: of the materials block by block, of all else where it changes."""
         directions = jnp.zeros((len(chosen), self.size)).at[jnp.arange(len(chosen)), jnp.asarray(chosen)].set(1.0)
-
-        def floats(xi: Array) -> Any:
-            return _varied(self.setting(xi).problem)
-
-        rates = jax.vmap(lambda d: jax.jvp(floats, (at,), (d,))[1])(directions)
+        rates = jax.vmap(lambda d: jax.jvp(self._floats, (at,), (d,))[1])(directions)
         total, moved = np.zeros((len(chosen), *displacement.shape)), jnp.asarray(displacement)
         for block, rate in zip(problem.model.blocks, rates.model.blocks, strict=True):
             if _any(rate.material):
@@ -161,17 +153,19 @@ class Equilibria:
                 for local in range(nodes.shape[1]):
                     np.add.at(total, (slice(None), nodes[:, local]), np.asarray(forces[:, :, local]))  # pyright: ignore[reportArgumentType]
         total *= ~problem.held()
-        blocks = [None] * len(problem.model.blocks)
-        if _any(eqx.tree_at(lambda p: [b.material for b in p.model.blocks], rates, blocks)):
-            quiet = eqx.tree_at(
-                lambda p: [b.material for b in p.model.blocks],
-                rates,
-                jax.tree.map(jnp.zeros_like, [b.material for b in rates.model.blocks]),
+        materials = [block.material for block in rates.model.blocks]
+        others = eqx.tree_at(lambda p: [b.material for b in p.model.blocks], rates, _still(materials))
+        columns = [jax.tree.map(lambda rate, k=k: rate[k], others) for k in range(len(chosen))]
+        if _any(others):
+            near = Sensitivity(problem, displacement, 1.0)
+            total += np.stack(
+                [near.push(column) if _any(column) else np.zeros_like(displacement) for column in columns]
             )
-            if self._rest is None:
-                self._rest = _rest_rates(self.base.problem)
-            total += np.asarray(self._rest(_varied(problem), quiet, moved))
         return np.moveaxis(total, 0, -1)
+
+    def _floats(self, coordinates: Array) -> Any:
+        """Every float array of the problem."""
+        return eqx.filter(self.setting(coordinates).problem, eqx.is_inexact_array)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -183,12 +177,6 @@ def _material_rate(element: Element, reference: Array, displacement: Array, mate
         return element.evaluate(reference, displacement, eqx.combine(values, fixed)).force
 
     return jax.vmap(lambda rate: jax.jvp(force, (parameters,), (rate,))[1])(rates)
-
-
-def _varied(problem: Problem) -> Any:
-    """Float arrays that unknowns may change: all but the positions of the nodes."""
-    floats = eqx.filter(problem, eqx.is_inexact_array)
-    return eqx.tree_at(lambda p: p.model.points, floats, None)
 
 
 def _contact_rate(rate: Any, solved: Any) -> Any:
@@ -204,20 +192,6 @@ def _contact_rate(rate: Any, solved: Any) -> Any:
 
 def _still(tree: Any) -> Any:
     return jax.tree.map(jnp.zeros_like, eqx.filter(tree, eqx.is_inexact_array))
-
-
-def _rest_rates(problem: Problem) -> Callable[..., Array]:
-    """A compiled function of (parameters, rates along k directions, displacement): derivatives (k, rows, 3) of R."""
-    fixed = eqx.filter(problem, eqx.is_inexact_array, inverse=True)
-    fixed = eqx.tree_at(lambda p: p.model.points, fixed, problem.model.points, is_leaf=lambda leaf: leaf is None)
-
-    def rates(parameters: Any, directions: Any, displacement: Array) -> Array:
-        def balance(values: Any) -> Array:
-            return residual(displacement, eqx.combine(values, fixed), 1.0)
-
-        return jax.vmap(lambda rate: jax.jvp(balance, (parameters,), (rate,))[1])(directions)
-
-    return jax.jit(rates)
 
 
 def _any(rates: Any) -> bool:

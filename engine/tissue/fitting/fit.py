@@ -22,39 +22,18 @@ from ..problem import Problem
 from ..solution import State
 from ..static import require_held, solve
 from .equilibria import Equilibria
+from .estimate import Estimate, estimates
 from .least_squares import LeastSquares, Linear, Point
+from .noise import first_noises, update
 from .observation import Observation
 from .posterior import Posterior
 from .setting import Setting, Unknown
-from .statement import conditions, misfits, statement
+from .statement import at_ends, conditions, misfits, statement
 
 ROUNDS = 8
 """Of noise estimates, each followed by a minimisation from the last best point."""
 SETTLED = 0.02
 """Relative change of noise at which the rounds end."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One number found.
-
-    Attributes:
-        name, unit: what it is.
-        value: the most probable.
-        interval_68, interval_95: (low, high), of one and 1.96 standard deviations of Laplace's approximation.
-        explained: share of the prior's variance that the data removed (of a natural unit's where there is no prior).
-    """
-
-    name: str
-    unit: str
-    value: float
-    interval_68: tuple[float, float]
-    interval_95: tuple[float, float]
-    explained: float
-
-    def __str__(self) -> str:
-        low, high = self.interval_95
-        return f"{self.name}: {self.value:.5g} {self.unit} (95 %: {low:.5g} to {high:.5g})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +53,7 @@ class Fit:
         converged: whether the last minimisation did.
         solves: equilibria that were computed.
         spans: where each unknown's coordinates lie.
+        unknowns, observations: what was looked for, and labels of what was seen.
     """
 
     estimates: tuple[Estimate, ...]
@@ -88,6 +68,7 @@ class Fit:
     converged: bool
     solves: int
     spans: tuple[slice, ...]
+    unknowns: tuple[Unknown, ...]
     observations: tuple[str, ...]
 
     @property
@@ -137,56 +118,50 @@ def fit(
     """
     require_float64()
     unknowns, observations = _listed(unknowns, Unknown, "unknowns"), _listed(observations, Observation, "observations")
-    if isinstance(problem, Setting):
-        setting = problem
-    else:
-        require_held(problem, "fit")
-        setting = Setting.of(problem)
     tolerance, iterations = given.tolerance(tolerance, "fit"), given.whole(iterations, "iterations", "fit")
-    _check(setting, unknowns, observations)
+    setting = _checked(problem, unknowns, observations)
     equilibria = Equilibria(setting, unknowns, tolerance=tolerance, load_steps=load_steps)
-    flat = np.concatenate([u.flat for u in unknowns])
-    limits = np.concatenate([np.full(u.size, u.limit) for u in unknowns])
-    squares = LeastSquares(equilibria, observations, [o.noise or 1.0 for o in observations], flat, limits)
+    squares = LeastSquares(equilibria, observations, [o.noise or 1.0 for o in observations])
     coordinates = np.zeros(equilibria.size)
     if start is not None:
         coordinates = np.asarray(given.array(start, "first coordinates", "fit", (equilibria.size,)))
     point = squares.solve(coordinates, None)
-    _first_noises(squares, point)
-    point = squares.at(point.coordinates, point.state)
-    free_noise = any(o.noise is None for o in observations)
-    rounds = ROUNDS if free_noise else 1
-    linear, converged = squares.linearize(point), False
-    for number in range(rounds):
-        point, linear, converged = squares.minimise(
-            point, iterations=iterations, progress=progress, tell=f"round {number + 1}, " if rounds > 1 else ""
-        )
-        posterior = Posterior.of(point.coordinates, linear.normal(point, squares.widths())[0], flat)
-        if rounds == 1:
-            break
-        point, change = _update(squares, point, linear, posterior)
-        if change < SETTLED:
-            break
+    first_noises(squares, point)
+    point, linear, converged = _rounds(squares, squares.at(point.coordinates, point.state), iterations, progress)
     if not converged:
         raise SolverError(
             f"the fit did not settle in {iterations} steps", where="fit", advice="Give priors, or a better first guess"
         )
-    return _result(squares, point, linear, unknowns, flat)
+    return _result(squares, point, linear)
 
 
-def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Sequence[Unknown], flat: NDArray) -> Fit:
-    equilibria = squares.equilibria
+def _rounds(squares: LeastSquares, point: Point, iterations: int, progress: Progress) -> tuple[Point, Linear, bool]:
+    """Minimised; where a noise is to be found, again and again until it settles."""
+    rounds = ROUNDS if any(o.noise is None for o in squares.observations) else 0
+    point, linear, converged = squares.minimise(
+        point, iterations=iterations, progress=progress, tell="round 1, " if rounds else ""
+    )
+    for number in range(1, rounds + 1):
+        point, change = update(squares, point, linear, squares.posterior(point, linear))
+        if change < SETTLED or number == rounds:
+            break
+        tell = f"round {number + 1}, "
+        point, linear, converged = squares.minimise(point, iterations=iterations, progress=progress, tell=tell)
+    return point, linear, converged
+
+
+def _result(squares: LeastSquares, point: Point, linear: Linear) -> Fit:
+    equilibria, seen = squares.equilibria, squares.observations
     setting = equilibria.setting(point.coordinates)
-    checked = solve(setting.problem, start=point.state, tolerance=equilibria.tolerance)
-    state = checked.final
-    widths = squares.widths()
-    posterior = Posterior.of(point.coordinates, linear.normal(point, widths)[0], flat)
-    seen = squares.observations
-    residuals = tuple(r * w for r, w in zip(point.residuals, widths, strict=True))
-    unexplained = misfits([o.label for o in seen], [None if o.robust else o.noise for o in seen], residuals)
+    state = solve(setting.problem, start=point.state, tolerance=equilibria.tolerance).final
+    posterior = squares.posterior(point, linear)
+    residuals = tuple(r * w for r, w in zip(point.residuals, squares.widths(), strict=True))
+    told = [statement(posterior, equilibria.unknowns, equilibria.spans)]
+    told += at_ends(posterior, equilibria.unknowns, equilibria.spans)
+    told += misfits([o.label for o in seen], [None if o.robust else o.noise for o in seen], residuals)
     return Fit(
-        estimates=tuple(_estimates(posterior, unknowns, equilibria)),
-        statement=" ".join([statement(posterior, unknowns, equilibria.spans), *unexplained]),
+        estimates=tuple(estimates(posterior, equilibria.unknowns, equilibria.spans)),
+        statement=" ".join(told),
         posterior=posterior,
         setting=setting,
         state=state,
@@ -197,58 +172,9 @@ def _result(squares: LeastSquares, point: Point, linear: Linear, unknowns: Seque
         converged=True,
         solves=equilibria.solves,
         spans=tuple(equilibria.spans),
-        observations=tuple(o.label for o in squares.observations),
+        unknowns=equilibria.unknowns,
+        observations=tuple(o.label for o in seen),
     )
-
-
-def _estimates(posterior: Posterior, unknowns: Sequence[Unknown], equilibria: Equilibria) -> list[Estimate]:
-    found = []
-    for unknown, span in zip(unknowns, equilibria.spans, strict=True):
-        mean, spread = posterior.mean[span], posterior.spread[span]
-        for k, reported in enumerate(unknown.report(mean)):
-            at = [float(reported.value(mean[k] + z * spread[k])) for z in (0.0, -1.0, 1.0, -1.96, 1.96)]
-            found.append(
-                Estimate(
-                    reported.name,
-                    reported.unit,
-                    at[0],
-                    (at[1], at[2]),
-                    (at[3], at[4]),
-                    float(np.clip(1.0 - spread[k] ** 2, 0.0, 1.0)),
-                )
-            )
-    return found
-
-
-def _first_noises(squares: LeastSquares, point: Point) -> None:
-    """Noise to begin with where none is given: what is left at the first guess."""
-    for k, observation in enumerate(squares.observations):
-        if observation.noise is None:
-            raw = point.residuals[k] * squares.widths()[k]
-            squares.noises[k] = max(_size(raw, observation.robust), 1e-12)
-
-
-def _update(squares: LeastSquares, point: Point, linear: Linear, posterior: Posterior) -> tuple[Point, float]:
-    """Noise that makes the evidence stationary (MacKay, Neural Computation 4:415, 1992)."""
-    change = 0.0
-    for k, observation in enumerate(squares.observations):
-        if observation.noise is not None:
-            continue
-        used = posterior.freedom(linear.jacobians(squares.widths())[k], point.weights[k])
-        raw = point.residuals[k] * squares.widths()[k]
-        count = len(raw) / squares.effects[k]
-        share = max(count - used, 1.0) / count
-        noise = max(_size(raw, observation.robust) / np.sqrt(share), 1e-12)
-        change = max(change, abs(np.log(noise / squares.noises[k])))
-        squares.noises[k] = noise
-    return squares.at(point.coordinates, point.state), change
-
-
-def _size(residual: NDArray, robust: bool) -> float:
-    """Standard deviation about zero; of the core of the residuals where there may be outliers."""
-    if robust:
-        return float(1.4826 * np.median(np.abs(residual)))
-    return float(np.sqrt((residual**2).mean()))
 
 
 def _listed(given_items: object, kind: type, name: str) -> list:
@@ -265,11 +191,15 @@ def _listed(given_items: object, kind: type, name: str) -> list:
     return list(given_items)
 
 
-def _check(setting: Setting, unknowns: Sequence[Unknown], observations: Sequence[Observation]) -> None:
+def _checked(problem: Problem | Setting, unknowns: Sequence[Unknown], observations: Sequence[Observation]) -> Setting:
+    """The setting, once unknowns and observations fit it and each other."""
     if not unknowns:
         raise SolverError("nothing is unknown", where="fit", advice="Name at least one unknown")
     if not observations:
         raise SolverError("there are no observations", where="fit", advice="Give what was seen")
+    if not isinstance(problem, Setting):
+        require_held(problem, "fit")
+    setting = problem if isinstance(problem, Setting) else Setting.of(problem)
     for observation in observations:
         observation.check(setting)
     free = int(sum(unknown.flat.sum() for unknown in unknowns))
@@ -280,3 +210,4 @@ def _check(setting: Setting, unknowns: Sequence[Unknown], observations: Sequence
             where="fit",
             advice="Give a prior (spread=…), fewer unknowns or more data",
         )
+    return setting

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
@@ -21,6 +21,7 @@ from ....imaging.progress import Progress
 from ..solution import State
 from .equilibria import Equilibria
 from .observation import STUDENT_FREEDOM, Bound, Observation
+from .posterior import Posterior
 
 DAMPING_START, DAMPING_LEAST, DAMPING_MOST = 1e-3, 1e-9, 1e9
 STEP_DONE = 1e-4
@@ -68,17 +69,23 @@ class LeastSquares:
         equilibria: Equilibria,
         observations: Sequence[Observation],
         noises: Sequence[float],
-        flat: Bool[np.ndarray, " n"],
-        limits: Float[np.ndarray, " n"],
     ) -> None:
         self.equilibria, self.observations = equilibria, list(observations)
-        self.noises, self.limits = list(noises), limits
-        self.prior = np.where(flat, 0.0, 1.0)
-        self.effects = [o.design_effect() for o in observations]
+        self.noises = list(noises)
+        unknowns = equilibria.unknowns
+        self.flat = np.concatenate([u.flat for u in unknowns])
+        self.prior = np.where(self.flat, 0.0, 1.0)
+        self.limits = np.concatenate([np.full(u.size, u.limit) for u in unknowns])
+        self.low, self.high = np.concatenate([np.tile(u.bounds, (u.size, 1)) for u in unknowns]).T
+        self.effects = [1.0] * len(self.observations)
 
     def widths(self) -> list[float]:
         """What residuals are divided by: noise × √design effect."""
         return [n * np.sqrt(e) for n, e in zip(self.noises, self.effects, strict=True)]
+
+    def weigh(self, point: Point) -> None:
+        """Takes the design effects from the pairings of a point, for all that follows."""
+        self.effects = [o.design_effect(b) for o, b in zip(self.observations, point.bound, strict=True)]
 
     def at(self, coordinates: NDArray, state: State) -> Point:
         """Pairings, residuals and cost at an equilibrium."""
@@ -95,6 +102,18 @@ class LeastSquares:
     def solve(self, coordinates: NDArray, start: State | None) -> Point:
         """Equilibrium first, then `at`."""
         return self.at(coordinates, self.equilibria.solve(coordinates, start))
+
+    def posterior(self, point: Point, linear: Linear) -> Posterior:
+        """Laplace's approximation at a point, with what residuals that go together add to its width."""
+        widths = self.widths()
+        normal, jacobians = linear.normal(point, widths)[0], linear.jacobians(widths)
+        if all(observation.kernel is None for observation in self.observations):
+            return Posterior.of(point.coordinates, normal, self.flat)
+        scatter = np.zeros_like(normal)
+        for k, (observation, effect) in enumerate(zip(self.observations, self.effects, strict=True)):
+            weighted = np.sqrt(point.weights[k])[:, None] * jacobians[k]
+            scatter += observation.gathered(point.bound[k], weighted) / effect
+        return Posterior.of(point.coordinates, normal, self.flat, scatter)
 
     def linearize(self, point: Point) -> Linear:
         """Derivatives of all residuals with fixed pairings."""
@@ -148,14 +167,17 @@ class LeastSquares:
     ) -> tuple[NDArray, tuple[Point, float] | None]:
         """A step that lowers the cost and the damping for the next; None where there is none."""
         scale = np.maximum(np.diag(hessian), 1e-12 * max(np.diag(hessian).max(), 1e-300))
-        step = np.zeros_like(gradient)
+        step, at = np.zeros_like(gradient), point.coordinates
+        free = ~((at <= self.low) & (gradient > 0) | (at >= self.high) & (gradient < 0))
         while damping < DAMPING_MOST:
-            step = -np.linalg.solve(hessian + damping * np.diag(scale), gradient)
+            inner = (hessian + damping * np.diag(scale))[np.ix_(free, free)]
+            step[free] = -np.linalg.solve(inner, gradient[free])
             step *= min(1.0, float(np.min(self.limits / np.maximum(np.abs(step), 1e-300))))
+            step = np.clip(at + step, self.low, self.high) - at
             if _small(step, hessian, 1e-4 * STEP_DONE):
                 return step, None
             try:
-                after = self.solve(point.coordinates + step, point.state)
+                after = self.solve(np.clip(at + step, self.low, self.high), point.state)
             except SolverError:
                 damping = max(10.0 * damping, 1e-2)
                 continue

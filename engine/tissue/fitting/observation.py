@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import abc
+from functools import cached_property
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy import sparse
 
 from ....imaging.errors import SolverError
 from .. import given
 from ..terms import components_of
+from .correlation import decaying
 from .setting import Setting
 
 STUDENT_FREEDOM = 4.0
@@ -26,6 +28,10 @@ class Bound(eqx.Module):
     def residuals(self, displacement: Float[Array, "rows 3"], setting: Setting) -> Float[Array, " m"]:
         """Model minus observation, in the observation's unit."""
 
+    def directions(self) -> Float[np.ndarray, "m c"]:
+        """Along which vector each residual sees an error of its place: residual = direction · error."""
+        raise NotImplementedError
+
 
 class Observation(abc.ABC):
     """Something that was seen.
@@ -34,8 +40,8 @@ class Observation(abc.ABC):
         label: for messages.
         noise: standard deviation of one residual, in its unit; None: estimated from what is left.
         robust: Student's law with 4 degrees of freedom instead of the normal one: outliers lose their weight.
-        correlation: distance [m] over which residuals go the same way (model error, a smoothing sensor); the
-            information of n points is then that of fewer. 0: all independent.
+        correlation: distance ℓ [m] over which errors go the same way (model error, a smoothing sensor): the error
+            is a vector field whose components go together by exp(−d/ℓ). 0: all independent.
     """
 
     label: str
@@ -61,14 +67,34 @@ class Observation(abc.ABC):
         """Where each point was seen [m], for the correlation; None where there is no place."""
         return None
 
-    def design_effect(self) -> float:
-        """n over the effective number of independent points: the mean over points of Σ_j exp(−d_ij/ℓ)."""
+    @cached_property
+    def kernel(self) -> sparse.csr_matrix | None:
+        """exp(−d_ij/ℓ) of all pairs of places up to 6 ℓ; None where residuals are independent."""
         places = self.positions
         if self.correlation <= 0.0 or places is None or len(places) < 2:
+            return None
+        return decaying(places, self.correlation)
+
+    def design_effect(self, bound: Bound) -> float:
+        """n over the effective number of independent residuals, for errors that vary smoothly along the body.
+
+        Of a shift along axis c the residuals are the components d_c of `directions`; its variance over that of
+        independent residuals is d_cᵀ ρ d_c / d_cᵀ d_c, here over the three together.
+        """
+        if self.kernel is None:
             return 1.0
-        pairs = cKDTree(places).query_pairs(6.0 * self.correlation, output_type="ndarray")
-        distance = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
-        return 1.0 + 2.0 * float(np.exp(-distance / self.correlation).sum()) / len(places)
+        along = bound.directions()
+        return float(np.trace(self.gathered(bound, along)) / (along**2).sum())
+
+    def gathered(self, bound: Bound, jacobian: Float[NDArray, "m n"]) -> Float[NDArray, "n n"]:
+        """JᵀρJ, ρ the correlation of the residuals: that of a vector field of errors, seen along `directions`."""
+        if self.kernel is None:
+            return jacobian.T @ jacobian
+        total, places = np.zeros((jacobian.shape[1],) * 2), self.kernel.shape[0]
+        for along in bound.directions().T:
+            seen = (along[:, None] * jacobian).reshape(places, -1, jacobian.shape[1]).sum(axis=1)
+            total += seen.T @ (self.kernel @ seen)
+        return total
 
 
 def finite(values: NDArray, what: str, where: str) -> NDArray:

@@ -4,6 +4,9 @@ With residuals in units of noise, J their Jacobian and D the prior's precision (
 others), the covariance of ξ is (JᵀWJ + D)⁻¹. The eigenvalues λ of JᵀWJ compare data with a prior of width 1:
 along an eigenvector the data leave the share 1/(1 + λ) of the prior's variance (Bui-Thanh, Ghattas, Martin and
 Stadler, SIAM J Sci Comput 35:A2494, 2013).
+
+Where residuals go together, JᵀWr varies by B = JᵀW cov(r) WJ and not by H = JᵀWJ; the covariance is then
+(H + D)⁻¹ (B + D) (H + D)⁻¹, of the same maximum (Huber's sandwich; Liang and Zeger, Biometrika 73:13, 1986).
 """
 
 from __future__ import annotations
@@ -39,13 +42,15 @@ class Posterior:
     flat: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, mean: NDArray, normal: NDArray, flat: NDArray) -> Posterior:
-        """From JᵀWJ at the maximum."""
+    def of(cls, mean: NDArray, normal: NDArray, flat: NDArray, scatter: NDArray | None = None) -> Posterior:
+        """From JᵀWJ at the maximum, and the covariance of JᵀWr where that is not the same."""
         values, vectors = np.linalg.eigh(0.5 * (normal + normal.T))
         order = np.argsort(values)[::-1]
         values, vectors = np.maximum(values[order], 0.0), vectors[:, order]
         precision = normal + np.diag(np.where(flat, WIDE**-2.0, 1.0))
         covariance = np.linalg.inv(0.5 * (precision + precision.T))
+        if scatter is not None:
+            covariance = covariance @ (precision - normal + scatter) @ covariance
         return cls(mean, 0.5 * (covariance + covariance.T), values, vectors, np.asarray(flat, bool))
 
     @property

@@ -76,6 +76,11 @@ class Unknown(abc.ABC):
         """The largest change of ξ in one step."""
         return np.inf
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which ξ must stay."""
+        return -np.inf, np.inf
+
 
 class Reported:
     """How one number is told: value(ξ) in its unit; `logarithmic` where the interval is symmetric in the logarithm."""

@@ -43,6 +43,17 @@ def statement(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence
     return " ".join(parts)
 
 
+def at_ends(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice]) -> list[str]:
+    """Numbers known by a range whose best value is an end of it: the data, or what the model lacks, ask for more."""
+    told = []
+    for unknown, span in zip(unknowns, spans, strict=True):
+        mean, (low, high) = posterior.mean[span], unknown.bounds
+        for value, reported in zip(mean, unknown.report(mean), strict=False):
+            if value <= low or value >= high:
+                told.append(f"The best {reported.name} is the end of its range, {float(reported.value(value)):.4g}.")
+    return told
+
+
 def misfits(labels: Sequence[str], given: Sequence[float | None], residuals: Sequence[NDArray]) -> list[str]:
     """What the best numbers leave unexplained: residuals well above the noise that was given for them.
 
@@ -62,8 +73,7 @@ def misfits(labels: Sequence[str], given: Sequence[float | None], residuals: Seq
 def conditions(model: Model) -> str:
     """On what the intervals depend besides the data: numbers that were taken as given and what the mesh can follow.
 
-    A finer mesh, another element or another ν moves the answer by more than its interval where the data are many: the
-    bent cylinder of silicone by 2 % over ν and elements that do not lock, with an interval of 1.5 %.
+    Where the data are many, a finer mesh, another element or another ν can move the answer by more than its interval.
     """
     parts = []
     for block in model.blocks:
@@ -71,7 +81,7 @@ def conditions(model: Model) -> str:
         parts.append(f"{len(block.nodes)} {block.element.name}{ratio}")
     return (
         f"The intervals hold for this mesh ({', '.join(parts)}; {model.nodes} nodes) and for all numbers not fitted as "
-        "given: solve on a finer mesh, and make what is uncertain an unknown with a prior, to see what else they hold."
+        "given: `over_meshes` adds what the mesh may change, a `Nuisance` what else is known only by a range."
     )
 
 

@@ -44,6 +44,10 @@ class BoundSurface(Bound):
         place = jnp.einsum("nm,nmi->ni", self.weights, moved)
         return jnp.sum(self.normal * (place - setting.model_from_seen(self.seen)), axis=1)
 
+    def directions(self) -> NDArray:
+        """The normals."""
+        return np.asarray(self.normal)
+
 
 class SurfacePoints(Observation):
     """Points (n, 3) [m] seen on the deformed surface `facets`, unordered, in the observations' frame.
