@@ -5,6 +5,7 @@ from __future__ import annotations
 import bodies
 import numpy as np
 import pytest
+from refusals import refused
 from scipy.spatial.transform import Rotation
 
 from preop.engine.tissue.loads import Traction
@@ -190,12 +191,34 @@ def test_a_step_is_stable_where_newton_would_fold_the_body() -> None:
     short = np.asarray(model.points) * [-0.08, 0.036, 0.036]
     assert body.compliance(np.zeros_like(short)).stable
     assert not body.compliance(short).stable
-    found = body.stable_compliance(short)
+    stiffer, found = body.stable_at(short)
+    assert stiffer.share > 0
     force = np.random.default_rng(5).standard_normal((model.nodes, 3, 1))
     moved = found.times(force)
     assert found.stable
     assert float((force * moved).sum()) > 0
     assert np.abs(body.rigid.T @ moved.ravel()).max() < 1e-9 * np.linalg.norm(moved)
+
+
+def test_a_stiffened_body_balances_what_its_own_shape_cannot() -> None:
+    """A thin strip pressed at three times Euler's load: balanced once stiff enough, and its tangent is its forces'."""
+    mesh = bodies.box((16, 1, 1), place=lambda unit: unit * [160.0, 10.0, 10.0])
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
+    body = FreeBody(model, "x0", YOUNG)
+    euler = np.pi**2 * YOUNG * 0.01**2 / (12 * 0.16**2)
+    forces = ends(model, -3.0 * euler)
+    nudge = 1e-4 * np.random.default_rng(0).standard_normal((model.nodes, 3))
+    stiff = body.stiffened(10.0)
+    found = stiff.balance(nudge - (body.rigid @ (body.rigid.T @ nudge.ravel())).reshape(-1, 3), forces, 0.02)
+    assert stiff.compliance(found).stable
+    way = 1e-6 * np.random.default_rng(1).standard_normal((model.nodes, 3))
+    way -= (body.rigid @ (body.rigid.T @ way.ravel())).reshape(-1, 3)
+    ahead, behind = (stiff.out_of_balance(found + sign * way, forces)[0] for sign in (1, -1))
+    back = stiff.compliance(found).times((ahead - behind)[:, :, None])[:, :, 0]
+    assert np.abs(back - 2.0 * way).max() < 1e-6 * np.abs(way).max()
+    assert body.stiffened(30.0).share == 30.0
+    refused(lambda: body.stiffened(30.0).stiffer, "no equilibrium")
+    assert body.share == 0.0
 
 
 def test_multipliers_carry_what_is_out_of_balance() -> None:

@@ -29,7 +29,7 @@ class Registration:
         probability: of each width, by evidence; all alike before anything is seen.
         rigid: the alignment before deformation, for comparison.
         model: the preoperative model.
-        errors: the law of the points' errors, and of what the model cannot follow.
+        errors: the law of the points' errors, and of what the model cannot follow, for a body at rest.
         visible_share: of the outline, by area, that lies near what was seen.
         pose_width: of the prior, rad and m.
     """
@@ -89,11 +89,12 @@ class Registration:
         δ² − c C⁻¹ cᵀ, c its covariance with what the points see; r = r₀ − J δξ carries it into the derivative.
         """
         now = rest + np.einsum("km,kmi->ki", weights, found.displacement[nodes])
-        shared = self.errors.shared(now, found.misfit)
+        law = found.errors.law
+        shared = law.shared(now, found.misfit)
         solved = found.errors.inverse(shared.reshape(-1, shared.shape[2]).T).T.reshape(shared.shape)
         now = now + solved @ found.misfit.distance
         rate = self.rate(found, now, nodes, weights) - self._turned(found, solved @ found.jacobian)
-        left = self.errors.unfollowed**2 * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
+        left = law.unfollowed**2 * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
         turn = found.pose.rotation.as_matrix()
         spread = np.einsum("kin,nm,kjm->kij", rate, found.covariance, rate, optimize=True)
         return found.pose.seen_from_model(now), spread + turn @ left @ turn.T
