@@ -167,6 +167,14 @@ def test_what_the_model_cannot_follow_is_shared_along_the_normal_alone() -> None
     assert errors.shared(places[:1], misfit)[0] == pytest.approx(4e-6 * np.eye(3)[:, [0, 2]])
 
 
+def test_what_the_model_cannot_follow_grows_with_the_deformation() -> None:
+    """δ² = δ₀² + (c U)², U the RMS along each axis."""
+    errors = Errors.of(np.zeros((1, 3)), 1e-3, (0.6e-3, 0.02), 0.1)
+    moved = 8e-3 * np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
+    assert errors.deformed(moved).unfollowed == pytest.approx(1e-3)
+    assert errors.deformed(0.0 * moved).unfollowed == pytest.approx(0.6e-3)
+
+
 def test_a_body_in_pieces_is_named() -> None:
     """Two blocks that share no node: one rigid motion would not hold both."""
     near, far = (bodies.box((1, 1, 1), place=lambda unit, at=at: 40.0 * unit + at) for at in (0.0, 60.0))

@@ -57,11 +57,17 @@ class Registration:
     def statement(self) -> str:
         """What the surface seen cannot tell."""
         explained = 1.0 - np.diag(self.found.covariance)[6:]
+        stiffened = (
+            f" A stable shape was found with {self.found.stiffened:g} times the stiffness at rest added alone: it is "
+            "nearer to linear elasticity than the material given."
+            if self.found.stiffened > 0
+            else ""
+        )
         return (
             f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
             f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
             f"{1e3 * float(self.probability @ self.widths):.0f} mm (RMS). {100 * self.found.held:.2g} % of the force "
-            "within is what holds the body against rigid motion."
+            "within is what holds the body against rigid motion." + stiffened
         )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
