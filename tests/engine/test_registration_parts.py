@@ -15,6 +15,7 @@ from preop.engine.tissue.registration.errors import Errors
 from preop.engine.tissue.registration.free_body import FreeBody
 from preop.engine.tissue.registration.misfit import Misfit, Pose
 from preop.engine.tissue.registration.outline import Outline
+from preop.engine.tissue.registration.prior import Prior
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -150,7 +151,7 @@ def flat_misfit(places: np.ndarray) -> Misfit:
 def test_what_the_model_cannot_follow_widens_a_mean() -> None:
     """Variance of the mean of n points: σ²/n, and δ² more where all err alike."""
     seen = 1e-3 * np.random.default_rng(1).random((200, 3))
-    errors = Errors.of(seen, 1e-3, (2e-3, 10.0))
+    errors = Errors.of(seen, 1e-3, Prior(unfollowed=(2e-3, 10.0)))
     weighed = errors.at(flat_misfit(seen))
     ones = np.ones(200)
     variance = 1.0 / float(ones @ weighed.inverse(ones))
@@ -161,7 +162,7 @@ def test_what_the_model_cannot_follow_is_shared_along_the_normal_alone() -> None
     """Of walls at right angles no point tells the other's error; of one place, all of δ² along its own normal."""
     places = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     misfit = flat_misfit(places)._replace(normal=np.eye(3)[[0, 2]])
-    errors = Errors.of(places, 1e-3, (2e-3, 0.02))
+    errors = Errors.of(places, 1e-3, Prior(unfollowed=(2e-3, 0.02)))
     covariance = np.linalg.inv(errors.at(misfit).inverse(np.eye(2)))
     assert abs(covariance[0, 1]) < 1e-16
     assert errors.shared(places[:1], misfit)[0] == pytest.approx(4e-6 * np.eye(3)[:, [0, 2]])
@@ -169,10 +170,12 @@ def test_what_the_model_cannot_follow_is_shared_along_the_normal_alone() -> None
 
 def test_what_the_model_cannot_follow_grows_with_the_deformation() -> None:
     """δ² = δ₀² + (c U)², U the RMS along each axis."""
-    errors = Errors.of(np.zeros((1, 3)), 1e-3, (0.6e-3, 0.02), 0.1)
+    errors = Errors.of(np.zeros((1, 3)), 1e-3, Prior(unfollowed=(0.6e-3, 0.02), unlike=0.1, pushed=0.5))
     moved = 8e-3 * np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
     assert errors.deformed(moved).unfollowed == pytest.approx(1e-3)
     assert errors.deformed(0.0 * moved).unfollowed == pytest.approx(0.6e-3)
+    away = np.array([[0.02, 0.0, 0.0], [0.0375, 0.0, 0.0], [0.0, 0.2, 0.0]])
+    assert np.sqrt(errors.unseen(away, flat_misfit(np.zeros((1, 3))), moved)) == pytest.approx([0.0, 2e-3, 4e-3])
 
 
 def test_a_body_in_pieces_is_named() -> None:

@@ -100,7 +100,8 @@ class Registration:
         solved = found.errors.inverse(shared.reshape(-1, shared.shape[2]).T).T.reshape(shared.shape)
         now = now + solved @ found.misfit.distance
         rate = self.rate(found, now, nodes, weights) - self._turned(found, solved @ found.jacobian)
-        left = law.unfollowed**2 * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
+        own = law.unfollowed**2 + law.unseen(now, found.misfit, found.displacement)
+        left = own[:, None, None] * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
         turn = found.pose.rotation.as_matrix()
         spread = np.einsum("kin,nm,kjm->kij", rate, found.covariance, rate, optimize=True)
         return found.pose.seen_from_model(now), spread + turn @ left @ turn.T
