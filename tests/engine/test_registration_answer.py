@@ -99,7 +99,7 @@ def searched() -> Searched:
     """A small plate of bricks with twelve patterns per axis."""
     model, prior, width = plate("H8", (6, 1, 3)), Prior(modes=12), 0.01
     body, seen = FreeBody(model, "surface", 5e3), cloud(200)
-    errors = Errors.of(seen, NOISE, prior.unfollowed)
+    errors = Errors.of(seen, NOISE, prior)
     basis = scaled_patterns(body, "surface", np.ones(model.nodes), prior)
     search = Search(body, Outline.of_facets(model, "surface"), basis, seen, errors, prior.pose_width)
     pose = Pose(Rotation.identity(), np.zeros(3), np.asarray(model.points).mean(axis=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bodies
 import numpy as np
 import pytest
+from refusals import refused
 from scipy.spatial.transform import Rotation
 
 from preop.engine.tissue.loads import Traction
@@ -14,6 +15,7 @@ from preop.engine.tissue.registration.errors import Errors
 from preop.engine.tissue.registration.free_body import FreeBody
 from preop.engine.tissue.registration.misfit import Misfit, Pose
 from preop.engine.tissue.registration.outline import Outline
+from preop.engine.tissue.registration.prior import Prior
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -149,7 +151,7 @@ def flat_misfit(places: np.ndarray) -> Misfit:
 def test_what_the_model_cannot_follow_widens_a_mean() -> None:
     """Variance of the mean of n points: σ²/n, and δ² more where all err alike."""
     seen = 1e-3 * np.random.default_rng(1).random((200, 3))
-    errors = Errors.of(seen, 1e-3, (2e-3, 10.0))
+    errors = Errors.of(seen, 1e-3, Prior(unfollowed=(2e-3, 10.0)))
     weighed = errors.at(flat_misfit(seen))
     ones = np.ones(200)
     variance = 1.0 / float(ones @ weighed.inverse(ones))
@@ -160,10 +162,20 @@ def test_what_the_model_cannot_follow_is_shared_along_the_normal_alone() -> None
     """Of walls at right angles no point tells the other's error; of one place, all of δ² along its own normal."""
     places = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     misfit = flat_misfit(places)._replace(normal=np.eye(3)[[0, 2]])
-    errors = Errors.of(places, 1e-3, (2e-3, 0.02))
+    errors = Errors.of(places, 1e-3, Prior(unfollowed=(2e-3, 0.02)))
     covariance = np.linalg.inv(errors.at(misfit).inverse(np.eye(2)))
     assert abs(covariance[0, 1]) < 1e-16
     assert errors.shared(places[:1], misfit)[0] == pytest.approx(4e-6 * np.eye(3)[:, [0, 2]])
+
+
+def test_what_the_model_cannot_follow_grows_with_the_deformation() -> None:
+    """δ² = δ₀² + (c U)², U the RMS along each axis."""
+    errors = Errors.of(np.zeros((1, 3)), 1e-3, Prior(unfollowed=(0.6e-3, 0.02), unlike=0.1, pushed=0.5))
+    moved = 8e-3 * np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
+    assert errors.deformed(moved).unfollowed == pytest.approx(1e-3)
+    assert errors.deformed(0.0 * moved).unfollowed == pytest.approx(0.6e-3)
+    away = np.array([[0.02, 0.0, 0.0], [0.0375, 0.0, 0.0], [0.0, 0.2, 0.0]])
+    assert np.sqrt(errors.unseen(away, flat_misfit(np.zeros((1, 3))), moved)) == pytest.approx([0.0, 2e-3, 4e-3])
 
 
 def test_a_body_in_pieces_is_named() -> None:
@@ -190,12 +202,34 @@ def test_a_step_is_stable_where_newton_would_fold_the_body() -> None:
     short = np.asarray(model.points) * [-0.08, 0.036, 0.036]
     assert body.compliance(np.zeros_like(short)).stable
     assert not body.compliance(short).stable
-    found = body.stable_compliance(short)
+    stiffer, found = body.stable_at(short)
+    assert stiffer.share > 0
     force = np.random.default_rng(5).standard_normal((model.nodes, 3, 1))
     moved = found.times(force)
     assert found.stable
     assert float((force * moved).sum()) > 0
     assert np.abs(body.rigid.T @ moved.ravel()).max() < 1e-9 * np.linalg.norm(moved)
+
+
+def test_a_stiffened_body_balances_what_its_own_shape_cannot() -> None:
+    """A thin strip pressed at three times Euler's load: balanced once stiff enough, and its tangent is its forces'."""
+    mesh = bodies.box((16, 1, 1), place=lambda unit: unit * [160.0, 10.0, 10.0])
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
+    body = FreeBody(model, "x0", YOUNG)
+    euler = np.pi**2 * YOUNG * 0.01**2 / (12 * 0.16**2)
+    forces = ends(model, -3.0 * euler)
+    nudge = 1e-4 * np.random.default_rng(0).standard_normal((model.nodes, 3))
+    stiff = body.stiffened(10.0)
+    found = stiff.balance(nudge - (body.rigid @ (body.rigid.T @ nudge.ravel())).reshape(-1, 3), forces, 0.02)
+    assert stiff.compliance(found).stable
+    way = 1e-6 * np.random.default_rng(1).standard_normal((model.nodes, 3))
+    way -= (body.rigid @ (body.rigid.T @ way.ravel())).reshape(-1, 3)
+    ahead, behind = (stiff.out_of_balance(found + sign * way, forces)[0] for sign in (1, -1))
+    back = stiff.compliance(found).times((ahead - behind)[:, :, None])[:, :, 0]
+    assert np.abs(back - 2.0 * way).max() < 1e-6 * np.abs(way).max()
+    assert body.stiffened(30.0).share == 30.0
+    refused(lambda: body.stiffened(30.0).stiffer, "no equilibrium")
+    assert body.share == 0.0
 
 
 def test_multipliers_carry_what_is_out_of_balance() -> None:

@@ -19,13 +19,14 @@ from scipy.linalg import cho_factor, cho_solve
 from ....imaging.errors import SolverError
 from ....imaging.progress import Progress
 from .errors import Errors, Weighed
-from .free_body import FreeBody
+from .free_body import FreeBody, NoBalance
 from .misfit import Misfit, Pose
 from .outline import Outline
 
 STEPS = 30
 CALM = 10
-"""Steps after which only half of each is taken: pairs that swap to and fro settle between."""
+"""Steps after which only half of each is taken, so that pairs that swap to and fro settle between, and after which a
+stiffened body is not softened again."""
 LONGEST = 0.012
 """m that a node may move in one step."""
 SETTLED = 0.2
@@ -47,6 +48,7 @@ class Found:
         jacobian: (points, 6 + n) how far their nearest places follow pose and loads [m].
         errors: the covariance of the misfit.
         held: the multipliers' force against rigid motion, over the forces within (roots of sums of squares).
+        stiffened: s of the body that these loads balance; 0 where its own equilibrium was found.
         evidence: logarithm of the probability of the data under this width of the prior, up to a constant.
         steps: taken.
     """
@@ -60,6 +62,7 @@ class Found:
     jacobian: Float[np.ndarray, "points m"]
     errors: Weighed
     held: float
+    stiffened: float
     evidence: float
     steps: int
 
@@ -73,7 +76,7 @@ class Search:
         outline: its surface.
         basis: (nodes, 3, n) N per unit coordinate, at width 1.
         seen: (n, 3) m.
-        errors: of the distances.
+        errors: of the distances, while the body is at rest.
         pose_width: (6,) rad and m.
     """
 
@@ -91,9 +94,10 @@ class Search:
             SolverError: no convergence.
         """
         basis, moved, size, weighed = width * self.basis, displacement, np.inf, None
+        least = floor = 0.0
         for number in range(STEPS):
-            slope, left, misfit = self._linear(basis, moved, loads, pose)
-            weighed = self.errors.at(misfit, weighed)
+            body, slope, left, misfit = self._linear(basis, moved, loads, pose, least)
+            weighed = self.errors.deformed(moved).at(misfit, weighed)
             jacobian = self._jacobian(misfit, slope)
             prior = np.concatenate([pose.numbers() / self.pose_width, loads])
             ahead = misfit.distance - misfit.by_nodes(left[:, :, None])[:, 0]
@@ -105,31 +109,40 @@ class Search:
             size = float(np.sqrt(step @ told @ step / max(determined, 1.0)))
             progress(number / STEPS, f"width {1e3 * width:.3g}, step {number + 1}, change {size:.2g}")
             step *= 1.0 if number < CALM else 0.5
-            moved, share = self.body.step(moved, left + slope @ step[6:], LONGEST)
+            moved, share = body.step(moved, left + slope @ step[6:], LONGEST)
             loads = loads + share * step[6:]
             pose = pose.turned(share * step[:6] * self.pose_width)
+            least = max(floor, body.share if number >= CALM else 0.0)
             idle = float(np.linalg.norm(left, axis=1).max()) < 0.5 * self.errors.noise
             if share == 1.0 and size < SETTLED and idle:
-                return self._settled(basis, moved, loads, pose, weighed, number + 1)
+                try:
+                    return self._settled(body, moved, basis, loads, pose, weighed, number + 1)
+                except NoBalance:
+                    least = floor = body.stiffer
         raise SolverError(
             f"not settled in {STEPS} steps: the last changed by {size:.2g} of the posterior's width",
             where="register",
             advice="Check that the points belong to this organ, or give their noise",
         )
 
-    def _linear(self, basis: NDArray, moved: NDArray, loads: NDArray, pose: Pose) -> tuple[NDArray, NDArray, Misfit]:
-        """S, d and the misfit."""
-        rest, _, _ = self.body.out_of_balance(moved, basis @ loads)
-        answer = self.body.stable_compliance(moved).times(np.concatenate([basis, -rest[:, :, None]], axis=2))
-        return answer[:, :, :-1], answer[:, :, -1], Misfit.at(self.outline, moved, pose, self.seen)
+    def _linear(
+        self, basis: NDArray, moved: NDArray, loads: NDArray, pose: Pose, least: float
+    ) -> tuple[FreeBody, NDArray, NDArray, Misfit]:
+        """The body, stiffened by `least` or as much more as makes it stable here; S, d and the misfit."""
+        body, compliance = self.body.stable_at(moved, least)
+        rest, _, _ = body.out_of_balance(moved, basis @ loads)
+        answer = compliance.times(np.concatenate([basis, -rest[:, :, None]], axis=2))
+        return body, answer[:, :, :-1], answer[:, :, -1], Misfit.at(self.outline, moved, pose, self.seen)
 
     def _settled(
-        self, basis: NDArray, moved: NDArray, loads: NDArray, pose: Pose, weighed: Weighed, steps: int
+        self, body: FreeBody, moved: NDArray, basis: NDArray, loads: NDArray, pose: Pose, weighed: Weighed, steps: int
     ) -> Found:
         """The equilibrium under the loads found, and the posterior there."""
-        moved = self.body.balance(moved, basis @ loads, LONGEST)
-        slope, _, misfit = self._linear(basis, moved, loads, pose)
-        weighed, jacobian = self.errors.at(misfit, weighed), self._jacobian(misfit, slope)
+        moved = body.balance(moved, basis @ loads, LONGEST)
+        now, slope, _, misfit = self._linear(basis, moved, loads, pose, body.share)
+        if now.share > body.share:
+            raise NoBalance("the equilibrium found is unstable", where="register")
+        weighed, jacobian = self.errors.deformed(moved).at(misfit, weighed), self._jacobian(misfit, slope)
         hessian = _factor(jacobian.T @ weighed.inverse(jacobian) + np.eye(jacobian.shape[1]))
         prior = np.concatenate([pose.numbers() / self.pose_width, loads])
         evidence = -0.5 * (
@@ -139,8 +152,10 @@ class Search:
             - 2.0 * weighed.log_weights()
             + 2.0 * np.log(np.diag(hessian[0])).sum()
         )
-        covariance, held = cho_solve(hessian, np.eye(len(prior))), self.body.held(moved, basis @ loads)
-        return Found(moved, loads, pose, slope, covariance, misfit, jacobian, weighed, held, float(evidence), steps)
+        covariance, held = cho_solve(hessian, np.eye(len(prior))), body.held(moved, basis @ loads)
+        return Found(
+            moved, loads, pose, slope, covariance, misfit, jacobian, weighed, held, body.share, float(evidence), steps
+        )
 
     def _jacobian(self, misfit: Misfit, slope: NDArray) -> Float[np.ndarray, "points m"]:
         """∂(n · y) by pose, in units of its prior, and loads."""

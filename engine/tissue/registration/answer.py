@@ -29,7 +29,7 @@ class Registration:
         probability: of each width, by evidence; all alike before anything is seen.
         rigid: the alignment before deformation, for comparison.
         model: the preoperative model.
-        errors: the law of the points' errors, and of what the model cannot follow.
+        errors: the law of the points' errors, and of what the model cannot follow, for a body at rest.
         visible_share: of the outline, by area, that lies near what was seen.
         pose_width: of the prior, rad and m.
     """
@@ -57,11 +57,17 @@ class Registration:
     def statement(self) -> str:
         """What the surface seen cannot tell."""
         explained = 1.0 - np.diag(self.found.covariance)[6:]
+        stiffened = (
+            f" A stable shape was found with {self.found.stiffened:g} times the stiffness at rest added alone: it is "
+            "nearer to linear elasticity than the material given."
+            if self.found.stiffened > 0
+            else ""
+        )
         return (
             f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
             f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
             f"{1e3 * float(self.probability @ self.widths):.0f} mm (RMS). {100 * self.found.held:.2g} % of the force "
-            "within is what holds the body against rigid motion."
+            "within is what holds the body against rigid motion." + stiffened
         )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
@@ -89,11 +95,13 @@ class Registration:
         δ² − c C⁻¹ cᵀ, c its covariance with what the points see; r = r₀ − J δξ carries it into the derivative.
         """
         now = rest + np.einsum("km,kmi->ki", weights, found.displacement[nodes])
-        shared = self.errors.shared(now, found.misfit)
+        law = found.errors.law
+        shared = law.shared(now, found.misfit)
         solved = found.errors.inverse(shared.reshape(-1, shared.shape[2]).T).T.reshape(shared.shape)
         now = now + solved @ found.misfit.distance
         rate = self.rate(found, now, nodes, weights) - self._turned(found, solved @ found.jacobian)
-        left = self.errors.unfollowed**2 * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
+        own = law.unfollowed**2 + law.unseen(now, found.misfit, found.displacement)
+        left = own[:, None, None] * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
         turn = found.pose.rotation.as_matrix()
         spread = np.einsum("kin,nm,kjm->kij", rate, found.covariance, rate, optimize=True)
         return found.pose.seen_from_model(now), spread + turn @ left @ turn.T

@@ -5,24 +5,33 @@ Errors of r = n · (x' − y) are of two kinds. Independent ones of variance σ�
 random field with covariance δ² exp(−|x − x'|/ℓ) along each axis, of which a point sees n · d (Kennedy and O'Hagan,
 J R Stat Soc B 63:425, 2001). Without it, hundreds of points beside each other claim to know the hidden side. A target
 moves by the model's displacement and d: what is said of it holds both, as there prediction of reality does.
+
+δ² = δ₀² + (c U)², U the RMS of the model's displacement along each axis, rigid motion taken out: a part of what a model
+errs by, where its stiffness is not the patient's, grows with what it deforms by. Far from all points a target errs by
+h U more, of which they see nothing: what pushes an organ from behind does so in places smaller than the prior of the
+tractions has, and nobody saw where.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..fitting.observation import STUDENT_FREEDOM
 from .misfit import Misfit
+from .prior import Prior
 
 ROUNDS = 2
 """Of weights given what the model cannot follow, and of that given the weights."""
+NEAR, FAR = 0.025, 0.05
+"""m: a target nearer than the first to a point seen is not pushed unseen, one farther than the second fully."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +40,29 @@ class Errors:
 
     Attributes:
         noise: σ [m].
-        unfollowed: δ [m].
+        unfollowed: δ [m], δ₀ of a body at rest.
+        unlike: c.
+        pushed: h.
         length: ℓ [m].
         alike: (n, n) exp(−d/ℓ) between the points.
     """
 
     noise: float
     unfollowed: float
+    unlike: float
+    pushed: float
     length: float
     alike: Float[np.ndarray, "n n"]
 
     @classmethod
-    def of(cls, seen: NDArray, noise: float, unfollowed: tuple[float, float]) -> Errors:
-        """For points (n, 3) m."""
-        size, length = unfollowed
-        return cls(noise, size, length, np.exp(-cdist(seen, seen) / length))
+    def of(cls, seen: NDArray, noise: float, prior: Prior) -> Errors:
+        """For points (n, 3) m, on a body at rest."""
+        size, length = prior.unfollowed
+        return cls(noise, size, prior.unlike, prior.pushed, length, np.exp(-cdist(seen, seen) / length))
+
+    def deformed(self, displacement: Float[NDArray, "nodes 3"]) -> Errors:
+        """The law for a body that rest has left by a displacement [m]; to be asked of the law at rest."""
+        return replace(self, unfollowed=float(np.hypot(self.unfollowed, self.unlike * _deformation(displacement))))
 
     def at(self, misfit: Misfit, before: Weighed | None = None) -> Weighed:
         """The covariance where the points lie by so much off, weights started from those of the step before."""
@@ -57,7 +74,13 @@ class Errors:
             weight = (STUDENT_FREEDOM + 1.0) / (STUDENT_FREEDOM + square)
             factor = cho_factor(np.diag(self.noise**2 / weight) + beside, lower=True)
             expected = beside @ cho_solve(factor, misfit.distance)
-        return Weighed(self.noise, weight, expected, factor)
+        return Weighed(self, weight, expected, factor)
+
+    def unseen(self, places: NDArray, misfit: Misfit, displacement: NDArray) -> Float[np.ndarray, " k"]:
+        """Variance [m²] along each axis, at places (k, 3), of pushes that no point saw."""
+        away = cKDTree(misfit.points).query(places)[0]
+        share = np.clip((away - NEAR) / (FAR - NEAR), 0.0, 1.0)
+        return (self.pushed * _deformation(displacement) * share) ** 2
 
     def shared(self, places: NDArray, misfit: Misfit) -> Float[np.ndarray, "k 3 n"]:
         """Covariance [m²] of d at places (k, 3) of the deformed model with what the points see of it."""
@@ -65,18 +88,23 @@ class Errors:
         return near[:, None, :] * misfit.normal.T
 
 
+def _deformation(displacement: NDArray) -> float:
+    """U [m], of a displacement without rigid motion."""
+    return float(np.sqrt((displacement**2).mean()))
+
+
 @dataclass(frozen=True, eq=False)
 class Weighed:
     """Errors at one state.
 
     Attributes:
-        noise: σ [m].
+        law: of which they are.
         weight: (n,) of each point by Student's law.
         expected: (n,) m, what of each distance is n · d.
         factor: Cholesky's, of the covariance C.
     """
 
-    noise: float
+    law: Errors
     weight: Float[np.ndarray, " n"]
     expected: Float[np.ndarray, " n"]
     factor: Any
@@ -91,4 +119,4 @@ class Weighed:
 
     def log_determinant(self) -> float:
         """ln det of C/σ²."""
-        return 2.0 * float(np.log(np.diag(self.factor[0]) / self.noise).sum())
+        return 2.0 * float(np.log(np.diag(self.factor[0]) / self.law.noise).sum())

@@ -4,10 +4,14 @@ Of all displacements that balance the forces, the one without net shift and turn
 motions (orthonormal). Multipliers hold it, K u + Q λ = f, which act only where dead loads, balanced at rest, lose
 their balance of moments as the body deforms. Weak springs in place of this let the body turn over: the forces that
 compress it make K indefinite there.
+
+A thin margin under dead loads may have no equilibrium at all. A body can therefore be stiffened: s K₀ u is added to the
+forces within, K₀ the tangent at rest, so that it lies between a hyperelastic body (s = 0) and a linear one (s → ∞).
 """
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import jax
@@ -35,7 +39,11 @@ BALANCED = 1e-6
 
 BALANCE_STEPS = 25
 STIFFENED = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-"""Shares of the tangent at rest that are tried."""
+"""s that are tried."""
+
+
+class NoBalance(SolverError):
+    """Loads have no equilibrium nearby, or none that is stable; a stiffer body may have one."""
 
 
 class FreeBody:
@@ -44,6 +52,7 @@ class FreeBody:
     Attributes:
         model: the body; elements of displacements only.
         rigid: (3 nodes, 6) orthonormal rigid motions.
+        share: s, of the tangent at rest that is added to the body's own.
     """
 
     def __init__(self, model: Model, surface: str, young: float) -> None:
@@ -63,6 +72,7 @@ class FreeBody:
         self.model = model
         self.system = HostSystem(model.problem(supports=[PointSprings(surface, HOLD * young * size)]), Timer())
         self.rigid = np.linalg.qr(rigid_body_modes(np.asarray(model.points)).reshape(-1, 6))[0]
+        self.share = 0.0
 
     def out_of_balance(
         self, displacement: Float[NDArray, "nodes 3"], forces: Float[NDArray, "nodes 3"]
@@ -70,6 +80,8 @@ class FreeBody:
         """Internal minus given force [N] without its rigid part, its size over the forces within, and min det F."""
         now = self.system.evaluate(displacement, 1.0)
         rest = np.asarray(now.residual).ravel() - forces.ravel()
+        if self.share > 0:
+            rest = rest + self.share * (self._at_rest @ displacement.ravel())
         rest = rest - self.rigid @ (self.rigid.T @ rest)
         return rest.reshape(-1, 3), float(np.linalg.norm(rest) / max(now.force_norm, 1e-300)), now.min_jacobian
 
@@ -83,17 +95,35 @@ class FreeBody:
         """The tangent at a displacement, factorised."""
         return Compliance(self._tangent(displacement), self.rigid)
 
-    def stable_compliance(self, displacement: Float[NDArray, "nodes 3"]) -> Compliance:
-        """The same, with so much of the tangent at rest added that no direction but rigid ones softens.
+    @property
+    def stiffer(self) -> float:
+        """The next s.
+
+        Raises:
+            NoBalance: there is none.
+        """
+        for share in STIFFENED:
+            if share > self.share:
+                return share
+        raise NoBalance("no equilibrium under the loads found", where="register", advice="Give a wider Prior.length")
+
+    def stiffened(self, share: float) -> FreeBody:
+        """The same body with s = `share`."""
+        other = copy(self)
+        other.share = share
+        return other
+
+    def stable_at(self, displacement: Float[NDArray, "nodes 3"], least: float = 0.0) -> tuple[FreeBody, Compliance]:
+        """The body with the least s from `least` on for which no direction but rigid ones softens, and its compliance.
 
         Off balance a thin margin under load is unstable, and a step of Newton's method would fold it over.
         """
-        matrix, share = self._tangent(displacement), 0.0
-        for added in STIFFENED:
-            matrix, share = matrix + (added - share) * self._at_rest, added
-            found = Compliance(matrix.tocsc(), self.rigid)
-            if found.stable:
-                return found
+        own = self.stiffened(0.0)._tangent(displacement)
+        for share in STIFFENED:
+            if share >= least:
+                found = Compliance((own + share * self._at_rest).tocsc() if share > 0 else own, self.rigid)
+                if found.stable:
+                    return self.stiffened(share), found
         raise SolverError(
             "the body is unstable on the way to the surface seen",
             where="register",
@@ -101,11 +131,13 @@ class FreeBody:
         )
 
     def _tangent(self, displacement: NDArray) -> csc_matrix:
-        return self.system.linearize(displacement, 1.0).matrix.tocsc()
+        own = self.system.linearize(displacement, 1.0).matrix.tocsc()
+        return (own + self.share * self._at_rest).tocsc() if self.share > 0 else own
 
     @cached_property
     def _at_rest(self) -> csc_matrix:
-        return self._tangent(np.zeros_like(np.asarray(self.model.points))).copy()
+        still = np.zeros_like(np.asarray(self.model.points))
+        return self.system.linearize(still, 1.0).matrix.tocsc().copy()
 
     def step(self, displacement: NDArray, change: NDArray, most: float) -> tuple[NDArray, float]:
         """The displacement after a share of a change [m] that moves no node by more than `most`; and the share."""
@@ -125,7 +157,7 @@ class FreeBody:
         """The equilibrium under fixed forces, by Newton's method from a displacement nearby.
 
         Raises:
-            SolverError: not found in `BALANCE_STEPS` steps.
+            NoBalance: not found in `BALANCE_STEPS` steps.
         """
         for _ in range(BALANCE_STEPS):
             rest, size, _ = self.out_of_balance(displacement, forces)
@@ -133,7 +165,7 @@ class FreeBody:
                 return displacement
             change = -self.compliance(displacement).times(rest[:, :, None])[:, :, 0]
             displacement, _ = self.step(displacement, change, most)
-        raise SolverError("no equilibrium under the loads found", where="register", advice="Give a wider Prior.length")
+        raise NoBalance("no equilibrium under the loads found", where="register", advice="Give a wider Prior.length")
 
 
 class Compliance:

@@ -75,7 +75,7 @@ def register(
     outline = outline or Outline.of_facets(model, surface)
     outline.check(model)
     seen = _thinned(every)
-    errors = Errors.of(seen, checked_noise(noise, seen, rest), prior.unfollowed)
+    errors = Errors.of(seen, checked_noise(noise, seen, rest), prior)
     body = FreeBody(model, surface, softest_young(model))
     progress(0.0, "rigid alignment")
     rigid = align_from_many(seen, outline.points, outline.triangles)
