@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from silicone_bar import seen, stiffness
@@ -14,7 +15,7 @@ def along_the_axis(*fits) -> list[str]:
     head = " | ".join(f"{what}: x, y mm, spread mm" for what in ("E/ρ alone", "all granted"))
     lines = [f"| distance from the clamp mm | points | {head} |", "|---|---|---|---|"]
     for low, high in itertools.pairwise(np.linspace(0, 178, 9)):
-        cells = []
+        cells, mine = [], np.zeros(0, bool)
         for found in fits:
             height, normal, residual = seen(found)
             mine = (height >= low) & (height < high)
@@ -37,6 +38,7 @@ def draw(first, found, file: Path) -> None:
 
     points = 1e3 * silicone.measured()
     figure, axes = plt.subplots(1, 3, figsize=(14, 5), width_ratios=(1.2, 1.2, 1), constrained_layout=True)
+    dots: Any = None
     for one, ax, name in zip((first, found), axes[:2], ("E/ρ alone", "all granted"), strict=True):
         model = one.problem.model
         skin = np.unique(model.facets_of("skin"))

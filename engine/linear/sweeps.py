@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = map(np.uint64, range(1, 9))
 
 
-def compiled(loop: Callable[..., None]) -> Any:
+def compiled(loop: Callable[..., Any]) -> Any:
     """The loop as machine code, kept between processes beside its source or in the user's cache."""
     machine = numba.njit(loop, nogil=True, fastmath={"contract"})
     with suppress(RuntimeError):  # neither can be written to

@@ -15,9 +15,11 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 def join(left: int, right: int, parent: NDArray) -> None:
     """Unites the sets of two elements; a parent is never greater than its child."""
     while parent[left] != left:
-        parent[left] = left = parent[parent[left]]
+        parent[left] = parent[parent[left]]
+        left = parent[left]
     while parent[right] != right:
-        parent[right] = right = parent[parent[right]]
+        parent[right] = parent[parent[right]]
+        right = parent[right]
     parent[max(left, right)] = min(left, right)
 
 
