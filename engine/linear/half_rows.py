@@ -2,7 +2,7 @@
 
 rows = HalfRows(matrix, Halves.of(Turns.of(matrix)))
 image = rows @ vector
-x, left = rows.forward(rhs)      # from zero: (D + L) x = b, and b − A x
+x, left = rows.forward(rhs)      # from zero: (D + L) x = b, and b − A x (diagonal blocks as `inverse` has them)
 rows.backward(rhs, x)            # in place: (D + U) x' = b − L x
 
 A product, a sweep and the residual after it each read L once, which is less than half of the matrix; as much is copied

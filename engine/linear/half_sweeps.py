@@ -80,7 +80,7 @@ def half_forward(
     first: int,
     last: int,
 ) -> None:
-    """x of (D + L) x = b, and b − A x."""
+    """x of (D + L) x = b, and b − A x; of A with their substitute where diagonal blocks are singular."""
     for turn in range(first, last):
         p, q = np.uint64(3 * order[turn]), np.uint64(9 * turn)
         a, b, c = rhs[p], rhs[p + ONE], rhs[p + TWO]

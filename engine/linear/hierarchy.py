@@ -104,16 +104,23 @@ class Hierarchy:
 
     def cycle(self, matrix: sparse.bsr_matrix | Held) -> Cycle:
         """The V-cycle for a matrix like the one this was made from (n, n)."""
-        return Cycle(self, self.smoother(matrix) if self.coarser else BlockRows(whole_of(matrix)))
+        return Cycle(self, self.smoother(matrix) if self.coarser else known_rows(matrix))
 
     def smoother(self, matrix: sparse.bsr_matrix | Held) -> Smoother:
         """For a matrix of 3×3 blocks; what follows from its pattern is kept for the next one."""
         if self.turns is None or not self.turns.fits(matrix):
             self.turns, self.halves = Turns.of(matrix), None
         if not self.symmetric:
-            return GaussSeidel(BlockRows(whole_of(matrix)), self.turns)
+            return GaussSeidel(known_rows(matrix), self.turns)
         self.halves = self.halves or Halves.of(self.turns)
         return HalfRows(matrix, self.halves)
+
+
+def known_rows(matrix: sparse.bsr_matrix | Held) -> BlockRows:
+    """All rows of a matrix, known by it: a held one is not renewed for every solve with it."""
+    rows = BlockRows(whole_of(matrix))
+    rows.source = matrix
+    return rows
 
 
 class Cycle:

@@ -193,12 +193,14 @@ def test_richardson_of_a_known_law() -> None:
     sizes = np.array([3.0, 2.0, 1.0])
     for order in (1.0, 2.0, 3.7):
         found = grid_convergence(sizes, 5.0 - 0.3 * sizes**order, order=4.0)
-        assert found.observed
-        assert found.order == pytest.approx(order, rel=1e-9)
+        assert found.order == found.observed == pytest.approx(order, rel=1e-9)
         assert found.limit == pytest.approx(5.0, rel=1e-9)
         assert found.bound == pytest.approx(1.25 * 0.3, rel=1e-9)
     turning = grid_convergence(sizes, [1.0, 1.2, 1.1], order=2.0)
-    assert not turning.observed
+    assert turning.observed is None
+    quick = grid_convergence([4.0, 2.0, 1.0], [100.0, 1.0, 0.0])
+    assert quick.observed == pytest.approx(np.log2(99.0))
+    assert quick.bound == pytest.approx(1.25 / 3.0)
     assert turning.bound == pytest.approx(3.0 * 0.1 / 3.0)
     with pytest.raises(SolverError, match="show no convergence"):
         grid_convergence([1.0, 2.0], [0.0, 1.0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import bodies
 import numpy as np
@@ -16,7 +17,7 @@ from preop.engine.tissue.model import Model
 from preop.engine.tissue.registration.all_at_once import Search, _factor
 from preop.engine.tissue.registration.answer import Registration
 from preop.engine.tissue.registration.errors import Errors
-from preop.engine.tissue.registration.free_body import Compliance, FreeBody
+from preop.engine.tissue.registration.free_body import Compliance, FreeBody, NoBalance
 from preop.engine.tissue.registration.hidden_loads import scaled_patterns
 from preop.engine.tissue.registration.misfit import Pose
 from preop.engine.tissue.registration.outline import Outline
@@ -145,8 +146,33 @@ def test_what_the_model_cannot_follow_is_known_where_it_was_seen_alone(searched:
     seen, hidden = np.array([[0.05, 0.001, 0.04]]), np.array([[0.05, 0.029, 0.04]])
     (_, beside), (_, behind) = registration.targets(seen), registration.targets(hidden)
     normal = registration.found.pose.rotation.apply([0.0, 1.0, 0.0])
-    assert normal @ beside[0] @ normal < 0.5e-6
-    assert np.linalg.eigvalsh(behind[0]).min() > 0.9e-6
+    law = registration.found.errors.law
+    assert normal @ beside[0] @ normal < 0.5 * law.unfollowed**2
+    assert np.linalg.eigvalsh(behind[0]).min() > 0.9 * law.unfollowed**2
+
+
+def test_a_body_without_equilibrium_is_stiffened_and_told(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the body's own shape is refused, the search goes on with the next s, and the statement says so."""
+    registration, search, width = searched
+    tried, balance = [], FreeBody.balance
+
+    def refusing(body: FreeBody, *given: Any) -> np.ndarray:
+        tried.append(body.share)
+        if body.share < 0.3:
+            raise NoBalance("folded", where="register")
+        return balance(body, *given)
+
+    monkeypatch.setattr(FreeBody, "balance", refusing)
+    still, count = np.zeros((registration.model.nodes, 3)), search.basis.shape[2]
+    pose = Pose(Rotation.identity(), np.zeros(3), np.asarray(registration.model.points).mean(axis=0))
+    found = search.run(width, pose, still, np.zeros(count), lambda *_: None)
+    assert tried == [0.0, 0.1, 0.3]
+    assert found.stiffened == 0.3
+    loads = width * search.basis @ found.loads
+    assert search.body.stiffened(0.3).out_of_balance(found.displacement, loads)[1] < 1e-6
+    told = replace(registration, states=(found,))
+    assert "0.3 times the stiffness at rest" in told.statement
+    assert "stiffness at rest" not in registration.statement
 
 
 def test_a_posterior_without_width_is_named() -> None:

@@ -36,7 +36,8 @@ class GridConvergence:
 
     Attributes:
         sizes, values: from coarse to fine.
-        order: observed, or the one given where `observed` is False.
+        order: that the bound and the limit are made with: the observed one where it is not above the one given.
+        observed: of three meshes that close in; None of others.
         bound: G, how far off the finest may be.
         limit: what Richardson's extrapolation comes to.
     """
@@ -44,7 +45,7 @@ class GridConvergence:
     sizes: tuple[float, ...]
     values: tuple[float, ...]
     order: float
-    observed: bool
+    observed: float | None
     bound: float
     limit: float
 
@@ -76,7 +77,7 @@ def grid_convergence(sizes: Sequence[float], values: Sequence[float], order: flo
         seen, p, safety = None, order, SAFETY_GUESSED
     left = change / (ratio**p - 1.0)
     return GridConvergence(
-        tuple(map(float, h)), tuple(map(float, x)), p, seen is not None, float(safety * abs(left)), float(x[-1] + left)
+        tuple(map(float, h)), tuple(map(float, x)), p, seen, float(safety * abs(left)), float(x[-1] + left)
     )
 
 
@@ -145,7 +146,11 @@ def _told(finest: Fit, found: Sequence[GridConvergence]) -> list[str]:
                 continue
             values = ", ".join(f"{float(reported.value(v)):.5g}" for v in one.values)
             off = abs(float(reported.value(one.values[-1] + one.bound)) - float(reported.value(one.values[-1])))
-            how = f"order {one.order:.1f} " + ("observed" if one.observed else "assumed")
+            how = f"order {one.order:.1f} assumed"
+            if one.observed is not None:
+                how = f"order {one.observed:.1f} observed" + (
+                    f", counted as {one.order:g}" if one.observed > one.order else ""
+                )
             told.append(f"{reported.name} {values} {reported.unit} ({how}; the last is off by {off:.2g} at most)")
     if silent:
         told.append(f"{silent} other numbers move by less than {TOLD:g} of their spread")

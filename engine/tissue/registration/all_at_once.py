@@ -94,7 +94,7 @@ class Search:
             SolverError: no convergence.
         """
         basis, moved, size, weighed = width * self.basis, displacement, np.inf, None
-        least = floor = 0.0
+        least, floor, refused = 0.0, 0.0, None
         for number in range(STEPS):
             body, slope, left, misfit = self._linear(basis, moved, loads, pose, least)
             weighed = self.errors.deformed(moved).at(misfit, weighed)
@@ -117,8 +117,11 @@ class Search:
             if share == 1.0 and size < SETTLED and idle:
                 try:
                     return self._settled(body, moved, basis, loads, pose, weighed, number + 1)
-                except NoBalance:
-                    least = floor = body.stiffer
+                except NoBalance as error:
+                    refused, least = error, body.stiffer
+                    floor = least
+        if refused is not None:
+            raise refused
         raise SolverError(
             f"not settled in {STEPS} steps: the last changed by {size:.2g} of the posterior's width",
             where="register",

@@ -15,6 +15,8 @@ from .all_at_once import Found
 from .errors import Errors
 from .rigid import Rigid
 
+TOLD = 0.05
+"""Probability of a width from which on `statement` speaks of its body."""
 SUBCAPSULAR = 0.5
 """Element sizes that a target may lie outside of the mesh: its facets cut corners of the organ."""
 
@@ -57,10 +59,11 @@ class Registration:
     def statement(self) -> str:
         """What the surface seen cannot tell."""
         explained = 1.0 - np.diag(self.found.covariance)[6:]
+        most = max(one.stiffened for one, p in zip(self.states, self.probability, strict=True) if p >= TOLD)
         stiffened = (
-            f" A stable shape was found with {self.found.stiffened:g} times the stiffness at rest added alone: it is "
-            "nearer to linear elasticity than the material given."
-            if self.found.stiffened > 0
+            f" A stable shape was found with {most:g} times the stiffness at rest added alone: it is nearer to linear "
+            "elasticity than the material given."
+            if most > 0
             else ""
         )
         return (

@@ -66,7 +66,10 @@ def refuse_misfit(found: Found, noise: float, prior: Prior) -> None:
     Raises:
         SolverError: half of the points stay off the surface, or the pose lies where its prior hardly reaches.
     """
-    left, expected = float(np.median(np.abs(found.misfit.distance))), float(np.hypot(noise, prior.unfollowed[0]))
+    left, expected = (
+        float(np.median(np.abs(found.misfit.distance))),
+        float(np.hypot(noise, found.errors.law.unfollowed)),
+    )
     if left > FAR_OFF * expected:
         raise SolverError(
             f"half of the points stay {1e3 * left:.1f} mm or more off the surface; {1e3 * expected:.1f} mm fit",

@@ -157,14 +157,17 @@ class FreeBody:
         """The equilibrium under fixed forces, by Newton's method from a displacement nearby.
 
         Raises:
-            NoBalance: not found in `BALANCE_STEPS` steps.
+            NoBalance: not found in `BALANCE_STEPS` steps, or the body folds on the way.
         """
         for _ in range(BALANCE_STEPS):
             rest, size, _ = self.out_of_balance(displacement, forces)
             if size < BALANCED:
                 return displacement
-            change = -self.compliance(displacement).times(rest[:, :, None])[:, :, 0]
-            displacement, _ = self.step(displacement, change, most)
+            try:
+                change = -self.compliance(displacement).times(rest[:, :, None])[:, :, 0]
+                displacement, _ = self.step(displacement, change, most)
+            except SolverError as error:
+                raise NoBalance(error.what, where="register", advice=error.advice) from error
         raise NoBalance("no equilibrium under the loads found", where="register", advice="Give a wider Prior.length")
 
 
