@@ -24,7 +24,6 @@ from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
-from preop.meshing.mesh import TetMesh
 
 Pick = Callable[[Problem], Any]
 Make = Callable[[Problem], MotionSteps]
@@ -78,18 +77,7 @@ def laid(contacts: list[Any], *, density: float = 1000.0, element: str = "T4", l
     low = bodies.box((2, 2, 1), size=(40.0, 40.0, 12.0))
     size = np.array([16.0, 16.0, 10.0])
     up = bodies.box((1, 1, 1), place=lambda u: u * size + [9.0, 11.0, 11.98])
-    count = len(low.points)
-    mesh = TetMesh(
-        np.vstack([low.points, up.points]),
-        np.vstack([low.tetrahedra, up.tetrahedra + count]),
-        np.concatenate([low.region, up.region]),
-        {1: "body"},
-        facet_sets={
-            f"{name}_{key}": value + shift
-            for name, part, shift in (("low", low, 0), ("up", up, count))
-            for key, value in part.facet_sets.items()
-        },
-    )
+    mesh = bodies.two_bodies(low, up)
     law = NeoHookean.from_young(1e4, 0.3) if law is None else law
     model = Model.from_mesh(mesh, {"*": law}, density=density, element=element)
     return model.problem(supports=[Fixed("low_z0")], contacts=contacts, floating=True, **more)

@@ -46,18 +46,7 @@ def slider(friction: float, *, stick: float | None = None) -> Problem:
     low = bodies.box((4, 4, 1), size=(60.0, 60.0, 20.0))
     size = np.array([24.0, 24.0, 16.0])
     up = bodies.box((2, 2, 1), place=lambda u: u * size + [14.0, 15.0, 20.0])
-    count = len(low.points)
-    mesh = TetMesh(
-        np.vstack([low.points, up.points]),
-        np.vstack([low.tetrahedra, up.tetrahedra + count]),
-        np.concatenate([low.region, up.region]),
-        {1: "body"},
-        facet_sets={
-            f"{name}_{key}": value + shift
-            for name, part, shift in (("low", low, 0), ("up", up, count))
-            for key, value in part.facet_sets.items()
-        },
-    )
+    mesh = bodies.two_bodies(low, up)
     model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(1e4, 0.3)})
     return model.problem(
         supports=[Fixed("low_z0")],
