@@ -157,6 +157,14 @@ class DeviceTangent:
         parts.append(LocalStiffness(jnp.arange(len(mass.diagonal))[:, None], own))
         return DeviceTangent(self.system, Blocks(parts, self.blocks.free), stiffness * self.round_off)
 
+    def plus(self, share: float, other: DeviceTangent) -> DeviceTangent:
+        """This tangent and a share of another of the same problem: its groups come first in both."""
+        first = zip(self.blocks.parts, other.blocks.parts, strict=False)
+        parts = [LocalStiffness(own.nodes, own.matrices + share * more.matrices) for own, more in first]
+        parts.extend(self.blocks.parts[len(parts) :])
+        noise = self.round_off + share * other.round_off
+        return DeviceTangent(self.system, Blocks(parts, self.blocks.free), noise)
+
     def solve(self, rhs: Array, tolerance: float, probe: Array | None = None) -> LinearOutcome:
         """Solve for the free components; held ones are zero. A probe is not used."""
         if not self.system.definite:

@@ -219,3 +219,16 @@ class HostTangent:
             data[slots, axis, axis] += inertia * mass.values
         extra = None if self.extra is None else stiffness * self.extra
         return replace(self, matrix=pattern.matrix(data), round_off=stiffness * self.round_off, extra=extra)
+
+    def plus(self, share: float, other: HostTangent) -> HostTangent:
+        """This tangent and a share of another of the same problem."""
+        extra = _sum(self.extra, None if other.extra is None else share * other.extra)
+        data = self.matrix.data + share * other.matrix.data
+        round_off = self.round_off + share * other.round_off
+        return replace(self, matrix=self.assembly.pattern.matrix(data), round_off=round_off, extra=extra)
+
+
+def _sum(first: sparse.bsr_matrix | None, second: sparse.bsr_matrix | None) -> sparse.bsr_matrix | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return sparse.bsr_matrix(first + second, blocksize=(3, 3))

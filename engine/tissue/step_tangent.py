@@ -45,6 +45,10 @@ class StepTangent:
         """Of the whole."""
         return self.whole.shifted(stiffness, inertia, mass)
 
+    def plus(self, share: float, other: Tangent) -> Tangent:
+        """Of the whole."""
+        return self.whole.plus(share, other)
+
 
 class ConservingTangent(StepTangent):
     """That of forces that conserve energy: the midpoint rule's matrix, and what it lacks element by element.

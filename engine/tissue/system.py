@@ -64,6 +64,10 @@ class Tangent(Protocol):
         """stiffness K + inertia M, for a step in time; this tangent is spent."""
         ...
 
+    def plus(self, share: float, other: Any) -> Tangent:
+        """This tangent and a share of another of the same system."""
+        ...
+
     def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
         """Solve K x = rhs for the free components to a relative residual; held ones are zero.
 

@@ -177,15 +177,23 @@ class StepSystem:
         return stiffness + (1.0 - stiffness) * self.pressureless
 
     def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
-        """(1 − αf) K + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M, with K (1 + b γ/βΔt) where stiffness damps."""
+        """(1 − αf) (K + b γ/βΔt K₀) + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M.
+
+        With unknown pressures K stands for the damper's K₀: pressures are not damped, and K₀ in the rows of
+        displacements alone would not be symmetric.
+        """
         rule, step = self.integrator, self.step
         inner = (1.0 - rule.force_lag) * rule.velocity_scale(step)
-        stiffness = 1.0 - rule.force_lag + inner * float(self.damping.stiffness)
+        damped = inner * float(self.damping.stiffness)
+        apart = self.damper is not None and self.definite
+        stiffness = 1.0 - rule.force_lag + (0.0 if apart else damped)
         inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)
         tangent = self.base.linearize(self.middle(displacement), self.fraction(fraction))
         between = self.between(stiffness)
         noise = EPS * inertia * self.weight * float(abs(displacement).max())
         whole = tangent.shifted(stiffness, inertia, self.mass)
+        if apart:
+            whole = whole.plus(damped, self.damper)
         if self.conserving is None or not isinstance(whole, HostTangent):
             return StepTangent(whole, self, inertia, noise, between)
         slope = ConservingSlope(self.conserving, self.displacement, displacement, self.fraction(fraction))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
+from preop.engine.tissue.device_system import DeviceSystem
 from preop.engine.tissue.dynamic import solve
 from preop.engine.tissue.host_system import HostSystem
 from preop.engine.tissue.integrators import INTEGRATORS, GeneralizedAlpha, Midpoint, Newmark
@@ -17,12 +18,13 @@ from preop.engine.tissue.loads import Gravity, Traction
 from preop.engine.tissue.mass import mass_matrix
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
-from preop.engine.tissue.motion import Clock, Damping, kinetic_energy, step_residual
+from preop.engine.tissue.motion import Clock, Damping, Motion, kinetic_energy, step_residual
 from preop.engine.tissue.prescribed import Grasp
 from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.supports import Fixed
 from preop.engine.tissue.system import Timer
 from preop.engine.tissue.terms import Table
+from preop.engine.tissue.time_step import StepSystem
 from preop.imaging.errors import SolverError
 
 YOUNG, DENSITY, LENGTH = 1e4, 1000.0, 0.1
@@ -145,6 +147,27 @@ def test_converged_steps_are_zeros_of_the_pure_residual() -> None:
         rows = step_residual(new.displacement, old, problem, clock, rule, damping)
         assert np.abs(np.asarray(rows)).max() < 1e-8 * scale
     assert np.abs(np.asarray(path.final.displacement)).max() > 1e-3
+
+
+@pytest.mark.parametrize("device", ["cpu", "jax"])
+def test_damping_by_stiffness_is_all_in_the_tangent(device: str) -> None:
+    """The stiffness that damps is that of the step's start: the slope of the balance against central differences."""
+    model = Model.from_mesh(bodies.box((2, 2, 3)), {"body": NeoHookean.from_young(YOUNG, 0.4)}, density=DENSITY)
+    problem = model.problem(loads=[Gravity((0.0, 2.0, -9.81))], supports=[Fixed("z0")])
+    base = {"cpu": HostSystem, "jax": DeviceSystem}[device](problem, Timer())
+    system = StepSystem(base, problem, mass_matrix(model), GeneralizedAlpha(0.8), Damping(3.0, 0.02), 1.0)
+    random = np.random.default_rng(4)
+    still = np.zeros_like(np.asarray(base.points))
+    first, moved, way = (1e-3 * random.standard_normal(still.shape) * np.asarray(base.free) for _ in range(3))
+    system.begin(Motion(0.0, first, time=0.0, velocity=still, acceleration=still), 0.05)
+
+    def balance(field: np.ndarray) -> np.ndarray:
+        now = system.evaluate(base.array(field), 0.05)
+        return np.asarray(now.internal - now.external) * np.asarray(base.free)
+
+    slope = (balance(moved + 1e-3 * way) - balance(moved - 1e-3 * way)) / 2e-3
+    found = np.asarray(system.linearize(base.array(moved), 0.05).product(base.array(way))) * np.asarray(base.free)
+    assert found == pytest.approx(slope, rel=1e-5, abs=1e-6 * np.abs(slope).max())
 
 
 def test_a_prescribed_motion_has_its_own_velocity() -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ..host_system import HostTangent
 from ..step_tangent import CompletedTangent
@@ -100,19 +99,6 @@ def _sum(
     middle: HostTangent, early: HostTangent | None, part: float, damped: float, system: StepSystem, inertia: float
 ) -> HostTangent:
     """part K_α + damped K₀ + inertia M, a new matrix."""
-    pattern, data = middle.assembly.pattern, part * middle.matrix.data
-    extras = [] if middle.extra is None else [part * middle.extra]
-    if early is not None:
-        data += damped * early.matrix.data
-        extras += [] if early.extra is None else [damped * early.extra]
-    slots = middle.assembly.mass_slots(system.mass)
-    for axis in range(3):
-        data[slots, axis, axis] += inertia * system.mass.values
-    extra = _blocks(extras)
-    return replace(middle, matrix=pattern.matrix(data), extra=extra)
-
-
-def _blocks(extras: list[sparse.bsr_matrix]) -> sparse.bsr_matrix | None:
-    if len(extras) < 2:
-        return extras[0] if extras else None
-    return sparse.bsr_matrix(extras[0] + extras[1], blocksize=(3, 3))
+    kept = replace(middle, matrix=middle.assembly.pattern.matrix(middle.matrix.data.copy()))
+    whole = kept.shifted(part, inertia, system.mass)
+    return whole if early is None else whole.plus(damped, early)
