@@ -34,8 +34,8 @@ class Assembly:
         first, second = np.broadcast_arrays(nodes[:, :, None], nodes[:, None, :])
         return self.pattern.slots(first, second).ravel()
 
-    def data(self, displacement: NDArray, fraction: float) -> NDArray:
-        """Blocks (nnz, 3, 3) of the tangent."""
+    def data(self, displacement: NDArray, fraction: float, *, tissue_alone: bool = False) -> NDArray:
+        """Blocks (nnz, 3, 3) of the tangent, or of what its elements add."""
         parts = []
         for translates in (True, False):
             chosen = [k for k, block in enumerate(self.blocks) if block.element.translates is translates]
@@ -45,6 +45,8 @@ class Assembly:
                     self._add(self._lower, self.blocks[k], self.scatters[k], displacement, fraction)
                 parts.append(self.pattern.complete(self._lower, balanced=translates))
         data = sum(parts[1:], parts[0])
+        if tissue_alone:
+            return data
         for term, scatter in zip(self.terms, self.term_scatters, strict=True):
             blocks = term.tangents(displacement, fraction)
             if term.symmetric:

@@ -126,11 +126,12 @@ class DeviceSystem:
         internal = internal * self.row_scale
         return Evaluation(internal, external, float(energy), smallest, int(self.source[worst]), float(square) ** 0.5)
 
-    def linearize(self, displacement: Array, fraction: float) -> DeviceTangent:
-        """Element stiffness blocks."""
+    def linearize(self, displacement: Array, fraction: float, *, tissue_alone: bool = False) -> DeviceTangent:
+        """Element stiffness blocks, and those of loads and supports unless the tissue is asked for alone."""
         with self.timer.part("assembly"):
             unknowns = displacement * self.row_scale
-            parts = jax.block_until_ready(_linearize(self.problem, self.live, unknowns, jnp.asarray(fraction)))
+            live = [] if tissue_alone else self.live
+            parts = jax.block_until_ready(_linearize(self.problem, live, unknowns, jnp.asarray(fraction)))
             blocks = Blocks(parts if self.definite else scaled(parts, self.row_scale[:, 0]), self.free)
             noise = np.finfo(float).eps * float(_diagonal_norm(blocks) * (jnp.abs(displacement).max() + self.spacing))
         return DeviceTangent(self, blocks, noise)

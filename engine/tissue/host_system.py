@@ -144,12 +144,12 @@ class HostSystem:
             external = self.external(displacement, fraction)
         return Evaluation(internal * self.row_scale, external, energy, worst[0], worst[1], np.sqrt(square))
 
-    def linearize(self, displacement: NDArray, fraction: float) -> HostTangent:
-        """The assembled tangent."""
+    def linearize(self, displacement: NDArray, fraction: float, *, tissue_alone: bool = False) -> HostTangent:
+        """The assembled tangent, or what elements alone give of it."""
         with self.timer.part("assembly"):
             if self._pattern is None:
                 self._pattern = Assembly(self.blocks, self.live, len(self.points))
-            data = self._pattern.data(displacement * self.row_scale, fraction)
+            data = self._pattern.data(displacement * self.row_scale, fraction, tissue_alone=tissue_alone)
             if not self.definite:
                 data *= self._pattern.pattern.pair_products(self.row_scale[:, 0])[:, None, None]
             matrix = self._pattern.pattern.matrix(data)
@@ -158,7 +158,7 @@ class HostSystem:
                 * np.linalg.norm(data[self._pattern.pattern.diagonal])
                 * (np.abs(displacement).max() + self.spacing)
             )
-            extra = self.moving.stiffness(displacement, fraction)
+            extra = None if tissue_alone else self.moving.stiffness(displacement, fraction)
         return HostTangent(self, matrix, self._pattern, self.points + displacement, float(noise), extra)
 
 

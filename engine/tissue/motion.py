@@ -41,9 +41,10 @@ class Motion(State):
 
 
 class Damping(eqx.Module):
-    """Rayleigh damping C = a M + b K, K the tangent at the start of each step.
+    """Rayleigh damping C = a M + b K, K the tissue's own tangent at the start of each step.
 
-    A vibration of ω [rad/s] is damped by the ratio a/2ω + bω/2.
+    A vibration of ω [rad/s] is damped by the ratio a/2ω + bω/2. Springs, loads and contacts are not in K: they have no
+    part in what the tissue dissipates, and a contact's penalty would be a dashpot that stops what touches it.
 
     | symbol | meaning | unit |
     |---|---|---|
@@ -95,12 +96,8 @@ def step_residual(
     start, fraction = clock.start / clock.duration, forces_at(clock, integrator)
     middle = blend(moved, padded(old.displacement, len(moved)), integrator.force_lag, problem.model.nodes)
     rate = middle_rate(step_rates(moved, old, problem, clock, integrator)[0], old, integrator)
-
-    def forces(u: Array, at: Array | float) -> Array:
-        return internal_force(u, problem, at) - external_force(u, problem, at)
-
-    force = forces(middle, fraction)
-    force = force + damping.stiffness * jax.jvp(lambda u: forces(u, start), (old.rows,), (rate,))[1]
+    force = internal_force(middle, problem, fraction) - external_force(middle, problem, fraction)
+    force = force + damping.stiffness * jax.jvp(lambda u: internal_force(u, problem, start), (old.rows,), (rate,))[1]
     held = jnp.asarray(problem.held())
     return inertial_residual(moved, old, problem, clock, integrator, damping, mass) + jnp.where(held, 0.0, force)
 

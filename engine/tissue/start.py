@@ -88,7 +88,7 @@ def _acceleration(system: StepSystem, moved: NodalField, speed: NodalField, push
     now = system.base.evaluate(moved, 0.0)
     force = -now.residual - float(system.damping.mass) * system.mass.product(speed)
     if system.stiff:
-        tangent = system.base.linearize(moved, 0.0)
+        tangent = system.base.linearize(moved, 0.0, tissue_alone=True)
         force = force - float(system.damping.stiffness) * tangent.product(speed)
     right = (force - system.mass.product(pushed)) * system.free
     return solve_mass(system.mass, right, system.free) + pushed

@@ -135,8 +135,8 @@ class System(Protocol):
         """Forces, energy and smallest det F."""
         ...
 
-    def linearize(self, displacement: NodalField, fraction: float) -> Tangent:
-        """The tangent at a displacement."""
+    def linearize(self, displacement: NodalField, fraction: float, *, tissue_alone: bool = False) -> Tangent:
+        """The tangent at a displacement, or what elements alone give of it."""
         ...
 
 

@@ -70,7 +70,7 @@ class StepSystem:
         self.start, self.step = float(old.time), step
         _, self.rate, self.curvature = self.given(self.start + step, -1.0)
         if self.stiff:
-            self.damper = base.linearize(self.displacement, self.start / self.duration)
+            self.damper = base.linearize(self.displacement, self.start / self.duration, tissue_alone=True)
 
     def rates(self, moved: NodalField) -> Rates:
         """What goes with a displacement at the end of the step."""
@@ -176,12 +176,14 @@ class StepSystem:
             return None
         return stiffness + (1.0 - stiffness) * self.pressureless
 
-    def linearize(self, displacement: NodalField, fraction: float) -> StepTangent:
+    def linearize(self, displacement: NodalField, fraction: float, *, tissue_alone: bool = False) -> Tangent:
         """(1 − αf) (K + b γ/βΔt K₀) + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M.
 
         With unknown pressures K stands for the damper's K₀: pressures are not damped, and K₀ in the rows of
-        displacements alone would not be symmetric.
+        displacements alone would not be symmetric. Of the tissue alone it is the problem's, without inertia.
         """
+        if tissue_alone:
+            return self.base.linearize(displacement, fraction, tissue_alone=True)
         rule, step = self.integrator, self.step
         inner = (1.0 - rule.force_lag) * rule.velocity_scale(step)
         damped = inner * float(self.damping.stiffness)

@@ -121,7 +121,8 @@ LONG = pytest.mark.long
 @pytest.mark.parametrize("name", ["alpha", "newmark", "midpoint", pytest.param("energy-momentum", marks=LONG)])
 def test_tissue_that_slides_with_friction(name: str) -> None:
     picks = SLIDING[name]
-    agrees(steps_with(RULES[name]), drawn(0.3), picks, forward=list(picks)[-1])
+    damping = Damping(2.0, 1e-3) if name == "newmark" else None
+    agrees(steps_with(RULES[name], damping=damping), drawn(0.3), picks, forward=list(picks)[-1])
 
 
 @pytest.mark.slow
@@ -160,9 +161,7 @@ def test_steps_are_those_of_the_solver() -> None:
 def test_what_cannot_be_differentiated_is_named() -> None:
     table = RigidBody(HalfSpace((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
     model = drawn(0.3).model
-    rough, hard = RigidContact("low_z0", table, friction=0.2), RigidContact("low_z0", table, penetration=1e-6)
-    with pytest.raises(SolverError, match="edge between sticking and sliding"):
-        MotionSteps(model.problem(contacts=[rough], floating=True), duration=0.1, count=1, damping=Damping(0.0, 1e-3))
+    hard = RigidContact("low_z0", table, penetration=1e-6)
     with pytest.raises(SolverError, match="multipliers hold where forces are taken"):
         MotionSteps(model.problem(contacts=[hard], floating=True), duration=0.1, count=1, integrator=EnergyMomentum())
     with pytest.raises(SolverError, match=r"measures at \[3\] of 2 steps"):
@@ -188,7 +187,7 @@ def test_a_block_thrown_along_a_wall() -> None:
         "points": (POINTS, 0.1 * TINY),
         "density": (DENSITY, TINY),
     }
-    make = steps_with(GeneralizedAlpha(0.6), duration=0.008, velocity=(0.3, 0.1, 0.0), damping=Damping(3.0))
+    make = steps_with(GeneralizedAlpha(0.6), duration=0.008, velocity=(0.3, 0.1, 0.0), damping=Damping(3.0, 1e-3))
     agrees(make, rubbed(), picks, forward="density")
 
 
@@ -230,12 +229,10 @@ def test_multipliers_in_motion(name: str) -> None:
     agrees(make, problem, picks, forward="stiffness")
 
 
-def incompressible(element: str, *, rubs: bool) -> Problem:
+def incompressible(element: str) -> Problem:
     mesh = bodies.box((1, 1, 2), size=(20.0, 20.0, 40.0), jitter=0.1)
     model = Model.from_mesh(mesh, {"body": DecoupledNeoHookean(4e3, 4e6)}, density=1000.0, element=element)
-    wall = RigidContact(
-        "x1", RigidBody(HalfSpace((0.0199, 0.0, 0.0), (-1.0, 0.0, 0.0))), friction=0.2 * rubs, onset=1e-4
-    )
+    wall = RigidContact("x1", RigidBody(HalfSpace((0.0199, 0.0, 0.0), (-1.0, 0.0, 0.0))), friction=0.2, onset=1e-4)
     return model.problem(supports=[Fixed("z0")], loads=[Gravity((6.0, 3.0, -9.81))], contacts=[wall])
 
 
@@ -249,9 +246,9 @@ MIXED: dict[str, tuple[str, Integrator, Damping | None]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["T4P1", *(pytest.param(name, marks=LONG) for name in list(MIXED)[1:])])
 def test_bodies_with_unknown_pressures(name: str) -> None:
-    """Hardly compressible, swung against a wall on which they rub; damping by stiffness takes friction away."""
+    """Hardly compressible, swung against a wall on which they rub."""
     element, rule, damping = MIXED[name]
-    problem = incompressible(element, rubs=damping is None or not damping.stiffness)
+    problem = incompressible(element)
     picks = {"stiffness": (MODULUS, 10 * TINY), "points": (POINTS, 0.1 * TINY), "density": (DENSITY, TINY)}
     duration = 0.03 if damping is None or not damping.stiffness else 0.0075
     agrees(steps_with(rule, damping=damping, count=3, duration=duration), problem, picks, forward="points")

@@ -1,4 +1,4 @@
-"""The force b K v of damping by stiffness, K = ∂f/∂u at one displacement, and how it changes with that and with p."""
+"""The force b K v of damping by stiffness, K the tissue's own ∂f/∂u at one displacement: its change with that and p."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Drag:
     """At one state.
 
     Args:
-        forces: internal minus external force f at the displacement where its slope is taken.
+        forces: those of the elements at the displacement where their slope is taken.
         rate: v (rows, 3) [m/s].
         damping: b [s].
     """

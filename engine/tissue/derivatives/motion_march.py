@@ -76,13 +76,6 @@ class MotionMarch(SweptSteps[Fields]):
         self.parameters = self.pieces.parameters
 
     def _check(self) -> None:
-        if self.stiff and any(getattr(contact, "frictional", False) for contact in self.problem.contacts):
-            raise SolverError(
-                "damping by stiffness takes the slope of friction at the start of a step, where points that slid stand "
-                "on the edge between sticking and sliding",
-                where="MotionSteps",
-                advice="Damp by mass, or give the tissue a Prony series (Viscoelastic)",
-            )
         if self.rule.conserving and self.remembered.augments:
             raise SolverError(
                 "multipliers hold where forces are taken, which forces that conserve energy are not",

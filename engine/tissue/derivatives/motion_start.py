@@ -38,7 +38,8 @@ class MotionStart:
         self.velocity, self.acceleration = (padded(jnp.asarray(f), len(self.free)) for f in (velocity, acceleration))
         moved = np.asarray(pieces.first(self.acceleration, pieces.parameters).displacement)
         self.forces = Sensitivity(steps.rest.bound_at(moved, 0.0), moved, 0.0)
-        self.drag = Drag(self.forces, np.asarray(self.velocity), float(system.damping.stiffness))
+        tissue = Sensitivity(steps.rest, moved, 0.0, tissue_alone=True)
+        self.drag = Drag(tissue, np.asarray(self.velocity), float(system.damping.stiffness))
 
     def push(self, history: History, along: Parameters) -> tuple[Array, Array, Any]:
         """Changes of displacement, velocity and acceleration (rows, 3), of those of the history and parameters."""

@@ -51,8 +51,8 @@ class MotionSteps(MotionMarch):
     the penetration that it was asked for. What is measured is J(motion, problem).
 
     Raises:
-        SolverError: friction with damping by stiffness, multipliers with an integrator that conserves energy; a body
-            whose steps that integrator cannot take.
+        SolverError: multipliers with an integrator that conserves energy; a body whose steps that integrator cannot
+            take.
     """
 
     def push(self, before: Fields, after: Fields, index: int, change: Fields, along: Parameters) -> Fields:
@@ -116,9 +116,8 @@ class MotionSteps(MotionMarch):
             old = np.asarray(self.rows(before))
             at = (jnp.asarray(rows), self._before(before), self.parameters, self.time(index))
             rate = np.asarray(self.pieces.inertial(*at).damped)
-            near.drag = Drag(
-                Sensitivity(problem.bound_at(old, begins), old, begins), rate, float(self.damping.stiffness)
-            )
+            tissue = Sensitivity(problem, old, begins, tissue_alone=True)
+            near.drag = Drag(tissue, rate, float(self.damping.stiffness))
         return near, jnp.asarray(rows), self.ended(before.history, after.history, rows, index)
 
     @staticmethod

@@ -85,7 +85,10 @@ def inner(left: Parameters, right: Parameters) -> float:
     return float(sum(jnp.vdot(a, b) for a, b in pairs))
 
 
-def bound(parameters: Parameters, fixed: Any, fraction: Array | float) -> tuple[list[Parameters], Array]:
-    """Float arrays of the terms that the problem turns into, and its prescribed displacement (rows, 3) m."""
+def bound(
+    parameters: Parameters, fixed: Any, fraction: Array | float, *, tissue_alone: bool = False
+) -> tuple[list[Parameters], Array]:
+    """Float arrays of the terms that the problem turns into, if any, and its prescribed displacement (rows, 3) m."""
     problem = eqx.combine(parameters, fixed)
-    return [split(term)[0] for term in problem.terms()], problem.prescribed_displacement(fraction)
+    terms = [] if tissue_alone else problem.terms()
+    return [split(term)[0] for term in terms], problem.prescribed_displacement(fraction)

@@ -24,10 +24,14 @@ Beside = Sequence[tuple[int, Place]]
 
 
 class Sensitivity:
-    """Derivatives of the residual of a problem at one displacement (rows, 3) m and load fraction."""
+    """Derivatives of the residual of a problem at one displacement (rows, 3) m and load fraction.
 
-    def __init__(self, problem: Problem, displacement: NDArray, fraction: float) -> None:
+    With `tissue_alone`, f is the force of the elements, without loads, supports and contacts.
+    """
+
+    def __init__(self, problem: Problem, displacement: NDArray, fraction: float, *, tissue_alone: bool = False) -> None:
         self.problem, self.displacement, self.fraction = problem, displacement, fraction
+        self.tissue_alone = tissue_alone
         self.parameters, self._fixed = split(problem)
         points = np.asarray(problem.model.row_points)
         self.held = np.asarray(problem.held())
@@ -36,9 +40,8 @@ class Sensitivity:
             Batch(block.element, np.asarray(block.nodes), block.material, points, displacement, fraction)
             for block in blocks
         ]
-        self.terms = [
-            Batch(None, np.asarray(term.nodes), term, points, displacement, fraction) for term in problem.terms()
-        ]
+        terms = [] if tissue_alone else problem.terms()
+        self.terms = [Batch(None, np.asarray(term.nodes), term, points, displacement, fraction) for term in terms]
         self._scatter = [VectorScatter(batch.nodes, len(points)) for batch in (*self.blocks, *self.terms)]
 
     def push(self, direction: Parameters) -> NDArray[np.float64]:
@@ -129,7 +132,7 @@ class Sensitivity:
         return np.concatenate([np.asarray(points), np.zeros((rest, 3))])
 
     def _bound(self, parameters: Parameters) -> Any:
-        return bound(parameters, self._fixed, self.fraction)
+        return bound(parameters, self._fixed, self.fraction, tissue_alone=self.tissue_alone)
 
     def _cotangent(self, parts: list[Place], weight: NDArray) -> Any:
         terms = [part[2] for part in parts[len(self.blocks) :]]
