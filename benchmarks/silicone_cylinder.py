@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 from machine_line import machine_line
-from silicone_bar import Row, end_point, hanging, posed, stiffness, surface, unknowns
-from silicone_picture import along_the_axis, draw
+from silicone_bar import LENGTH_ALIKE, Row, end_point, hanging, posed, stiffness, surface, unknowns
+from silicone_picture import along_the_axis, draw, seen
 
 RESULTS = Path(__file__).with_name("results") / "silicone_cylinder.md"
 ONE = 73.8
@@ -202,7 +202,17 @@ def granted(*, draws: bool) -> list[str]:
     if draws:
         draw(first, found, RESULTS.with_suffix(".png"))
     lines += ["", *(f"* {one}" for one in found.estimates[1:]), "", found.statement, ""]
-    return [*lines, *along_the_axis(first, found), ""]
+    return [*lines, *along_the_axis(first, found), "", alike(found), ""]
+
+
+def alike(found) -> str:
+    """Over which length the errors that are left go together, beside the one that the fits take."""
+    from preop.engine.tissue.fitting.correlation import correlation_length
+    from preop.engine.tissue.verification import silicone
+
+    _, normal, residual = seen(found)
+    length = correlation_length(silicone.measured(), residual, normal)
+    return f"What is left goes together over {1e3 * length:.0f} mm; the fits take {1e3 * LENGTH_ALIKE:.0f} mm."
 
 
 def summary(name: str, found, seconds: float) -> str:
