@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from .block import ElementBlock
 from .gathering import Gathered
 from .history import move_on
 from .materials import Material
-from .model import ElementBlock
 from .terms import Constraint, Term
 
 

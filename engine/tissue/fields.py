@@ -18,9 +18,10 @@ from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
+from .block import ElementBlock
 from .elements.base import Element
 from .materials import Material
-from .model import ElementBlock, Model
+from .model import Model
 from .problem import Problem
 from .solution import State
 from .system import Timer

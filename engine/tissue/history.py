@@ -21,9 +21,10 @@ import numpy as np
 
 from ...imaging.errors import SolverError
 from . import given
+from .block import ElementBlock
 from .elements.base import Element
 from .materials import Material, batch_last
-from .model import ElementBlock, Model
+from .model import Model
 from .problem import Problem
 from .solution import State
 from .system import System

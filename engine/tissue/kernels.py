@@ -11,9 +11,9 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ..linear.shares import beside, cores, share
+from .block import ElementBlock
 from .elements.base import geometry_of
 from .materials import Material
-from .model import ElementBlock
 from .terms import Term
 
 TERM_CHUNK = 4096

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ...imaging.errors import SolverError
+from .block import ElementBlock
 from .elements.base import Element
-from .model import ElementBlock, Model
+from .model import Model
 
 KINDS = ("consistent", "lumped")
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -17,51 +15,19 @@ from ...imaging.errors import SolverError
 from ...meshing.mesh import HexMesh, TetMesh
 from ..precision import require_float64
 from . import given
-from .elements import element_named, facet_of
+from .block import ElementBlock
+from .densities import DEFAULT_DENSITY
+from .elements import facet_of
 from .elements.base import Element, FacetElement
 from .materials import Material, Sheet, Strand
+from .named_sets import checked_facets, checked_set
 from .parts import Part, blocks_of, with_pressures
-from .pressure_rows import pressure_rows
-from .promotion import Promotion, promote
-from .stacking import MaterialStack, fitted, refuse_unknown, stack_materials
 
 if TYPE_CHECKING:
     from .problem import Problem
 
 MM = 1e-3
-DENSEST = 25e3
-"""kg/m³: more than osmium."""
-DEFAULT_DENSITY = 1060.0
-"""kg/m³, soft tissue: mean of liver, muscle and blood in ICRU Report 44 (1989)."""
-
-
-SMALLEST, LARGEST = 0.5, 2e4
-"""mm: a body of less was meshed in metres, one of more in micrometres."""
 FacetNodes = Int[np.ndarray, "facets nodes_per_facet"]
-
-
-class ElementBlock(eqx.Module):
-    """Elements of one type and one material class.
-
-    Attributes:
-        nodes: rows of each element's unknowns: its nodes, then its pressures if it is mixed.
-        material: every parameter an array over the elements of the block.
-        density: kg/m³.
-        region: label id.
-        source: number of the element: its place in the mesh, elements added later after those of the mesh.
-    """
-
-    element: Element = eqx.field(static=True)
-    nodes: Int[Array, "elements nodes_per_element"]
-    material: Material
-    density: Float[Array, " elements"]
-    region: Int[Array, " elements"]
-    source: Int[Array, " elements"]
-
-    @property
-    def vertices(self) -> Int[Array, "elements nodes_per_element"]:
-        """The nodes of each element, without the rows of its pressures."""
-        return self.nodes[:, : self.element.nodes]
 
 
 class Model(eqx.Module):
@@ -109,37 +75,9 @@ class Model(eqx.Module):
             SolverError: 64-bit floats are off; a region has no material; a parameter is out of range or of the wrong
                 length; a name that is no region; no such element, or one of another shape; a mesh without elements.
         """
-        require_float64()
-        if not isinstance(mesh, (TetMesh, HexMesh)):
-            raise SolverError(f"a {type(mesh).__name__} is no mesh", where="model", advice="Give a TetMesh or HexMesh")
-        if len(mesh.cells) == 0:
-            kind = "hexahedra" if isinstance(mesh, HexMesh) else "tetrahedra"
-            raise SolverError(f"the mesh has no {kind}", where="model", advice="Mesh a region that is not empty")
-        kind = element_named(element or ("H8" if isinstance(mesh, HexMesh) else "T4"))
-        if kind.dimension != 3 or kind.corners != mesh.cells.shape[1]:
-            raise SolverError(
-                f"{kind.name} cannot be made of a {type(mesh).__name__}",
-                where="element",
-                advice="Take T4 or T10 for tetrahedra, H8 for hexahedra",
-            )
-        _plausible_size(mesh)
-        names = _region_names(mesh)
-        stack = stack_materials(materials, names, mesh)
-        densities = _densities(density, names)
-        promotion = promote(mesh, kind)
-        ends = mesh.cells[:, : kind.pressures]
-        corners, rows = pressure_rows(ends, mesh.region, len(mesh.points), len(promotion.points))
-        promotion = replace(promotion, elements=np.concatenate([promotion.elements, rows], axis=1))
-        blocks = tuple(_blocks(mesh, kind, promotion, stack, densities, names))
-        return cls(
-            points=jax.device_put(promotion.points * MM),
-            blocks=blocks,
-            node_sets=promotion.node_sets,
-            facet_sets={**promotion.facet_sets},
-            region_names=tuple(sorted(names.items())),
-            mesh_nodes=len(mesh.points),
-            pressure_corners=corners,
-        )
+        from .meshed import meshed
+
+        return meshed(mesh, materials, density, element)
 
     @classmethod
     def from_parts(
@@ -169,7 +107,7 @@ class Model(eqx.Module):
         names = list(dict.fromkeys(part.region for part in parts))
         labels = {name: label for label, name in enumerate(names, 1)}
         sets = {name: checked_set(nodes, len(places), name) for name, nodes in (node_sets or {}).items()}
-        facets = {name: _facet_arrays(parts_of, len(places), name) for name, parts_of in (facet_sets or {}).items()}
+        facets = {name: checked_facets(parts_of, len(places), name) for name, parts_of in (facet_sets or {}).items()}
         for name, arrays in facets.items():
             sets.setdefault(name, np.unique(np.concatenate([a.ravel() for a in arrays])).astype(np.int32))
         blocks, corners = with_pressures(blocks_of(places, parts, labels), len(places))
@@ -293,93 +231,3 @@ class Model(eqx.Module):
             raise SolverError(f"no facet set is named {name!r}", where="model", advice=advice)
         given = self.facet_sets[name]
         return [(facet_of(array.shape[1]), array) for array in (given if isinstance(given, tuple) else (given,))]
-
-
-def _plausible_size(mesh: TetMesh | HexMesh) -> None:
-    """Raise where a body is so small or large that its points cannot be in millimetres."""
-    used = np.zeros(len(mesh.points), bool)
-    used[mesh.cells.ravel()] = True
-    size = float(np.ptp(mesh.points[used], axis=0).max())
-    if not SMALLEST <= size <= LARGEST:
-        unit = "metres" if size < SMALLEST else "micrometres"
-        raise SolverError(
-            f"the body measures {size:.3g} mm",
-            where="model",
-            advice=f"Give points in mm; they seem to be in {unit}",
-        )
-
-
-def checked_set(nodes: Sequence[int] | NDArray, count: int, name: str) -> NDArray[np.int32]:
-    """A set of nodes (or facets) as an array.
-
-    Raises:
-        SolverError: it names a node that is not there.
-    """
-    array = np.asarray(nodes)
-    if array.dtype.kind not in "iu" and array.size:
-        raise SolverError(f"a set of {array.dtype} has no nodes", where=f"set {name!r}", advice="Give node indices")
-    if array.size and (array.min() < 0 or array.max() >= count):
-        raise SolverError(f"node {int(array.max())} is not among the {count} nodes", where=f"set {name!r}")
-    return array.astype(np.int32)
-
-
-def _facet_arrays(facets: NDArray | Sequence[NDArray], count: int, name: str) -> tuple[NDArray[np.int32], ...]:
-    several = isinstance(facets, (tuple, list)) and len(facets) > 0 and np.ndim(facets[0]) == 2
-    arrays = tuple(np.asarray(part) for part in facets) if several else (np.asarray(facets),)
-    for array in arrays:
-        if array.ndim != 2:
-            raise SolverError(f"facets must be (F, nodes), not {array.shape}", where=f"facet set {name!r}")
-        facet_of(array.shape[1])
-    return tuple(checked_set(array, count, name) for array in arrays)
-
-
-def _region_names(mesh: TetMesh | HexMesh) -> dict[int, str]:
-    return {int(label): mesh.region_names.get(int(label), f"region {int(label)}") for label in np.unique(mesh.region)}
-
-
-def _densities(density: float | Mapping[str, float], names: dict[int, str]) -> dict[int, float]:
-    values = {}
-    if isinstance(density, Mapping):
-        refuse_unknown("densities", density, names)
-    for label, name in names.items():
-        value = density.get(name, density.get("*", DEFAULT_DENSITY)) if isinstance(density, Mapping) else density
-        values[label] = checked_density(value, name)
-    return values
-
-
-def checked_density(value: float, region: str) -> float:
-    """A density in kg/m³.
-
-    Raises:
-        SolverError: it is negative, not finite, or implausible.
-    """
-    where, advice = f"region {region!r}", "Give kg/m³: soft tissue is near 1060"
-    found = given.number(value, "a density", where, low=0.0, advice=advice)
-    if 0 < found < 50 or found > DENSEST:
-        raise SolverError(f"density {found:g} is implausible", where=where, advice=advice)
-    return found
-
-
-def _blocks(
-    mesh: TetMesh | HexMesh,
-    kind: Element,
-    promotion: Promotion,
-    stack: MaterialStack,
-    densities: dict[int, float],
-    names: Mapping[int, str],
-) -> list[ElementBlock]:
-    blocks = []
-    for labels, parameters in stack:
-        chosen = np.flatnonzero(np.isin(mesh.region, labels))
-        row = np.searchsorted(labels, mesh.region[chosen])
-        blocks.append(
-            ElementBlock(
-                element=kind,
-                nodes=jax.device_put(promotion.elements[chosen]),
-                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
-                density=jax.device_put(np.array([densities[int(label)] for label in labels])[row]),
-                region=jax.device_put(mesh.region[chosen]),
-                source=jax.device_put(chosen.astype(np.int32)),
-            )
-        )
-    return blocks

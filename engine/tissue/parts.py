@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
+from .block import ElementBlock
+from .densities import DEFAULT_DENSITY, checked_density
 from .elements import element_named
 from .elements.base import Element
 from .elements.shell import Shell6
@@ -20,9 +22,6 @@ from .materials.shell import ShellSection
 from .pressure_rows import pressure_rows
 from .shell_edges import shell_patches
 from .stacking import check_direction, fitted, parameter_shapes
-
-if TYPE_CHECKING:
-    from .model import ElementBlock
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class Part:
     element: str
     nodes: NDArray
     material: Material | Sheet | Strand
-    density: float = 1060.0
+    density: float = DEFAULT_DENSITY
     region: str = "body"
     clamped: NDArray | Sequence[int] | None = None
 
@@ -56,8 +55,6 @@ def blocks_of(
         SolverError: a node that is not there, a wrong number of nodes, a bad parameter, or an element that is
             inverted or has no size at rest.
     """
-    from .model import ElementBlock, checked_density
-
     blocks = []
     for part in parts:
         kind, where = element_named(part.element), f"part {part.region!r}"

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ....imaging.errors import SolverError
+from ..block import ElementBlock
 from ..kernels import Chunks
-from ..model import MM, ElementBlock, Model
+from ..model import MM, Model
 
 STIFFNESS_SHARE = 20.0
 """Penalty over the facet's own stiffness per area: a pressure p then sinks in by about p h / 20 M, h the height of the

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import fields
+from ..block import ElementBlock
 from ..elements.base import Element
 from ..materials import Material
-from ..model import ElementBlock
 from ..problem import Problem
 from ..residual import evaluate_blocks, external_force, internal_force
 

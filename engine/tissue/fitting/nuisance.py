@@ -18,7 +18,8 @@ from jaxtyping import Array, Bool, Float
 
 from ....imaging.errors import SolverError
 from .. import given
-from ..model import ElementBlock, Model
+from ..block import ElementBlock
+from ..model import Model
 from .moduli import with_poisson_ratio
 from .setting import Reported, Setting, Unknown
 

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float, Int
 
 from ....imaging.errors import SolverError
 from .. import given
+from ..block import ElementBlock
 from ..elements.base import Element
-from ..model import ElementBlock, Model
+from ..model import Model
 from ..terms import Schedule, Term, schedule
 
 STANDARD_GRAVITY = 9.80665
