@@ -96,7 +96,7 @@ def _blocks(
     densities: dict[int, float],
     names: Mapping[int, str],
 ) -> list[ElementBlock]:
-    blocks = []
+    blocks, centres = [], mesh.points[mesh.cells].mean(axis=1)
     for labels, parameters in stack:
         chosen = np.flatnonzero(np.isin(mesh.region, labels))
         row = np.searchsorted(labels, mesh.region[chosen])
@@ -104,7 +104,7 @@ def _blocks(
             ElementBlock(
                 element=kind,
                 nodes=jax.device_put(promotion.elements[chosen]),
-                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names),
+                material=fitted(parameters(row, chosen), kind, mesh.region[chosen], names, chosen, centres[chosen]),
                 density=jax.device_put(np.array([densities[int(label)] for label in labels])[row]),
                 region=jax.device_put(mesh.region[chosen]),
                 source=jax.device_put(chosen.astype(np.int32)),

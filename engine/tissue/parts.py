@@ -17,11 +17,12 @@ from .densities import DEFAULT_DENSITY, checked_density
 from .elements import element_named
 from .elements.base import Element
 from .elements.shell import Shell6
+from .located import first_bad, told
 from .materials import Material, Sheet, Strand
 from .materials.shell import ShellSection
 from .pressure_rows import pressure_rows
 from .shell_edges import shell_patches
-from .stacking import check_direction, fitted, parameter_shapes
+from .stacking import check_direction, fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +60,15 @@ def blocks_of(
     for part in parts:
         kind, where = element_named(part.element), f"part {part.region!r}"
         nodes = _checked_nodes(part.nodes, kind, len(points), where)
-        material: Any = per_element(part.material, len(nodes), where)
+        centres = 1e3 * points[nodes].mean(axis=1)
+        material: Any = per_element(part.material, centres, where, first)
         check_fit(kind, material, where)
+        _check_directions(material, part.region, centres, first)
+        _check_section(material, points, where)
         if kind.dimension == 3:
-            material = _of_solid(material, kind, part.region, 1e3 * points[nodes].mean(axis=1), first)
+            material = fitted(
+                material, kind, np.zeros(len(nodes), int), {0: part.region}, first + np.arange(len(nodes)), centres
+            )
         if isinstance(kind, Shell6):
             nodes, edges = shell_patches(nodes, None if part.clamped is None else np.asarray(part.clamped), points)
             material = ShellSection.of(material, edges)
@@ -108,12 +114,17 @@ def _checked_nodes(nodes: NDArray, kind: Element, count: int, where: str) -> NDA
     return nodes.astype(np.int32)
 
 
-def per_element(material: Any, count: int, where: str) -> Any:
+def per_element(material: Any, centres: NDArray, where: str, first: int = 0) -> Any:
     """The material with one value of every parameter for each element.
 
+    Args:
+        centres: (E, 3) mm.
+        first: number of the first element.
+
     Raises:
-        SolverError: a parameter out of range or of the wrong shape.
+        SolverError: a parameter out of range (its element and place) or of the wrong shape.
     """
+    count = len(centres)
     if not isinstance(material, (Material, Sheet, Strand)):
         name = material.__name__ if isinstance(material, type) else type(material).__name__
         raise SolverError(f"{name} is no material", where=where, advice="Give a material, a Sheet or a Strand")
@@ -121,7 +132,10 @@ def per_element(material: Any, count: int, where: str) -> Any:
         raise SolverError(f"a parameter of {type(material).__name__} is no real number", where=where)
     found = material.problems()
     if found:
-        raise SolverError(found[0], where=where)
+        shapes = [_trailing(material, path) for path, _ in jax.tree_util.tree_flatten_with_path(material)[0]]
+        row = first_bad(material, [np.asarray(leaf, float) for leaf in jax.tree.leaves(material)], shapes)
+        element, centre = (first + row, centres[row]) if row is not None and row < count else (None, None)
+        raise SolverError(told(found[0], element, centre), where=where)
 
     def spread(path: tuple, leaf: Any) -> jax.Array:
         values, trailing = np.asarray(leaf, float), _trailing(material, path)
@@ -138,12 +152,29 @@ def per_element(material: Any, count: int, where: str) -> Any:
     return jax.tree_util.tree_map_with_path(spread, material)
 
 
-def _of_solid(material: Material, kind: Element, region: str, centres: NDArray, first: int) -> Material:
-    """A solid's material with its fibres checked and room for its history; centres (E, 3) mm."""
-    for leaf, (_, name, trailing) in zip(jax.tree.leaves(material), parameter_shapes(material), strict=True):
-        if trailing == (3,):
+def _check_directions(material: Any, region: str, centres: NDArray, first: int) -> None:
+    """Fibres of a solid, or of what a sheet or strand is made of, are unit vectors; centres (E, 3) mm."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(material)[0]:
+        if _trailing(material, path) == (3,):
+            name = str(getattr(path[-1], "name", "direction"))
             check_direction(np.asarray(leaf), name, region, first + np.arange(len(centres)), centres)
-    return fitted(material, kind, np.zeros(len(centres), int), {0: region})
+
+
+def _check_section(material: Any, points: NDArray[np.float64], where: str) -> None:
+    """A sheet is thinner, and a strand slimmer, than the body is long: else mm were given where m are meant."""
+    size = float(np.ptp(points, axis=0).max())
+    if isinstance(material, Sheet) and float(jnp.max(material.thickness)) > size:
+        raise SolverError(
+            f"a sheet {float(jnp.max(material.thickness)):g} m thick on a body of {size:.3g} m",
+            where=where,
+            advice="Give the thickness in m, not mm",
+        )
+    if isinstance(material, Strand) and float(jnp.max(material.area)) > size**2:
+        raise SolverError(
+            f"a strand of {float(jnp.max(material.area)):g} m² on a body of {size:.3g} m",
+            where=where,
+            advice="Give the area in m², not mm²",
+        )
 
 
 def _trailing(material: Any, path: tuple) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from ...meshing.mesh import HexMesh, TetMesh
 from .elements.base import Element
+from .located import first_bad, told
 from .materials import Material, batch_last
 
 MaterialStack = Iterator[tuple[NDArray[np.int64], Callable[[NDArray, NDArray], Material]]]
@@ -81,7 +82,10 @@ def _check(material: Material, region: str, elements: NDArray, mesh: TetMesh | H
             check_direction(inside[-1], name, region, elements, mesh.points[mesh.cells[elements]].mean(axis=1))
     found = jax.tree.unflatten(structure, inside).problems()
     if found:
-        raise SolverError(found[0], where=where)
+        row = first_bad(material, inside, [trailing for _, _, trailing in shapes])
+        element = None if row is None else int(elements[row])
+        centre = None if element is None else mesh.points[mesh.cells[element]].mean(axis=0)
+        raise SolverError(told(found[0], element, centre), where=where)
 
 
 def _fits(shape: tuple[int, ...], count: int, trailing: tuple[int, ...]) -> bool:
@@ -168,12 +172,15 @@ def _grouped(chosen: Mapping[int, Material]) -> MaterialStack:
         yield np.array(ordered), _spread([chosen[label] for label in ordered])
 
 
-def fitted(material: Material, element: Element, region: NDArray, names: Mapping[int, str]) -> Material:
+def fitted(
+    material: Material, element: Element, region: NDArray, names: Mapping[int, str], source: NDArray, centres: NDArray
+) -> Material:
     """A stacked material (element first) as this element takes it: with room for its history.
 
     Args:
         region: label id of each of its elements.
         names: label id → region name.
+        source, centres: number, and middle (E, 3) mm, of each.
 
     Raises:
         SolverError: it is incompressible and the element is not mixed; its volume has no stiffness and the element is
@@ -182,9 +189,11 @@ def fitted(material: Material, element: Element, region: NDArray, names: Mapping
     modulus = np.asarray(batch_last(material).volume_modulus, float).T
     stiff = np.flatnonzero(np.isinf(modulus).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []
     if len(stiff) and not element.mixed:
+        first = stiff[0]
         raise SolverError(
-            f"the material is incompressible (Poisson's ratio 0.5), which {element.name} cannot be",
-            where=f"material of region {names[int(region[stiff[0]])]!r}",
+            f"element {source[first]} at {np.round(centres[first], 2)} mm is incompressible (Poisson's ratio 0.5),"
+            f" which {element.name} cannot be",
+            where=f"material of region {names[int(region[first])]!r}",
             advice="Give a Poisson's ratio below 0.5, say 0.45 to 0.49, or take a mixed element",
         )
     limp = np.flatnonzero((modulus <= 0).reshape(len(modulus), -1).any(axis=1)) if modulus.ndim else []

@@ -161,7 +161,10 @@ def schedule(during: Sequence[float] | Schedule, where: str = "schedule") -> Sch
     """
     if isinstance(during, Schedule):
         return during
-    start, stop = (float(share) for share in given.array(during, "during", where, (2,), advice="Give (start, stop)"))
+    if np.shape(during) != (2,):
+        raise SolverError(f"during has shape {np.shape(during)}, not (2,)", where=where, advice="Give (start, stop)")
+    # As plain numbers: a material's schedule is read within compiled functions too.
+    start, stop = (given.number(share, "during", where, advice="Give (start, stop)") for share in during)
     if not 0.0 <= start <= stop <= 1.0:
         raise SolverError(f"during={(start, stop)} must rise within 0 to 1", where=where)
     return Schedule(start, stop)

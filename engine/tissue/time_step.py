@@ -22,6 +22,7 @@ from .motion import Damping, Motion, blend, padded, prescribed_rates
 from .problem import Problem
 from .solution import State
 from .step_tangent import ConservingTangent, StepTangent
+from .supports import FixedNodes
 from .system import Evaluation, NodalField, System, Tangent
 
 EPS = np.finfo(float).eps
@@ -207,8 +208,8 @@ class Prescription:
 
     def __init__(self, problem: Problem, base: System, duration: float) -> None:
         self.base, self.duration = base, duration
-        self.moves = bool(problem.prescribed)
         constraints = problem.constraints()
+        self.moves = any(not isinstance(constraint, FixedNodes) for constraint in constraints)
 
         def path(fraction: Array | float) -> Array:
             return problem.prescribed_displacement(fraction, constraints)

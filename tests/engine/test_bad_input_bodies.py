@@ -12,7 +12,19 @@ import pytest
 from refusals import refused
 
 from preop.engine.tissue import bone, fibers, laplace
-from preop.engine.tissue.materials import MATERIALS, Guccione, NeoHookean, SaintVenantKirchhoff, Sheet, Strand
+from preop.engine.tissue.materials import (
+    MATERIALS,
+    ActiveContraction,
+    DecoupledNeoHookean,
+    Guccione,
+    HolzapfelGasserOgden,
+    MooneyRivlin,
+    NeoHookean,
+    ResidualStrain,
+    SaintVenantKirchhoff,
+    Sheet,
+    Strand,
+)
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.parts import Part
 from preop.engine.tissue.supports import Fixed
@@ -59,6 +71,24 @@ def fiber_field(row: int, value: Any) -> np.ndarray:
     field = np.tile([1.0, 0.0, 0.0], (len(TETS), 1))
     field[row] = value
     return field
+
+
+def one_law(value: float) -> np.ndarray:
+    """Of shear moduli by element, that of element 4."""
+    moduli = np.full(len(TETS), 4e3)
+    moduli[4] = value
+    return moduli
+
+
+def fibrous(fiber: Any, modulus: float = 2e3) -> HolzapfelGasserOgden:
+    return HolzapfelGasserOgden(3e3, modulus, 0.84, 0.1, fiber, (0.0, 1.0, 0.0), bulk_modulus=3e5)
+
+
+def grown(value: float) -> ResidualStrain:
+    """A residual strain of I, but for element 4."""
+    strain = np.tile(np.eye(3), (len(TETS), 1, 1))
+    strain[4] *= value
+    return ResidualStrain(LAW, strain)
 
 
 def halves() -> TetMesh:
@@ -115,6 +145,15 @@ MATERIAL: Cases = {
     "fibre NaN": (lambda: model(muscle(fiber_field(2, NAN))), "fiber of element 2 at .* is not finite"),
     "fibre 0 in one": (lambda: model(muscle(fiber_field(3, 0.0))), "fiber of element 3 at .* has length 0"),
     "fibre in 2D": (lambda: model(muscle((1.0, 0.0))), "has shape"),
+    **{f"{value} in one": (lambda value=value: model(NeoHookean(one_law(value), 1e4)), rf"element 4 at .* mm: {words}")
+       for value, words in ((NAN, "a modulus is not finite"), (2.0, "Young's modulus"), (-1.0, "the shear and bulk"))},
+    "ν = ½ in one": (lambda: model(NeoHookean(4e3, one_law(INF))), "element 4 at .* mm is incompressible"),
+    "residual strain NaN in one": (lambda: model(grown(NAN)), "element 4 at .* mm: a residual strain is not finite"),
+    "inside out in one": (lambda: model(grown(-1.0)), "element 4 at .* mm: .* determinant -1; it must be positive"),
+    "K in kPa": (lambda: model(MooneyRivlin(1e3, 1e2, bulk_modulus=5.0)), "5 Pa beside a shear modulus of 2200 Pa"),
+    "κ in kPa": (lambda: model(DecoupledNeoHookean(4e3, 100.0)), "bulk modulus is 100 Pa beside"),
+    "k₁ in kPa": (lambda: model(fibrous((1.0, 0, 0), 2.36)), "fiber modulus is 2.36 Pa, softer than"),
+    "tension in kPa": (lambda: model(ActiveContraction(LAW, 60.0, (1.0, 0, 0))), "tension is 60 Pa; muscle reaches"),
     "fibre of another mesh": (lambda: model(muscle(np.ones((5, 3)))), "has shape"),
     **{f"density {value}": (lambda value=value: model(density=value), "density|kg/m³")
        for value in (NAN, -1.0, 1.0, 1e6, "a", None)},
@@ -157,6 +196,13 @@ PARTS: Cases = {
     "sheet of no set": (lambda: MODEL.with_sheet("q", Sheet(LAW, 1e-3)), "no facet set"),
     "sheet of a law": (lambda: MODEL.with_sheet("z1", LAW), "needs a Sheet"),  # pyright: ignore[reportArgumentType]
     "sheet, K = ∞": (lambda: MODEL.with_sheet("z1", Sheet(NeoHookean.from_young(1e4, 0.5), 1e-3)), "keeps its volume"),
+    "sheet in mm": (lambda: MODEL.with_sheet("z1", Sheet(LAW, 2.0)), "a sheet 2 m thick on a body of 0.01 m"),
+    "strand in mm²": (lambda: MODEL.with_strands("s", [(0, 7)], Strand(1e2, 1.0)), "a strand of 1 m² on a body"),
+    "fibre of a sheet": (lambda: MODEL.with_sheet("z1", Sheet(fibrous((0.0, 0, 0)), 1e-3)),
+                         r"first_fiber of element 6 at .* has length 0"),
+    "one fibre of a sheet": (lambda: MODEL.with_sheet("z1", Sheet(fibrous(fiber_field(1, NAN)[:2]), 1e-3)),
+                             r"first_fiber of element 7 at .* is not finite"),
+    "fibre of a strand": (lambda: MODEL.with_strands("s", [(0, 7)], Strand(fibrous((5.0, 0, 0)), 1e-6)), "length 5"),
     "strand to nowhere": (lambda: MODEL.with_strands("s", [(0, 99)], Strand(1e3, 1e-6)), "99 is not among"),
     "strand to itself": (lambda: MODEL.with_strands("s", [(0, 0)], Strand(1e3, 1e-6)), "has no size"),
     "strand's name": (lambda: MODEL.with_strands("body", [(0, 7)], Strand(1e3, 1e-6)), "is taken"),

@@ -98,6 +98,7 @@ PICKS: dict[str, Callable] = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradients_through_the_motion_of_a_body() -> None:
     """Displacements and velocities at two steps, against central differences of the march from one start."""
     problem = swinging()

@@ -170,13 +170,13 @@ def test_damping_by_stiffness_is_all_in_the_tangent(device: str) -> None:
     assert found == pytest.approx(slope, rel=1e-5, abs=1e-6 * np.abs(slope).max())
 
 
-def test_a_prescribed_motion_has_its_own_velocity() -> None:
+@pytest.mark.parametrize("place", ["prescribed", "supports"])
+def test_a_prescribed_motion_has_its_own_velocity(place: str) -> None:
     """A free fall would not know it: the held side's velocity and acceleration are the path's derivatives."""
-    model = bar().model
-    problem = model.problem(
-        supports=[Fixed("all", "xy")],
-        prescribed=[Grasp("z0", path=(0.0, 0.0, 0.01), components="z", rotation=(0, 0, 0))],
-    )
+    model, sides = bar().model, Fixed("all", "xy")
+    grasp = Grasp("z0", path=(0.0, 0.0, 0.01), components="z", rotation=(0, 0, 0))
+    apart = place == "prescribed"
+    problem = model.problem(supports=[sides] if apart else [sides, grasp], prescribed=[grasp] if apart else [])
     path = solve(problem, duration=0.02, steps=4)
     held = model.nodes_of("z0")
     for state in path.require_converged().states:

@@ -13,7 +13,14 @@ from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Tiss
 from preop.engine.tissue.explicit import solve
 from preop.engine.tissue.integrators import Midpoint
 from preop.engine.tissue.loads import Gravity, Traction
-from preop.engine.tissue.materials import Damage, DecoupledNeoHookean, NeoHookean, Viscoelastic
+from preop.engine.tissue.materials import (
+    ActiveContraction,
+    Damage,
+    DecoupledNeoHookean,
+    NeoHookean,
+    ResidualStrain,
+    Viscoelastic,
+)
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -61,11 +68,21 @@ def test_tissues_rub_as_with_implicit_steps() -> None:
     assert flow[-1] < 0.9 * flow[0]
 
 
-@pytest.mark.parametrize("law", ["viscoelastic", "damage"])
+BASE = DecoupledNeoHookean(4e3, 4e4)
+SWAYING = {
+    "viscoelastic": Viscoelastic(BASE, (0.8,), (0.01,)),
+    "damage": Damage(BASE, 5.0, 20.0, 0.6),
+    "contraction over viscosity": ActiveContraction(Viscoelastic(BASE, (0.8,), (0.01,)), 500.0, (0.0, 0.0, 1.0)),
+    "damage that has grown": ResidualStrain.from_growth(Damage(BASE, 5.0, 20.0, 0.6), np.diag([1.0, 1.0, 1.05])),
+}
+
+
+@pytest.mark.parametrize(
+    "law", [pytest.param(name, marks=[pytest.mark.long] * (name in ("viscoelastic", "damage"))) for name in SWAYING]
+)
 def test_materials_remember_as_with_implicit_steps(law: str) -> None:
     """A block sways under a sudden load: the history that central differences carry is that of implicit steps."""
-    base = DecoupledNeoHookean(4e3, 4e4)
-    material = Viscoelastic(base, (0.8,), (0.01,)) if law == "viscoelastic" else Damage(base, 5.0, 20.0, 0.6)
+    material = SWAYING[law]
     model = Model.from_mesh(bodies.box((1, 1, 2), size=(20.0, 20.0, 40.0)), {"body": material}, density=1000.0)
     problem = model.problem(loads=[Traction("z1", (150.0, 0.0, 0.0), during=(0.0, 0.0))], supports=[Fixed("z0")])
     end = 0.04

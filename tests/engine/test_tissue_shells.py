@@ -107,7 +107,7 @@ def deflection(manner: str, cells: int, jitter: float = 0.0) -> float:
     return float(state.displacement[middle, 2]) * RIGIDITY / load / PLATES[manner]
 
 
-@pytest.mark.parametrize("manner", PLATES)
+@pytest.mark.parametrize("manner", [pytest.param(m, marks=[pytest.mark.long] * (k > 0)) for k, m in enumerate(PLATES)])
 def test_square_plates(manner: str) -> None:
     """The error falls by more than half from 4 to 8 cells and is below 2 h² there, distorted or not."""
     errors = [abs(1 - deflection(manner, cells)) for cells in (4, 8)]

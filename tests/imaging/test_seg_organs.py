@@ -90,8 +90,13 @@ def test_a_stalk_goes_and_a_sharp_edge_stays() -> None:
     assert np.flatnonzero(kept[:, 30, 15])[-1] == pytest.approx(60 - lost, abs=1.5)
 
 
+VARIANTS = pytest.mark.parametrize(
+    ("seed", "phase"), [pytest.param(2, "portal", marks=pytest.mark.long), (3, "arterial")]
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "phase"), [pytest.param(2, "portal", marks=pytest.mark.long), (3, "arterial")])
+@VARIANTS
 def test_phantom_variants(seed: int, phase: str) -> None:
     phantom, result = segmented(seed, phase)
     found = {name: dice(result.labels.mask(name), phantom.labels.mask(name)) for name in ORGANS}
@@ -101,7 +106,7 @@ def test_phantom_variants(seed: int, phase: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "phase"), [(2, "portal"), (3, "arterial")])
+@VARIANTS
 def test_no_organ_has_small_voids(seed: int, phase: str) -> None:
     """What no finder took and an organ encloses would be a cavity of its mesh."""
     _, result = segmented(seed, phase)
@@ -115,7 +120,7 @@ def test_no_organ_has_small_voids(seed: int, phase: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "phase"), [(2, "portal"), (3, "arterial")])
+@VARIANTS
 def test_caval_vein_where_it_is_claimed(seed: int, phase: str) -> None:
     """Bright in the portal phase, of the liver's HU in the arterial one: what is labelled is vein, half is found."""
     phantom, result = segmented(seed, phase)

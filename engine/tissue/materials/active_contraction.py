@@ -14,6 +14,9 @@ from .guccione import Guccione
 from .parameters import STIFFEST, as_array, number_problems
 from .wrapper import Wrapper
 
+WEAKEST = 100.0
+"""Pa. A hundredth of what muscle reaches: a number of kPa typed as Pa lies below."""
+
 
 class ActiveContraction(Wrapper):
     """W = W_passive + T [(1 − β) (λ² − 1)/2 + β (λ³ − 1)/3], λ² = f · C f; S_active = T h(λ) f ⊗ f, h = 1 + β (λ − 1).
@@ -68,7 +71,7 @@ class ActiveContraction(Wrapper):
         found = self.base.problems() + number_problems(tension=self.tension, length_dependence=self.length_dependence)
         found += number_problems(high=1.0, share=self.share)
         tension = np.ravel(np.asarray(self.tension, float))
-        odd = tension[((tension > 0) & (tension < 1.0)) | (tension > STIFFEST)]
+        odd = tension[((tension > 0) & (tension < WEAKEST)) | (tension > STIFFEST)]
         if not found and odd.size:
             found = [f"tension is {odd[0]:g} Pa; muscle reaches 10 to 300 kPa: give it in Pa"]
         return found

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
 from .fiber_term import fiber_energy
-from .parameters import as_array, number_problems, stiffness_problems
+from .parameters import as_array, fiber_problems, number_problems, stiffness_problems
 
 
 class HolzapfelGasserOgden(Decoupled):
@@ -89,7 +89,7 @@ class HolzapfelGasserOgden(Decoupled):
 
     def problems(self) -> list[str]:
         """Moduli that are not plausible, κ outside [0, ⅓]."""
-        found = number_problems(fiber_modulus=self.fiber_modulus)
+        found = fiber_problems(fiber_modulus=self.fiber_modulus)
         found += number_problems(strict=True, fiber_exponent=self.fiber_exponent)
         found += number_problems(high=1.0 / 3.0, dispersion=self.dispersion)
         return found or stiffness_problems(self.shear_modulus, self.bulk_modulus)

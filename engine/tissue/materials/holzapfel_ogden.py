@@ -11,7 +11,7 @@ import numpy as np
 from ..tensors import Scalar, Tensor, along, trace
 from .decoupled import Decoupled
 from .fiber_term import fiber_energy
-from .parameters import as_array, frame_problems, number_problems, stiffness_problems
+from .parameters import as_array, fiber_problems, frame_problems, number_problems, stiffness_problems
 
 
 class HolzapfelOgden(Decoupled):
@@ -61,6 +61,6 @@ class HolzapfelOgden(Decoupled):
 
     def problems(self) -> list[str]:
         """Moduli and exponents out of range, directions that are not at right angles."""
-        found = number_problems(a_f=self.a_f, a_s=self.a_s, a_fs=self.a_fs)
+        found = fiber_problems(a_f=self.a_f, a_s=self.a_s, a_fs=self.a_fs)
         found += number_problems(strict=True, b=self.b, b_f=self.b_f, b_s=self.b_s, b_fs=self.b_fs)
         return found or frame_problems(self.fiber, self.sheet) or stiffness_problems(self.a, self.bulk_modulus)

@@ -13,6 +13,10 @@ IMPLAUSIBLE_MODULUS = 10.0
 """Pa. The softest tissues measured (fat, brain) lie above 100 Pa; less means that kPa or MPa was typed as Pa."""
 STIFFEST = 1e13
 """Pa. Ten times diamond."""
+SOFTEST_FIBERS = 20.0
+"""Pa. A third of the softest fibre modulus reported (57 Pa, between fibre and sheet of myocardium)."""
+LEAST_BULK = 0.1
+"""Of the shear modulus: Poisson's ratio -0.65. Less means that one of the two is not in Pa."""
 ORTHOGONAL = 1e-6
 
 
@@ -71,9 +75,10 @@ def lame_problems(shear_modulus: Scalar, lame: Scalar) -> list[str]:
     shear, lam = np.atleast_1d(np.asarray(shear_modulus, float)), np.atleast_1d(np.asarray(lame, float))
     if not np.isfinite(shear).all() or np.isnan(lam).any():
         return ["a modulus is not finite"]
-    if (shear <= 0).any() or (lam + 2 * shear / 3 <= 0).any():
+    bulk = lam + 2 * shear / 3
+    if (shear <= 0).any() or (bulk <= 0).any():
         return ["the shear and bulk moduli must be positive"]
-    return young_problems(shear * (3 - shear / (lam + shear)), 0.0)
+    return bulk_problems(shear, bulk) or young_problems(shear * (3 - shear / (lam + shear)), 0.0)
 
 
 def stiffness_problems(shear: Scalar, bulk: Scalar) -> list[str]:
@@ -86,7 +91,25 @@ def stiffness_problems(shear: Scalar, bulk: Scalar) -> list[str]:
         return [f"the shear modulus at rest is {odd[0]:g} Pa, {_compared(odd[0])}"]
     if not (volume > 0).all():
         return [f"the bulk modulus is {volume[~(volume > 0)][0]:g} Pa; it must be positive"]
-    return []
+    return bulk_problems(mu, volume)
+
+
+def bulk_problems(shear: np.ndarray, bulk: np.ndarray) -> list[str]:
+    """A bulk modulus that is tiny beside the shear modulus [Pa] is in another unit."""
+    if bulk.min() >= LEAST_BULK * shear.min():
+        return []
+    return [f"the bulk modulus is {bulk.min():g} Pa beside a shear modulus of {shear.min():g} Pa; give both in Pa"]
+
+
+def fiber_problems(**moduli: Scalar) -> list[str]:
+    """Which of the named fibre moduli [Pa] are negative, not finite, or so small that they were given in kPa."""
+    found = number_problems(**moduli)
+    for name, value in moduli.items():
+        flat = np.ravel(np.asarray(value, float))
+        odd = flat[(flat > 0) & (flat < SOFTEST_FIBERS)]
+        if odd.size:
+            found.append(f"{name.replace('_', ' ')} is {odd[0]:g} Pa, {_compared(odd[0])}")
+    return found
 
 
 def number_problems(low: float = 0.0, *, strict: bool = False, high: float = np.inf, **numbers: Scalar) -> list[str]:

@@ -88,7 +88,8 @@ class ResidualStrain(Wrapper):
 
     def problems(self) -> list[str]:
         """What is wrong with the base; A that is not finite or turns pieces inside out."""
-        volume = np.atleast_1d(np.linalg.det(np.asarray(self.elastic, float)))
+        with np.errstate(invalid="ignore"):
+            volume = np.atleast_1d(np.linalg.det(np.asarray(self.elastic, float)))
         found = self.base.problems() + number_problems(high=1.0, share=self.share)
         if not np.isfinite(volume).all():
             found.append("a residual strain is not finite")
