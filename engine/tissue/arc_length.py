@@ -14,6 +14,7 @@ from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from . import given
 from .arc_length_march import March
+from .arc_length_problem import check_traceable
 from .host_system import HostSystem
 from .path import Path, PathState
 from .problem import Problem
@@ -39,14 +40,16 @@ def trace(
 ) -> Path:
     """Follow equilibrium from rest, through limit points of load and of displacement.
 
-    Loads and prescribed motions grow in proportion, from what they are at load fraction 0 to what they are at 1 and on.
+    Loads and prescribed motions grow in proportion, from what they are at load fraction 0 to what they are at 1 and on;
+    what does not (a part of the load at a time, a way round corners, a tool that moves) is refused, and so is what
+    depends on the way (friction, materials with a history). Ties and `penetration=` are kept as close as asked.
 
     Args:
         problem: what is solved.
         until: load fraction at which the path ends, when it is reached from below.
         first: load fraction of the first step.
         longest: longest step, over the length of the first.
-        steps: how many at most.
+        steps: how many at most; a path that needs more ends as `steps_ran_out`.
         stop: ends the path at the first state where it says so, for paths that do not come to `until`.
         tolerance: on ‖residual‖ relative to the larger of loads at `until` and reactions.
         max_iterations: per step; a step that needs more is halved.
@@ -57,14 +60,13 @@ def trace(
         The path; unstable states are kept and marked.
 
     Raises:
-        SolverError: an argument out of range.
+        SolverError: an argument out of range, or a problem whose equilibria are no such path.
     """
     require_float64()
     where = "arc_length.trace"
     require_held(problem, where)
     check_start(start, problem)
-    if problem.moving():
-        raise SolverError("a path needs pairs that do not change", where=where, advice="Tie the surfaces, or use solve")
+    check_traceable(problem)
     given.number(first, "a first step", where, above=0.0, high=1.0, advice="Give a load fraction")
     given.number(longest, "a longest step", where, low=1.0, advice="Give it over the first")
     given.number(until, "an end", where, above=0.0, advice="Give a load fraction")

@@ -94,6 +94,10 @@ class DeviceSystem:
         """The problem of whose residual an equilibrium is a zero."""
         return self.problem
 
+    def stride(self, displacement: Array, step: Array) -> float:
+        """All of a step: there are no pairs that change on a device."""
+        return 1.0
+
     def zeros(self) -> Array:
         """No displacement (nodes, 3) m."""
         return jnp.zeros_like(self.points)

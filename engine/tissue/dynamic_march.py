@@ -11,9 +11,10 @@ import numpy as np
 from ...imaging.progress import Progress
 from .accounting import Accountant
 from .augmentation import augmented
+from .contact.watch import Watch
 from .history import Past
 from .motion import Motion
-from .newton import NewtonOutcome, newton
+from .newton import NewtonOutcome, guided, newton
 from .record import step_statistics
 from .solution import ResultCode
 from .time_step import StepSystem
@@ -55,6 +56,7 @@ class March:
         self.past = Past(system.problem.model, system.duration)
         system.use(self.past.resumed(system.problem, first))
         self.account = Accountant(system, first)
+        self.watch, self.passed = Watch(system.problem), ""
 
     def run(self, goals: Sequence[float], keep_all: bool) -> tuple[ResultCode, str]:
         """All steps up to each goal [s]; the states there are kept."""
@@ -98,6 +100,7 @@ class March:
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(system.displacement, fraction, tell)
         outcome = augmented(system, outcome, fraction, lambda first: self._newton(first, fraction, tell))
+        outcome = self._watched(outcome, fraction)
         result, error = outcome.result, 0.0
         if result is ResultCode.converged:
             rates = system.rates(outcome.displacement)
@@ -120,6 +123,14 @@ class March:
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
         return result, self._where(outcome, time), error
 
+    def _watched(self, outcome: NewtonOutcome, fraction: float) -> NewtonOutcome:
+        """The outcome, none where a body has passed through another on the way to it."""
+        if outcome.result is not ResultCode.converged:
+            return outcome
+        before = float(self.now.time) / self.system.duration
+        self.passed = self.watch.passed((before, self.system.displacement), (fraction, outcome.displacement))
+        return outcome._replace(result=ResultCode.passed_through) if self.passed else outcome
+
     def _newton(self, first: Any, fraction: float, tell: Any) -> NewtonOutcome:
         return newton(
             self.system, first, fraction, tolerance=self.tolerance, max_iterations=self.max_iterations, tell=tell
@@ -129,7 +140,7 @@ class March:
         """Where the body flies at constant acceleration."""
         now, step = self.system, self.system.step
         flight = now.displacement + step * now.velocity + 0.5 * step * step * now.acceleration
-        return flight * now.free + now.displacement * (1.0 - now.free)
+        return guided(now, now.displacement, flight * now.free + now.displacement * (1.0 - now.free))
 
     def _where(self, outcome: NewtonOutcome, time: float) -> str:
         place = f"between {float(self.now.time):.6g} and {time:.6g} s"
@@ -137,4 +148,4 @@ class March:
             from .places import element_place
 
             place += f", {element_place(self.system.problem.model, outcome.evaluation.worst_element)}"
-        return place
+        return f"{place}, {self.passed}" if outcome.result is ResultCode.passed_through else place

@@ -79,7 +79,8 @@ def balance(
 
     Raises:
         SolverError: 64-bit floats are off, or the problem is one for the host: contact between tissues, unknown
-            pressures with an unsymmetric tangent, friction in more than one step.
+            pressures with an unsymmetric tangent, friction in more than one step, multipliers that would have to be
+            moved on (ties, `penetration=`).
     """
     require_float64()
     require_held(problem, "equilibrium")
@@ -127,6 +128,13 @@ def _traceable(leaf: Any) -> bool:
 
 def _check(problem: Problem, load_steps: int) -> None:
     where, advice = "equilibrium", "Use static.solve with linear_solver='host'"
+    for contact in problem.contacts:
+        if contact.multipliers():
+            raise SolverError(
+                f"{contact.label} has multipliers, which a pure function does not move on",
+                where=where,
+                advice="Use static.solve, or the penalty method: Tie(jump=0), a contact without penetration=",
+            )
     if problem.moving() and problem.pairings is None:
         raise SolverError("contact between tissues is searched for on the host", where=where, advice=advice)
     if len(problem.model.pressure_corners) and not all(term.symmetric for term in problem.terms()):

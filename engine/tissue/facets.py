@@ -8,15 +8,18 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
-from .elements.base import FacetElement
+from .elements.base import FacetElement, Quadrature
 from .model import MM, Model
 
 Groups = list[tuple[FacetElement, NDArray]]
 
 
-def facet_frames(facet: FacetElement, position: Array) -> tuple[Array, Array]:
-    """Shape functions (Q, m), and the normals ∂x/∂ξ × ∂x/∂η (Q, 3) [m²] of one facet at positions (m, 3) [m]."""
-    points = facet.quadrature.points
+def facet_frames(facet: FacetElement, position: Array, rule: Quadrature | None = None) -> tuple[Array, Array]:
+    """Shape functions (Q, m), and the normals ∂x/∂ξ × ∂x/∂η (Q, 3) [m²] of one facet at positions (m, 3) [m].
+
+    At the points of a rule, or of the facet's own.
+    """
+    points = (facet.quadrature if rule is None else rule).points
     slope = jnp.asarray(facet.gradient(points))
     along = jnp.einsum("qad,ai->qdi", slope, position)
     return jnp.asarray(facet.shape(points)), jnp.cross(along[:, 0], along[:, 1])

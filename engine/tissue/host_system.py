@@ -89,6 +89,10 @@ class HostSystem:
         """The problem of whose residual an equilibrium is a zero: pairs as they are there, history as it is now."""
         return self.problem.bound_at(displacement, fraction) if self.moving.terms else self.problem
 
+    def stride(self, displacement: NDArray, step: NDArray) -> float:
+        """The largest share of a step that passes no contact surface unseen."""
+        return self.moving.stride(displacement, step) if self.moving.terms else 1.0
+
     def zeros(self) -> NDArray:
         """No displacement (nodes, 3) m."""
         return np.zeros_like(self.points)

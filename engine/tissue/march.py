@@ -10,8 +10,9 @@ from ...imaging.progress import Progress
 from .augmentation import augmented
 from .contact.overconstrained import check_contacts
 from .contact.unsettled import unsettled
+from .contact.watch import Watch
 from .history import Past
-from .newton import NewtonOutcome, newton
+from .newton import NewtonOutcome, guided, newton
 from .places import element_place
 from .problem import Problem
 from .record import step_statistics
@@ -43,6 +44,7 @@ class March:
         self.probe: NodalField | None = None
         self.settled: Tangent | None = None
         self.told_stable = False
+        self.watch, self.passed = Watch(system.problem), ""
 
     def run(self, start: State | None, resume: State | None = None) -> tuple[ResultCode, str]:
         """All load steps, until one fails for good."""
@@ -112,6 +114,7 @@ class March:
         if outcome.result is ResultCode.inverted_element and outcome.record.newton_iterations == 0:
             outcome = self._newton(self.history[-1][1], goal, tell)
         outcome = augmented(self.system, outcome, goal, lambda first: self._newton(first, goal, tell))
+        outcome = self._watched(outcome, goal)
         self.steps.append(step_statistics(goal, outcome))
         if outcome.result is ResultCode.converged:
             self.history = [*self.history[-1:], (goal, outcome.displacement)]
@@ -121,6 +124,13 @@ class March:
         else:
             self.system.use(before)
         return outcome
+
+    def _watched(self, outcome: NewtonOutcome, goal: float) -> NewtonOutcome:
+        """The outcome, no balance where a body has passed through another on the way to it."""
+        if outcome.result is not ResultCode.converged:
+            return outcome
+        self.passed = self.watch.passed(self.history[-1], (goal, outcome.displacement))
+        return outcome._replace(result=ResultCode.passed_through) if self.passed else outcome
 
     def _newton(self, first: NodalField, goal: float, tell: Callable[[int, float], None]) -> NewtonOutcome:
         return newton(
@@ -139,13 +149,16 @@ class March:
         if len(self.history) < 2 or last == self.history[-2][0]:
             return displacement
         before, older = self.history[-2]
-        return displacement + (goal - last) / (last - before) * (displacement - older)
+        guess = displacement + (goal - last) / (last - before) * (displacement - older)
+        return guided(self.system, displacement, guess)
 
     def _failure(self, outcome: NewtonOutcome, now: float, goal: float) -> tuple[ResultCode, str]:
         where = f"between {100 * now:.4g} % and {100 * goal:.4g} % of the load"
         if outcome.result is ResultCode.inverted_element:
             where += f", {element_place(self.system.problem.model, outcome.evaluation.worst_element)}"
         result = outcome.result
+        if self.passed:  # steps that were short enough for Newton's method led through, or shorter ones ended elsewhere
+            return ResultCode.passed_through, f"{where}, {self.passed}"
         if result in {ResultCode.newton_diverged, ResultCode.contact_unresolved}:
             place = unsettled(self.system.problem, outcome.evaluation.residual, self.system.free)
             result, where = (ResultCode.contact_unresolved, f"{where}, {place}") if place else (result, where)

@@ -50,6 +50,11 @@ class MovingForces:
         cols = np.concatenate([np.tile(nodes, (1, nodes.shape[1])).ravel() for nodes, _ in parts])
         return block_sum(rows, cols, np.concatenate([t.reshape(-1, 3, 3) for _, t in parts]), len(self.points))
 
+    def stride(self, displacement: NDArray, step: NDArray) -> float:
+        """The largest share of a step that passes no surface unseen."""
+        with self.timer.part("search"):
+            return min((term.stride(displacement, step) for term in self.terms), default=1.0)
+
     def _found(self, displacement: NDArray, fraction: float) -> list[TermKernel]:
         at = self._at
         if at is None or at[1] != fraction or not np.array_equal(at[0], displacement):

@@ -179,6 +179,12 @@ def newton(
     return NewtonOutcome(ResultCode.newton_diverged, displacement, now, record)
 
 
+def guided(system: System, displacement: NodalField, guess: NodalField) -> NodalField:
+    """A first guess, or as much of the way to it from a known displacement as passes no contact surface unseen."""
+    share = system.stride(displacement, guess - displacement)
+    return guess if share == 1.0 else displacement + share * (guess - displacement)
+
+
 def force_scale(now: Evaluation, free: NodalField) -> float:
     """The larger of the external forces and the reactions [N]: what a residual is compared with."""
     return max(norm(now.external), norm(now.residual * (1.0 - free)))
@@ -213,12 +219,13 @@ def search(
 ) -> Trial:
     """The first step length of 1, … with det F > 0 that lowers the residual or the slope along the step.
 
+    It begins with less than 1 where the step would take contact surfaces past each other unseen (`System.stride`).
     Merit: g(α) = r_f(u + α d) + (1 − α) K_fc d_c, which is the residual of the problem whose gap is closed to α.
     """
     free = system.free
     start = now.residual * free + drag
     size, slope = norm(start), dot(step, start)
-    length, failure = 1.0, ResultCode.newton_diverged
+    length, failure = system.stride(displacement, step), ResultCode.newton_diverged
     best: Trial | None = None
     best_size = np.inf
     for _ in range(MAX_TRIALS):

@@ -32,7 +32,8 @@ class Path(Ended[PathState]):
     """Equilibria in the order in which they follow each other.
 
     Attributes:
-        result: `converged` where `until`, `stop` or `steps` ended the path; otherwise how it broke off.
+        result: `converged` where `until` or `stop` ended the path, `steps_ran_out` where its steps did; otherwise how
+            it broke off.
         states: points of the path, stable or not; the state of rest is not one.
         statistics: of every attempted step.
         where: load fraction and element that a failure concerns.

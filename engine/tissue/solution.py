@@ -24,6 +24,9 @@ class ResultCode(enum.Enum):
     unstable = "the balance found is unstable: the body buckles or its material loses stiffness"
     floating_body = "a part of the body is not held"
     contact_unresolved = "contact did not settle: points keep opening and closing, or stay too deep"
+    passed_through = "bodies would pass through each other: one is deeper in the other than contact is felt"
+    steps_ran_out = "the steps ran out before the end of the path"
+    path_lost = "the path turns too sharply, or comes back on itself, however short the step"
     blown_up = "the motion blows up"
 
     @property
@@ -42,6 +45,11 @@ _ADVICE = {
     ResultCode.unstable: "Use less load; a small sideways load (an imperfection) leads to the buckled shape",
     ResultCode.contact_unresolved: "Use more load steps or a finer mesh where it is; allow a larger penetration, give "
     "a smaller contact penalty or a wider onset, and see that no held node is pressed from both sides",
+    ResultCode.passed_through: "Use more load steps, a finer mesh or a contact with refine= where it is, or a larger "
+    "reach=; less load, which may exceed what the contact or a thin tool can carry",
+    ResultCode.steps_ran_out: "Allow more steps or longer ones, or end the path with stop=",
+    ResultCode.path_lost: "Use a smaller first step; where the path branches, a small sideways load leads to one of "
+    "the branches",
     ResultCode.blown_up: "Use a smaller step, or leave the step to the solver; a softer contact or spring allows a "
     "larger one",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",

@@ -111,6 +111,10 @@ class System(Protocol):
         """The problem of whose residual an equilibrium is a zero: pairs and history as they are there."""
         ...
 
+    def stride(self, displacement: NodalField, step: NodalField) -> float:
+        """The largest share, at most 1, of a step from a displacement in which no contact surface is passed unseen."""
+        ...
+
     def zeros(self) -> NodalField:
         """No displacement."""
         ...

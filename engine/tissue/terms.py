@@ -95,6 +95,10 @@ class MovingTerm(eqx.Module):
     def paired(self, pairs: Any) -> Term:
         """The forces of a pairing."""
 
+    def stride(self, displacement: Float[np.ndarray, "nodes 3"], step: Float[np.ndarray, "nodes 3"]) -> float:
+        """The largest share, at most 1, of a step [m] after which what it passed would still be found; all of it."""
+        return 1.0
+
     def search(self, displacement: Float[np.ndarray, "nodes 3"], fraction: float) -> Term:
         """The forces of what meets at a displacement [m]."""
         return self.paired(self.pairs(displacement, fraction))

@@ -137,6 +137,10 @@ class StepSystem:
         """The problem with pairs as they are where forces are taken."""
         return self.base.bound(self.middle(displacement), self.fraction(fraction))
 
+    def stride(self, displacement: NodalField, step: NodalField) -> float:
+        """The largest share of a step that passes no contact surface unseen, where forces are taken."""
+        return self.base.stride(self.middle(displacement), (1.0 - self.integrator.force_lag) * step)
+
     def field_of(self, state: State) -> NodalField:
         """The unknowns of a state."""
         return self.base.field_of(state)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import bodies
 import numpy as np
 import pytest
+from refusals import refused
 from scipy.interpolate import CubicSpline
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.arc_length import trace
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Sphere
 from preop.engine.tissue.loads import Traction
-from preop.engine.tissue.materials import NeoHookean, SaintVenantKirchhoff
+from preop.engine.tissue.materials import Damage, DecoupledNeoHookean, NeoHookean, SaintVenantKirchhoff
 from preop.engine.tissue.model import Model
-from preop.engine.tissue.prescribed import Grip, Prescribed
+from preop.engine.tissue.prescribed import Grasp, Grip, Prescribed
+from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -127,6 +131,45 @@ def test_slips_and_breaks_are_named() -> None:
         trace(held, first=2.0)
     with pytest.raises(SolverError, match="Hold it"):
         trace(model.problem(floating=True))
+
+
+def test_what_is_no_path_of_loads_in_proportion_is_refused() -> None:
+    model = Model.from_mesh(bodies.box((1, 1, 1)), {"body": NeoHookean.from_young(YOUNG, 0.0)})
+    load, top = Traction("z1", (0.0, 0.0, 500.0)), [Fixed("z0")]
+
+    def attempt(words: str, **parts: Any) -> None:
+        refused(lambda: trace(model.problem(supports=top, **parts)), words)
+
+    ball = Sphere((0.0, 0.0, 0.1), 0.01)
+    attempt("loads do not grow in proportion", loads=[Traction("z1", (0.0, 0.0, 500.0), during=(0.0, 0.5))])
+    attempt("motions do not grow", prescribed=[Grasp("z1", path=[(0.001, 0.0, 0.0), (0.0, 0.001, 0.0)])])
+    moving = RigidBody(ball, path=[(0.0, 0.0, -0.01)], label="tool")
+    attempt("'tool': forces of a body that moves", loads=[load], contacts=[RigidContact("z1", moving)])
+    rubbing = RigidContact("z1", RigidBody(ball), friction=0.2)
+    attempt("friction depends on the way", loads=[load], contacts=[rubbing])
+    law = Damage(DecoupledNeoHookean(4e3, 1e5), 50.0, 100.0, 0.6)
+    worn = Model.from_mesh(bodies.box((1, 1, 1)), {"body": law}).problem(supports=top, loads=[load])
+    refused(lambda: trace(worn), "a material with a history")
+
+
+def test_steps_that_run_out_are_no_end() -> None:
+    model = Model.from_mesh(bodies.box((1, 1, 1)), {"body": NeoHookean.from_young(YOUNG, 0.0)})
+    problem = model.problem(loads=[Traction("z1", (0.0, 0.0, 500.0))], supports=[Fixed("z0")])
+    path = trace(problem, first=0.1, longest=1.0, steps=2)
+    assert path.result is ResultCode.steps_ran_out
+    assert len(path.states) == 2
+
+
+def test_multipliers_are_moved_on_along_a_path() -> None:
+    """Pressed on a wall that rests, the body is as close to it as asked, and as static.solve finds it."""
+    model = Model.from_mesh(bodies.box((2, 2, 2), size=(20.0, 20.0, 20.0)), {"body": NeoHookean.from_young(YOUNG, 0.3)})
+    wall = RigidContact("x1", RigidBody(HalfSpace((0.0201, 0.0, 0.0), (-1.0, 0.0, 0.0))), penetration=1e-8)
+    problem = model.problem(loads=[Traction("z1", (2000.0, 0.0, 0.0))], supports=[Fixed("z0")], contacts=[wall])
+    path = trace(problem, first=0.5).require_converged()
+    gap = wall.points(model, np.asarray(path.final.displacement), 1.0).gap
+    assert -1e-8 <= gap.min() < 1e-7
+    other = solve(problem, tolerance=1e-10).final
+    assert np.abs(np.asarray(path.final.displacement - other.displacement)).max() < 1e-7
 
 
 def test_a_path_that_only_rises_ends_at_full_load() -> None:

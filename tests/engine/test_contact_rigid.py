@@ -15,7 +15,7 @@ from preop.engine.tissue.loads import Gravity, Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp, Prescribed
-from preop.engine.tissue.solution import ResultCode
+from preop.engine.tissue.solution import ResultCode, Solution
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -252,3 +252,24 @@ def test_prescribed_and_traction_work_beside_contact() -> None:
     stretch = 1 + gap / 0.02
     bears = 1e4 / 2 * (stretch - 1 / stretch)
     assert force[2] == pytest.approx((pull - bears) * 0.04**2, rel=1e-4)
+
+
+def test_a_rod_thinner_than_facets_is_felt_or_named() -> None:
+    """Between the points of facets of 10 mm a rod of 4 mm would slip through; with more points it is borne."""
+    model = Model.from_mesh(bodies.box((2, 2, 2), size=(20.0, 20.0, 20.0)), {"body": NeoHookean.from_young(1e4, 0.3)})
+    rod = RigidBody(Capsules([(-0.01, 0.01, 0.023), (0.03, 0.01, 0.023)], 0.002), path=[(0.0, 0.0, -0.02)], label="rod")
+
+    def pressed(refine: int, load_steps: object) -> Solution:
+        problem = model.problem(supports=[Fixed("z0")], contacts=[RigidContact("z1", rod, refine=refine)])
+        return solve(problem, load_steps=load_steps, check_stability=False)
+
+    slipped = pressed(1, 1)
+    assert slipped.result is ResultCode.passed_through
+    assert "contact of 'z1' with 'rod'" in slipped.where
+    assert "refine" in slipped.result.advice
+    borne = pressed(4, [0.1, 0.15, 0.2, 1.0])
+    forces = [
+        tool_force(at, state, at.contacts[0])[0][2] for at, state in zip(borne.problems, borne.states, strict=True)
+    ]
+    assert len(forces) >= 3
+    assert (np.diff(forces[:3]) > 0).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import bodies
 import equinox as eqx
 import jax
@@ -9,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from preop.engine.tissue import fields
+from preop.engine.tissue import fields, march
 from preop.engine.tissue.contact import TissueContact, contact_state
 from preop.engine.tissue.contact.closest import closest
+from preop.engine.tissue.contact.look import Look
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.residual import external_force, residual
+from preop.engine.tissue.solution import ResultCode, Solution
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -298,3 +302,37 @@ def test_pressure_across_hexahedra(lower: tuple, upper: tuple, refine: int, limi
     exact = 1e4 / 2 * (stretch - 1 / stretch)
     assert np.abs(stress - exact).max() < limit * abs(exact)
     assert max(balance(solved, np.asarray(solution.final.displacement))) < 1e-14
+
+
+@cache
+def dropped(steps: int) -> tuple[Problem, Solution]:
+    """A block pressed 6 mm down from 1 mm above another, of which it sees half of that (`reach`)."""
+    low = bodies.box((2, 2, 2), size=(20.0, 20.0, 20.0))
+    up = bodies.box((2, 2, 1), place=lambda u: u * [10.0, 10.0, 5.0] + [5.0, 5.0, 21.0])
+    model = Model.from_mesh(bodies.two_bodies(low, up), {"*": NeoHookean.from_young(1e4, 0.3)})
+    problem = model.problem(
+        supports=[Fixed("low_z0")],
+        prescribed=[Prescribed("up_z1", (0.0, 0.0, -0.006))],
+        contacts=[TissueContact("up_z0", "low_z1", reach=2.5e-3)],
+    )
+    return problem, solve(problem, load_steps=steps, check_stability=False)
+
+
+def test_a_step_beyond_the_reach_does_not_pass_through() -> None:
+    """In one step more than twice as long as the reach the same balance is found as in ten that are shorter."""
+    forces = []
+    for steps in (1, 10):
+        _, solution = dropped(steps)
+        forces.append(-fields.reaction(solution.problems[-1], solution.final, "up_z1")[2])
+    assert forces[0] == pytest.approx(forces[1], rel=1e-6)
+    assert forces[0] > 0.1
+
+
+def test_a_body_inside_another_is_no_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Newton's method may go as far as it likes, what it finds within the other body is refused by name."""
+    monkeypatch.setattr(Look, "stride", lambda *_: 1.0)
+    monkeypatch.setattr(march, "MAX_CUTBACKS", 0)
+    problem, _ = dropped(1)
+    solution = solve(problem, check_stability=False)
+    assert solution.result is ResultCode.passed_through
+    assert "contact of 'up_z0' with 'low_z1'" in solution.where

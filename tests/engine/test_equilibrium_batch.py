@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from preop.engine.tissue.batch import gathered, solve_many
-from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Sphere
 from preop.engine.tissue.derivatives import functionals as read
 from preop.engine.tissue.derivatives.first import gradient
 from preop.engine.tissue.equilibrium import balance, equilibrium
@@ -197,6 +197,10 @@ def test_what_needs_the_host_is_refused() -> None:
     mixed = mixed_body().model.problem(loads=[Pressure("z1", 500.0)], supports=[Fixed("z0")])
     with pytest.raises(SolverError, match="unsymmetric"):
         equilibrium(mixed)
+    ball = RigidBody(Sphere((0.005, 0.005, 0.02), 0.005))
+    close = held_body().model.problem(supports=[Fixed("z0")], contacts=[RigidContact("z1", ball, penetration=1e-6)])
+    with pytest.raises(SolverError, match="multipliers"):
+        equilibrium(close)
 
 
 @pytest.mark.slow

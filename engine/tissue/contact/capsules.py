@@ -40,6 +40,11 @@ class Capsules(Shape):
         if (lengths == 0.0).any():
             raise SolverError(f"segment {int(np.argmin(lengths))} has no length", where=self.name)
 
+    @property
+    def thinnest(self) -> Array:
+        """Its radius [m]."""
+        return self.radius
+
     def distance(self, position: Float[Array, "3"]) -> Float[Array, ""]:
         """To the nearest segment [m]."""
         start, along = self.points[:-1], jnp.diff(self.points, axis=0)

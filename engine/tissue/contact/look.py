@@ -74,6 +74,21 @@ class Look(MovingTerm):
         anchor, known = self._anchors(met, place)
         return Pairs(met, anchor, known)
 
+    def slave_field(self, field: NDArray) -> NDArray:
+        """A nodal field (rows, 3) at the points that look."""
+        return np.einsum("qa,fai->fqi", self.facet.shape(self.rule.points), field[self.slave.faces]).reshape(-1, 3)
+
+    def master_field(self, field: NDArray, met: Met) -> NDArray:
+        """A nodal field (rows, 3) at the places that are met."""
+        shape = triangle.shape(np, self.master.facets.shape[1], met.near.place)
+        return np.einsum("na,nai->ni", shape, field[self.master.facets[met.facet]])
+
+    def stride(self, displacement: np.ndarray, step: np.ndarray) -> float:
+        """The largest share of a step in which no point sinks out of its reach (`passing`)."""
+        from .passing import stride
+
+        return stride(self, displacement, step)
+
     def _anchors(self, met: Met, place: np.ndarray) -> tuple[NDArray, NDArray]:
         """Where friction pulls each point to, as a place on the facet it meets now; 0 where it met none before."""
         before, at = self.history.facet[met.point], np.asarray(self.history.place)[met.point]
@@ -143,22 +158,6 @@ def spread(value: Any, count: int) -> Any:
 def rows_of(values: Any, chosen: NDArray) -> Any:
     """Rows of an array, in numpy unless it is traced."""
     return (values if isinstance(values, jax.core.Tracer) else np.asarray(values))[chosen]  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def refined(rule: Quadrature, times: int) -> Quadrature:
-    """A facet's rule laid out over each of times² equal parts of it."""
-    points = []
-    if rule.points.min() < 0:  # a quadrangle, on [−1, 1]²
-        middles = (2.0 * np.arange(times) + 1.0) / times - 1.0
-        points = [np.array([x, y]) + rule.points / times for x in middles for y in middles]
-        return Quadrature(np.concatenate(points), np.tile(rule.weights / times**2, times**2))
-    for i in range(times):
-        for j in range(times - i):
-            points.append((np.array([i, j]) + rule.points) / times)
-            if i + j < times - 1:
-                points.append((np.array([i + 1, j + 1]) - rule.points) / times)
-    weights = [rule.weights / times**2] * len(points)
-    return Quadrature(np.concatenate(points), np.concatenate(weights))
 
 
 def surface_points(

@@ -14,11 +14,13 @@ from jaxtyping import Array, Float
 from ....imaging.errors import SolverError
 from .. import given
 from ..elements import facet_of
+from ..elements.base import Quadrature
 from ..model import Model
 from .penalty import ONSET_SHARE, default_penalty, facet_sizes
 from .points import ContactPoints, contact_points
 from .rigid_body import RigidBody
 from .rigid_term import RigidTerm
+from .rule import refined
 
 
 class RigidContact(eqx.Module):
@@ -33,6 +35,7 @@ class RigidContact(eqx.Module):
     | μ `friction` | Coulomb's coefficient; 0 slides freely and keeps the tangent symmetric | – |
     | ε_T `stick` | shear per elastic slip while it sticks; None takes ε | Pa/m |
     | w `onset` | width over which the law is rounded where contact opens; None takes 1e-5 of a facet | m |
+    | `refine` | each facet's rule is laid out refine² times over it: nothing thin slips between its points | – |
 
     Pressures are per reference area. λ and the anchors of friction are history: `augmented` and `advanced` return the
     contact with them moved on.
@@ -46,6 +49,7 @@ class RigidContact(eqx.Module):
     stick: Float[Array, "..."] | None
     onset: Float[Array, "..."] | None
     penetration: float | None = eqx.field(static=True)
+    refine: int = eqx.field(static=True)
     frictional: bool = eqx.field(static=True)
     multiplier: Float[Array, "facets points"] | None = None
     anchor: Float[Array, "facets points 3"] | None = None
@@ -61,6 +65,7 @@ class RigidContact(eqx.Module):
         friction: float = 0.0,
         stick: float | None = None,
         onset: float | None = None,
+        refine: int = 1,
     ) -> None:
         if not isinstance(body, RigidBody):
             told = f"{type(body).__name__} is no rigid body"
@@ -71,6 +76,7 @@ class RigidContact(eqx.Module):
         )
         self.penalty, self.friction, self.stick, self.onset = checked
         self.penetration, self.frictional = penetration, eqx.is_array(friction) or friction > 0
+        self.refine = given.whole(refine, "refinements", self.label)
         self.multiplier = self.anchor = self.opening = None
 
     @property
@@ -88,7 +94,7 @@ class RigidContact(eqx.Module):
     def bind(self, model: Model) -> list[RigidTerm]:
         """One term."""
         facets = model.facets_of(self.facets)
-        count, rule = len(facets), facet_of(facets.shape[1]).quadrature
+        count, rule = len(facets), self.rule(facets)
         own = self if self.penalty is not None else self.resolved(model)
         numbers = (own.penalty, own.stick, own.onset, own.friction)
         penalty, stick, onset, friction = (jnp.broadcast_to(jnp.asarray(value), (count,)) for value in numbers)
@@ -106,8 +112,13 @@ class RigidContact(eqx.Module):
                 opening,
                 facet_of(facets.shape[1]),
                 self.frictional,
+                self.refine,
             )
         ]
+
+    def rule(self, facets: np.ndarray) -> Quadrature:
+        """Where on each of the facets (facets, m) it acts."""
+        return refined(facet_of(facets.shape[1]).quadrature, self.refine)
 
     def _slip_history(self, model: Model, facets: np.ndarray) -> tuple[Array | None, Array | None]:
         """Anchors and gaps of the last step; before the first, of the body at rest."""
@@ -115,8 +126,7 @@ class RigidContact(eqx.Module):
             return None, None
         if self.anchor is not None:
             return self.anchor, self.opening
-        rule = facet_of(facets.shape[1]).quadrature
-        shape = jnp.asarray(facet_of(facets.shape[1]).shape(rule.points))
+        shape = jnp.asarray(facet_of(facets.shape[1]).shape(self.rule(facets).points))
         place = jnp.einsum("qa,fai->fqi", shape, model.points[facets])
         return place, jax.vmap(jax.vmap(self.body.distance, (0, None)), (0, None))(place, 0.0)
 

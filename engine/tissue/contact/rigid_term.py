@@ -11,17 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..elements.base import FacetElement
+from ..elements.base import FacetElement, Quadrature
 from ..facets import facet_frames
 from ..ramp import mean_ramp
 from ..terms import Term
 from . import law
 from .points import ContactPoints
 from .rigid_body import RigidBody
+from .rule import refined
 
 
 class RigidTerm(Term):
-    """Contact of one facet with a rigid body, point by point of the facet's rule."""
+    """Contact of one facet with a rigid body, point by point of the facet's rule, laid out refine² times over it."""
 
     nodes: Int[Array, "groups m"]
     body: RigidBody
@@ -34,6 +35,12 @@ class RigidTerm(Term):
     opening: Float[Array, "groups points"] | None
     facet: FacetElement = eqx.field(static=True)
     frictional: bool = eqx.field(static=True)
+    refine: int = eqx.field(static=True, default=1)
+
+    @property
+    def rule(self) -> Quadrature:
+        """Where on a facet it acts."""
+        return refined(self.facet.quadrature, self.refine)
 
     @property
     def symmetric(self) -> bool:
@@ -55,7 +62,7 @@ class RigidTerm(Term):
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]."""
         found = self._points(reference, displacement, fraction)
-        shape = jnp.asarray(self.facet.shape(self.facet.quadrature.points))
+        shape = jnp.asarray(self.facet.shape(self.rule.points))
         return jnp.einsum("q,qa,qi->ai", found.area, shape, found.traction)
 
     @property
@@ -65,8 +72,8 @@ class RigidTerm(Term):
 
     def mean_force(self, reference: Array, before: Array, after: Array, fraction: Array) -> Array:
         """Nodal forces [N] of the mean pressure over the way of each point: exact work on a flat body at rest."""
-        shape, normal = facet_frames(self.facet, reference)
-        area = self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1)
+        shape, normal = facet_frames(self.facet, reference, self.rule)
+        area = self.rule.weights * jnp.linalg.norm(normal, axis=1)
         gaps = [jax.vmap(self.body.distance, (0, None))(shape @ (reference + u), fraction) for u in (before, after)]
         middle = shape @ (reference + 0.5 * (before + after))
         slope = jax.vmap(self.body.gap_and_normal, (0, None))(middle, fraction)[1]
@@ -96,8 +103,8 @@ class RigidTerm(Term):
         return jax.vmap(one, in_axes=(0, 0, 0, None))(replace(self, body=None), reference, displacement, fraction)
 
     def _points(self, reference: Array, displacement: Array, fraction: Array) -> ContactPoints:
-        shape, normal = facet_frames(self.facet, reference)
-        area = self.facet.quadrature.weights * jnp.linalg.norm(normal, axis=1)
+        shape, normal = facet_frames(self.facet, reference, self.rule)
+        area = self.rule.weights * jnp.linalg.norm(normal, axis=1)
         place = shape @ (reference + displacement)
         gap, slope = jax.vmap(self.body.gap_and_normal, (0, None))(place, fraction)
         push = law.pressure(gap, self.multiplier, self.penalty, self.onset)

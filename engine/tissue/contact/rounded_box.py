@@ -47,6 +47,11 @@ class RoundedBox(Shape):
         if np.abs(np.asarray(self.axes.T @ self.axes) - np.eye(3)).max() > 1e-8:
             raise SolverError("the axes are not perpendicular unit vectors", where=self.name)
 
+    @property
+    def thinnest(self) -> Array:
+        """Half of its shortest side [m]."""
+        return jnp.min(self.half)
+
     def distance(self, position: Float[Array, "3"]) -> Float[Array, ""]:
         """To the surface [m]."""
         beyond = jnp.abs(self.axes.T @ (position - self.centre)) - (self.half - self.rounding)

@@ -19,6 +19,11 @@ class Shape(eqx.Module):
 
     name: ClassVar[str] = ""
 
+    @property
+    def thinnest(self) -> Array | float:
+        """Half of its least thickness [m], where that is known; infinite otherwise."""
+        return jnp.inf
+
     @abc.abstractmethod
     def distance(self, position: Float[Array, "3"]) -> Float[Array, ""]:
         """Distance [m] from the surface to a point [m], LPS axes; negative inside."""

@@ -32,6 +32,11 @@ class Sphere(Shape):
         if float(self.radius) == 0.0:
             raise SolverError("a radius of zero has no surface", where=self.name)
 
+    @property
+    def thinnest(self) -> Array:
+        """Its radius [m]; a socket has no other side."""
+        return jnp.where(self.radius > 0, self.radius, jnp.inf)
+
     def distance(self, position: Float[Array, "3"]) -> Float[Array, ""]:
         """Sign of r × |x − c| − r [m]."""
         return jnp.sign(self.radius) * safe_norm(position - self.centre) - self.radius

@@ -16,10 +16,11 @@ from .. import given
 from ..elements import facet_of
 from ..model import Model
 from ..moving import CHUNK
-from .look import Look, Pairs, SlipHistory, refined, surface_points
+from .look import Look, Pairs, SlipHistory, surface_points
 from .penalty import ONSET_SHARE, default_penalty, facet_sizes
 from .points import ContactPoints, contact_points
 from .rigid import check_numbers, replace_fields
+from .rule import refined
 from .search import Met, not_contact
 from .surface import Surface
 
