@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,11 +48,12 @@ class March:
     def __init__(
         self, system: StepSystem, first: Motion, pace: Pace, tolerance: float, max_iterations: int, progress: Progress
     ) -> None:
-        self.system, self.now, self.pace, self.progress = system, first, pace, progress
+        self.system, self.pace, self.progress = system, pace, progress
         self.tolerance, self.max_iterations = tolerance, max_iterations
-        self.states, self.steps, self.cutbacks = [first], [], 0
         self.past = Past(system.problem.model, system.duration)
         system.use(self.past.resumed(system.problem, first))
+        self.now = self.past.kept(system.problem, first)
+        self.states, self.steps, self.cutbacks = [self.now], [], 0
         self.account = Accountant(system, first)
 
     def run(self, goals: Sequence[float], keep_all: bool) -> tuple[ResultCode, str]:
@@ -114,7 +114,7 @@ class March:
                     self.now = self.account.accept(outcome, rates, time, fraction)
                     system.advance(outcome.displacement, fraction)
                     self.past.advance(system.base, outcome.displacement, fraction)
-                    self.now = replace(self.now, materials=self.past.materials(system.problem))
+                    self.now = self.past.kept(system.problem, self.now)
         if result is not ResultCode.converged:
             system.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))
