@@ -21,6 +21,14 @@ MAX_CUTBACKS = 10
 GROWTH = 1.5
 EASY_ITERATIONS = 6
 SAFETY = 0.9
+GAINED = 0.05
+"""Energy from nowhere in one step, over the largest that went about, for which a body with cables or ligaments takes it
+again, half as long: a strand that goes taut within a step is stretched by the way of all of it, and stores what nothing
+put in: by the square of the step."""
+BLOWN_UP = 0.5
+"""The same of all steps so far, for which a motion ends: half of what moves came from nowhere."""
+FIRST_STEPS = 10
+"""In which little has moved, and a share of it says little."""
 
 
 class Pace(NamedTuple):
@@ -72,6 +80,8 @@ class March:
                     if keep_all or float(self.now.time) == goal:
                         self.states.append(self.now)
                     continue
+                if result is ResultCode.blown_up:
+                    return result, where
                 self.cutbacks += 1
                 length = 0.5 * step
                 if length < smallest:
@@ -108,8 +118,13 @@ class March:
             else:
                 change = system.integrator.error(system.acceleration, rates.acceleration, system.step)
                 error = float(abs(change * system.free).max())
-                if self.pace.refuses(error) and step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1):
+                gained, drift = self.account.gained(rates)
+                shorter = step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1)
+                kinked = self.account.kinked and gained > GAINED
+                if (self.pace.refuses(error) or kinked) and shorter:
                     result = ResultCode.newton_diverged
+                elif drift > BLOWN_UP and len(self.account.energy.time) > FIRST_STEPS:
+                    result = ResultCode.blown_up
                 else:
                     self.now = self.account.accept(outcome, rates, time, fraction)
                     system.advance(outcome.displacement, fraction)

@@ -202,16 +202,16 @@ class Stepper:
         return _observe(self.body, flight)
 
     def largest_frequency(self, flight: Flight) -> float:
-        """ω [rad/s] of the stiffest vibration of the body as it is, with every bed pressed in.
+        """ω [rad/s] of the stiffest vibration of the body as it is, with every bed pressed in and every strand taut.
 
         Raises:
             SolverError: it is not finite.
         """
         now = self.body.remembering(flight.memory)
         stiff = eqx.tree_at(
-            lambda body: (body.terms, body.pairs),
+            lambda body: (body.blocks, body.terms, body.pairs),
             now,
-            tuple(tuple(term.stiffest for term in terms) for terms in (now.terms, now.pairs)),
+            tuple(tuple(part.stiffest for part in parts) for parts in (now.blocks, now.terms, now.pairs)),
         )
         found = float(_largest_frequency(stiff, flight.displacement, flight.time))
         if not (np.isfinite(found) and found > 0):

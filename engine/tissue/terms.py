@@ -161,7 +161,10 @@ def schedule(during: Sequence[float] | Schedule, where: str = "schedule") -> Sch
     """
     if isinstance(during, Schedule):
         return during
-    start, stop = (float(share) for share in given.array(during, "during", where, (2,), advice="Give (start, stop)"))
+    with jax.ensure_compile_time_eval():  # two plain numbers, also where a step of the explicit solver is traced
+        start, stop = (
+            float(share) for share in given.array(during, "during", where, (2,), advice="Give (start, stop)")
+        )
     if not 0.0 <= start <= stop <= 1.0:
         raise SolverError(f"during={(start, stop)} must rise within 0 to 1", where=where)
     return Schedule(start, stop)
