@@ -32,6 +32,9 @@ from .tensors import from_array
 
 Kept = TypeVar("Kept", bound=State)
 
+FOREVER = 1e15
+"""s: long against any relaxation time; a step of it leaves a Prony series nothing but its relaxed law."""
+
 
 class Past:
     """History on a march through load fractions or time: nothing where no material has one.
@@ -59,7 +62,7 @@ class Past:
 
     def materials(self, problem: Problem) -> tuple[Material, ...]:
         """Of each block; none where nothing is remembered."""
-        return tuple(block.material for block in problem.model.blocks) if self.active else ()
+        return materials_of(problem) if self.active else ()
 
     def resumed(self, problem: Problem, state: State) -> Problem:
         """The problem with the history of a state, as far as it carries one."""
@@ -180,6 +183,11 @@ def advanced(problem: Problem, state: State) -> Problem:
         for block in model.blocks
     )
     return with_materials(problem, moved)
+
+
+def materials_of(problem: Problem) -> tuple[Material, ...]:
+    """Of each block."""
+    return tuple(block.material for block in problem.model.blocks)
 
 
 def with_materials(problem: Problem, materials: tuple[Material, ...]) -> Problem:
