@@ -99,7 +99,7 @@ def solve(
         preconditioners=timer.counts["preconditioner"],
         tolerance=tolerance,
     )
-    return Trajectory(result, tuple(march.states), march.account.energy, statistics, where)
+    return Trajectory(result, tuple(march.states), march.account.energy, statistics, where, problem=problem)
 
 
 def _goals(begin: float, end: float, keep: Sequence[float] | None) -> list[float]:

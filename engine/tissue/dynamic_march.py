@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,14 @@ MAX_CUTBACKS = 10
 GROWTH = 1.5
 EASY_ITERATIONS = 6
 SAFETY = 0.9
+GAINED = 0.05
+"""Energy from nowhere in one step, over the largest that went about, for which a body with cables or ligaments takes it
+again, half as long: a strand that goes taut within a step is stretched by the way of all of it, and stores what nothing
+put in: by the square of the step."""
+BLOWN_UP = 0.5
+"""The same of all steps so far, for which a motion ends: half of what moves came from nowhere."""
+FIRST_STEPS = 10
+"""In which little has moved, and a share of it says little."""
 
 
 class Pace(NamedTuple):
@@ -50,11 +57,12 @@ class March:
     def __init__(
         self, system: StepSystem, first: Motion, pace: Pace, tolerance: float, max_iterations: int, progress: Progress
     ) -> None:
-        self.system, self.now, self.pace, self.progress = system, first, pace, progress
+        self.system, self.pace, self.progress = system, pace, progress
         self.tolerance, self.max_iterations = tolerance, max_iterations
-        self.states, self.steps, self.cutbacks = [first], [], 0
         self.past = Past(system.problem.model, system.duration)
         system.use(self.past.resumed(system.problem, first))
+        self.now = self.past.kept(system.problem, first)
+        self.states, self.steps, self.cutbacks = [self.now], [], 0
         self.account = Accountant(system, first)
         self.watch, self.passed = Watch(system.problem), ""
 
@@ -74,6 +82,8 @@ class March:
                     if keep_all or float(self.now.time) == goal:
                         self.states.append(self.now)
                     continue
+                if result is ResultCode.blown_up:
+                    return result, where
                 self.cutbacks += 1
                 length = 0.5 * step
                 if length < smallest:
@@ -111,13 +121,18 @@ class March:
             else:
                 change = system.integrator.error(system.acceleration, rates.acceleration, system.step)
                 error = float(abs(change * system.free).max())
-                if self.pace.refuses(error) and step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1):
+                gained, drift = self.account.gained(rates)
+                shorter = step > self.pace.longest / 2 ** (MAX_CUTBACKS - 1)
+                kinked = self.account.kinked and gained > GAINED
+                if (self.pace.refuses(error) or kinked) and shorter:
                     result = ResultCode.newton_diverged
+                elif drift > BLOWN_UP and len(self.account.energy.time) > FIRST_STEPS:
+                    result = ResultCode.blown_up
                 else:
                     self.now = self.account.accept(outcome, rates, time, fraction)
                     system.advance(outcome.displacement, fraction)
                     self.past.advance(system.base, outcome.displacement, fraction)
-                    self.now = replace(self.now, materials=self.past.materials(system.problem))
+                    self.now = self.past.kept(system.problem, self.now)
         if result is not ResultCode.converged:
             system.use(before)
         self.steps.append(step_statistics(fraction, outcome._replace(result=result)))

@@ -19,7 +19,7 @@ from . import given
 from .contact.overconstrained import check_contacts
 from .explicit_march import ExplicitMarch
 from .explicit_steps import Stepper
-from .history import remembers
+from .history import remembers, with_slip
 from .mass import refuse_massless
 from .motion import Motion, prescribed_rates
 from .places import element_place
@@ -78,7 +78,8 @@ def solve(
             masses = lumped_masses(problem.model)
             first = _first(problem, start, velocity, duration)
             masses, scaling = _scaled(problem, first, masses, step, safety, mass_scaling, duration)
-            stepper = Stepper(problem, nodal_masses(problem.model, masses), damping, duration)
+            going = with_slip(problem, first) if first.contacts else problem
+            stepper = Stepper(going, nodal_masses(problem.model, masses), damping, duration)
         march = ExplicitMarch(problem, stepper, first, step, safety, progress)
         result, where = march.run(_times(float(first.time), end, keep))
     statistics = Statistics(
@@ -97,6 +98,7 @@ def solve(
         march.count,
         march.shortest,
         march.longest,
+        problem=problem,
     )
 
 

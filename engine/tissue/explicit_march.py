@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -62,7 +65,8 @@ class ExplicitMarch:
                 done = (float(flight.time) - begin) / (times[-1] - begin)
                 self.progress(min(float(done), 1.0), f"{float(flight.time):.4g} s, step {step:.2e} s")
             self.flight = self.flight._replace(time=jnp.asarray(time))
-            self.keep(seen._replace(motion=_timed(seen.motion, time, self.stepper.duration)))
+            at: Any = {"load_fraction": time / self.stepper.duration, "time": time}
+            self.keep(seen._replace(motion=replace(seen.motion, **at)))
         self.progress(1.0, "end of the motion")
         return ResultCode.converged, ""
 
@@ -89,7 +93,7 @@ class ExplicitMarch:
     def keep(self, seen: Observation) -> None:
         """Keep a motion and enter it in the account."""
         energy, motion = self.energy, seen.motion
-        self.states.append(motion)
+        self.states.append(replace(motion, contacts=self.stepper.contacts(self.flight)))
         energy.time.append(float(motion.time))
         energy.kinetic.append(float(seen.kinetic))
         energy.strain.append(float(seen.strain))
@@ -110,14 +114,3 @@ class ExplicitMarch:
         at = float(flight.worst_time) if inverted else float(flight.time)
         where = f"near {at:.6g} s, {place}"
         return (ResultCode.inverted_element if inverted and not blown else ResultCode.blown_up), where
-
-
-def _timed(motion: Motion, time: float, duration: float) -> Motion:
-    return Motion(
-        time / duration,
-        motion.displacement,
-        time=time,
-        velocity=motion.velocity,
-        acceleration=motion.acceleration,
-        materials=motion.materials,
-    )

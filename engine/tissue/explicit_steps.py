@@ -17,6 +17,7 @@ from .history import changed
 from .motion import Motion
 from .moving_pairs import MovingPairs
 from .problem import Problem
+from .terms import Term
 
 LANCZOS_STEPS = 32
 
@@ -99,7 +100,7 @@ class Stepper:
         problem = problem.begun()
         model, count = problem.model, len(problem.model.points)
         terms = problem.fixed_terms()
-        self.duration, self.moving = duration, MovingPairs(problem)
+        self.problem, self.duration, self.moving = problem, duration, MovingPairs(problem)
         self.sources = np.concatenate([np.asarray(block.source) for block in model.blocks])
         self.body = Body(
             model.points,
@@ -168,6 +169,25 @@ class Stepper:
         fresh = {str(first + k): pair for k, pair in enumerate(self.body.pairs) if str(first + k) in kept}
         return flight._replace(memory=flight.memory._replace(terms={**kept, **fresh}))
 
+    def contacts(self, flight: Flight) -> tuple[Any, ...]:
+        """Those of the problem with their slip as a flight has it, whose pairs have just been found."""
+        bound = [contact.bind(self.problem.model) for contact in self.problem.contacts]
+        count = sum(isinstance(part, Term) for parts in bound for part in parts)
+        first, looks = len(self.body.terms) - count, iter(self.moving.looks)
+        numbers, found = iter(range(first, first + count)), []
+        for contact, parts in zip(self.problem.contacts, bound, strict=True):
+            own: list[Any] = [next(numbers) if isinstance(part, Term) else next(looks) for part in parts]
+            found.append(contact)
+            if not getattr(contact, "frictional", False):
+                continue
+            if isinstance(own[0], int):
+                term = flight.memory.terms[str(own[0])]
+                slip = [term.anchor, term.opening]
+            else:
+                slip = [part for look in own for part in (look.history.facet, look.history.place, look.history.opening)]
+            found[-1] = eqx.tree_at(type(contact).slip, contact, slip)
+        return tuple(found)
+
     @property
     def sight(self) -> float:
         """How far [m] a node may move before pairs must be found again."""
@@ -182,16 +202,16 @@ class Stepper:
         return _observe(self.body, flight)
 
     def largest_frequency(self, flight: Flight) -> float:
-        """ω [rad/s] of the stiffest vibration of the body as it is, with every bed pressed in.
+        """ω [rad/s] of the stiffest vibration of the body as it is, with every bed pressed in and every strand taut.
 
         Raises:
             SolverError: it is not finite.
         """
         now = self.body.remembering(flight.memory)
         stiff = eqx.tree_at(
-            lambda body: (body.terms, body.pairs),
+            lambda body: (body.blocks, body.terms, body.pairs),
             now,
-            tuple(tuple(term.stiffest for term in terms) for terms in (now.terms, now.pairs)),
+            tuple(tuple(part.stiffest for part in parts) for parts in (now.blocks, now.terms, now.pairs)),
         )
         found = float(_largest_frequency(stiff, flight.displacement, flight.time))
         if not (np.isfinite(found) and found > 0):

@@ -1,8 +1,10 @@
 """What is read off a solution: strain, stress, energy, reactions, displacement of regions, volumes.
 
-Each function takes a model (or problem) and a state. Element values are volume averages over the quadrature points,
-in the order of the mesh's elements (sheets and strands added later follow); nodal values are averages of the elements
-around a node, weighted by volume.
+Each function takes a model (or problem) and a state. Stress, energy and forces are those of the history that the state
+carries (`history.remembered`); a state without one is refused where a material or a contact remembers.
+
+Element values are volume averages over the quadrature points, in the order of the mesh's elements (sheets and strands
+added later follow); nodal values are averages of the elements around a node, weighted by volume.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from ...imaging.errors import SolverError
 from .block import ElementBlock
 from .elements.base import Element
+from .history import remembered, remembered_model
 from .materials import Material
 from .model import Model
 from .problem import Problem
@@ -44,7 +47,7 @@ def principal_strains(model: Model, state: State) -> Float[np.ndarray, "elements
 
 def cauchy_stress(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
     """σ = P Fᵀ / J [Pa], LPS axes."""
-    return _by_element(model, state, _mean_cauchy, (3, 3))
+    return _by_element(remembered_model(model, state), state, _mean_cauchy, (3, 3))
 
 
 def von_mises_stress(model: Model, state: State) -> Float[np.ndarray, " elements"]:
@@ -81,8 +84,11 @@ def volume_change(model: Model, state: State) -> float:
 
 
 def strain_energy(model: Model, state: State) -> float:
-    """∫ W dV [J]."""
-    return float(_by_element(model, state, _energy, ()).sum())
+    """∫ W dV [J]; of materials that remember, what the body gives back where it returns to its shape at rest at once.
+
+    What a Prony series has relaxed is not in it, nor what damage took; it is negative where rest must be forced on it.
+    """
+    return float(_by_element(remembered_model(model, state), state, _energy, ()).sum())
 
 
 def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
@@ -140,7 +146,7 @@ def reaction_forces(problem: Problem, state: State) -> Float[np.ndarray, "nodes 
     """Internal minus external force [N]: what the prescribed nodes are held with; zero elsewhere at equilibrium."""
     from .host_system import HostSystem
 
-    system = HostSystem(problem, Timer())
+    system = HostSystem(remembered(problem, state), Timer())
     return system.evaluate(system.field_of(state), float(state.load_fraction)).residual[: problem.model.nodes]
 
 
@@ -152,8 +158,10 @@ def reaction(problem: Problem, state: State, name: str) -> Float[np.ndarray, "3"
 
 def force_of(problem: Problem, state: State, source: Any) -> Float[np.ndarray, "3"]:
     """Sum of the forces that one load, bed or grip of the problem puts on the body [N]."""
+    from .contact.forces import with_past
     from .kernels import TermKernel
 
+    source = with_past(problem, state, source)
     points, moved, total = np.asarray(problem.model.points), np.asarray(state.rows), np.zeros(3)
     for term in source.bind(problem.model):
         total += TermKernel(term, points).forces(moved, float(state.load_fraction)).sum(axis=(0, 1))

@@ -18,6 +18,7 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress
 from .anderson import Anderson
 from .batch import system_after
+from .history import Past
 from .host_system import HostSystem
 from .inverse_system import LoadFree, moved_to
 from .march import MAX_CUTBACKS, March
@@ -45,13 +46,16 @@ class FixedPoint:
     Args:
         load_steps: of the first round.
         tolerance: on ‖residual‖ / force scale of each round's equilibrium.
+        duration: seconds of each round's loading, which materials that remember answer to; None: as the problem says.
         patient: rounds that find no equilibrium go half the way and slow ones go on; else both end the search.
     """
 
-    def __init__(self, problem: Problem, load_steps: int, tolerance: float, *, patient: bool) -> None:
+    def __init__(
+        self, problem: Problem, load_steps: int, tolerance: float, *, patient: bool, duration: float | None = None
+    ) -> None:
         self.problem, self.tolerance, self.patient = problem, tolerance, patient
         self.scanned = np.asarray(problem.model.points)
-        self.first = load_fractions(load_steps)
+        self.first, self.past = load_fractions(load_steps), Past(problem.model, duration)
         self.system: HostSystem | None = None
         self.march: March | None = None
 
@@ -90,6 +94,7 @@ class FixedPoint:
         fractions, limit = (self.first, 2 * MAX_ITERATIONS) if start is None else ([1.0], MAX_ITERATIONS)
         share = EXACTNESS * distances[-1] / distances[0] if distances else COARSE
         march = March(self.system, fractions, min(max(share, self.tolerance), COARSE), limit, progress)
+        march.past = self.past
         march.max_cutbacks = MAX_CUTBACKS if self.patient else 0
         result, _ = march.run(start)
         if result is not ResultCode.converged:

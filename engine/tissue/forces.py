@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from ...imaging.errors import SolverError
 from . import given
+from .history import remembered
 from .model import Model
 from .places import element_place, node_place
 from .problem import Problem, require_problem
@@ -90,18 +91,22 @@ def nodal_forces(
 
     Args:
         problem: model and loads.
-        displacement: any field over `Model.points`, in equilibrium or not; or a state.
+        displacement: any field over `Model.points`, in equilibrium or not, which meets the history that the problem
+            has; or a state, which brings its own.
         load_fraction: 1 by default.
 
     Raises:
-        SolverError: a shape that does not fit, a value that is not finite, or an element turned inside out.
+        SolverError: a shape that does not fit, a value that is not finite, an element turned inside out, or a state
+            without the history that materials or contacts remember.
     """
     from .host_system import HostSystem
 
     require_problem(problem, "forces")
     if load_fraction is not None:
         load_fraction = given.number(load_fraction, "a load fraction", "forces")
-    if not isinstance(displacement, State):
+    if isinstance(displacement, State):
+        problem = remembered(problem, displacement)
+    else:
         field = jnp.asarray(checked_field(problem.model, displacement, "displacement"))
         displacement = State(1.0 if load_fraction is None else load_fraction, field)
     fraction = float(displacement.load_fraction if load_fraction is None else load_fraction)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -29,6 +29,11 @@ from .problem import Problem
 from .solution import State
 from .system import System
 from .tensors import from_array
+
+Kept = TypeVar("Kept", bound=State)
+
+FOREVER = 1e15
+"""s: long against any relaxation time; a step of it leaves a Prony series nothing but its relaxed law."""
 
 
 class Past:
@@ -51,18 +56,84 @@ class Past:
         if self.active:
             system.use(advanced(system.problem, system.state_of(fraction, field)))
 
-    def kept(self, system: System, fraction: float, field: Any) -> State:
-        """The state of a field, with the history that goes on from it."""
-        state = system.state_of(fraction, field)
-        return replace(state, materials=self.materials(system.problem))
+    def kept(self, problem: Problem, state: Kept) -> Kept:
+        """The state with the history of a problem that has been moved on to it."""
+        return replace(state, materials=self.materials(problem), contacts=problem.contacts)
 
     def materials(self, problem: Problem) -> tuple[Material, ...]:
         """Of each block; none where nothing is remembered."""
-        return tuple(block.material for block in problem.model.blocks) if self.active else ()
+        return materials_of(problem) if self.active else ()
 
     def resumed(self, problem: Problem, state: State) -> Problem:
-        """The problem with the history of a state."""
-        return with_materials(problem, state.materials) if self.active and state.materials else problem
+        """The problem with the history of a state, as far as it carries one."""
+        problem = with_materials(problem, state.materials) if self.active and state.materials else problem
+        return with_slip(problem, state) if state.contacts else problem
+
+
+def remembered(problem: Problem, state: State) -> Problem:
+    """The problem, its parameters kept, with the history that a state carries: what forces of the state are taken of.
+
+    Raises:
+        SolverError: materials or contacts remember, and the state carries no history, or one of others.
+    """
+    problem = eqx.tree_at(lambda p: p.model, problem, remembered_model(problem.model, state))
+    if state.contacts:
+        return with_slip(problem, state)
+    for contact in problem.contacts:
+        if _kept_of(contact) < _kept_of(contact.begun(problem.model)):
+            raise SolverError(
+                f"the {contact.label} remembers, and the state carries no history of it",
+                where="state",
+                advice="Take the state as a solve gave it, or the problem that goes with it (`Solution.problems`)",
+            )
+    return problem
+
+
+def remembered_model(model: Model, state: State) -> Model:
+    """The model with the history of its materials that a state carries, their parameters kept.
+
+    Raises:
+        SolverError: materials remember, and the state carries no history, or one of others.
+    """
+    if not remembers(model):
+        return model
+    if not state.materials:
+        block = next(block for block in model.blocks if _remembers(block.material))
+        raise SolverError(
+            "the material remembers, and the state carries no history of it",
+            where=f"region {model.region_name(int(block.region[0]))!r}",
+            advice="Take the state as a solve gave it (`State.materials`)",
+        )
+    _check_materials(model, state.materials)
+    kept = [
+        eqx.combine(eqx.filter(past, changed(block.material)), block.material)
+        for past, block in zip(state.materials, model.blocks, strict=True)
+    ]
+    return _with_laws(model, kept)
+
+
+def _kept_of(contact: Any) -> int:
+    """How many arrays a contact has for its history: none before it has begun."""
+    slip = contact.slip() if getattr(contact, "frictional", False) else []
+    return len(contact.multipliers()) + sum(part is not None for part in slip)
+
+
+def with_slip(problem: Problem, state: State) -> Problem:
+    """The problem with the multipliers and the slip that a state carries.
+
+    Raises:
+        SolverError: it has other contacts.
+    """
+    problem, contacts = problem.begun(), []
+    same = [type(contact) for contact in problem.contacts] == [type(contact) for contact in state.contacts]
+    if not same or any(a.label != b.label for a, b in zip(problem.contacts, state.contacts, strict=True)):
+        raise SolverError("the history is of other contacts", where="state", advice="Take a state of this problem")
+    for contact, past in zip(problem.contacts, state.contacts, strict=True):
+        found = contact.with_multipliers(past.multipliers())
+        if getattr(found, "frictional", False):
+            found = eqx.tree_at(type(found).slip, found, past.slip())
+        contacts.append(found)
+    return replace(problem, contacts=tuple(contacts), pairings=None)
 
 
 def remembers(model: Model) -> bool:
@@ -114,23 +185,37 @@ def advanced(problem: Problem, state: State) -> Problem:
     return with_materials(problem, moved)
 
 
+def materials_of(problem: Problem) -> tuple[Material, ...]:
+    """Of each block."""
+    return tuple(block.material for block in problem.model.blocks)
+
+
 def with_materials(problem: Problem, materials: tuple[Material, ...]) -> Problem:
     """The problem with other materials, one for each block.
 
     Raises:
         SolverError: they are of another model.
     """
-    blocks = problem.model.blocks
+    _check_materials(problem.model, materials)
+    return eqx.tree_at(lambda p: p.model, problem, _with_laws(problem.model, list(materials)))
+
+
+def _check_materials(model: Model, materials: tuple[Material, ...]) -> None:
+    blocks = model.blocks
     same = len(materials) == len(blocks) and all(
         jax.tree.structure(new) == jax.tree.structure(block.material)
+        and all(np.shape(a) == np.shape(b) for a, b in zip(*map(jax.tree.leaves, (new, block.material)), strict=True))
         for new, block in zip(materials, blocks, strict=False)
     )
     if not same:
         raise SolverError("the history is of other materials", where="start", advice="Start from a state of this model")
+
+
+def _with_laws(model: Model, materials: list[Material]) -> Model:
     return eqx.tree_at(
-        lambda p: [block.material for block in p.model.blocks],
-        problem,
-        list(materials),
+        lambda m: [block.material for block in m.blocks],
+        model,
+        materials,
         is_leaf=lambda part: isinstance(part, Material),
     )
 

@@ -59,7 +59,8 @@ class March:
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
-            self.states.append(self.past.kept(self.system, wanted, outcome.displacement))
+            state = self.system.state_of(wanted, outcome.displacement)
+            self.states.append(self.past.kept(self.system.problem, state))
             settled = not self.system.problem.contacts
             self.settled, self.told_stable = outcome.tangent if settled else None, outcome.stable and settled
             self.problems.append(self.solved)

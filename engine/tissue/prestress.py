@@ -19,6 +19,7 @@ from jaxtyping import Array
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from . import given
+from .history import FOREVER
 from .materials import Material, ResidualStrain
 from .model import MM
 from .problem import Problem
@@ -51,6 +52,7 @@ def prestressed(
     accuracy: float = 1e-5,
     tolerance: float = 1e-8,
     load_steps: int = 1,
+    relaxed: bool = True,
     progress: Progress = silent,
 ) -> Prestressed:
     """The problem with the strain stored that makes its loads move it nowhere.
@@ -60,6 +62,8 @@ def prestressed(
         accuracy: m; what the loads may still move it.
         tolerance: of the solves.
         load_steps: of each solve.
+        relaxed: whether the body has been under its load for long, so that its Prony series have relaxed; otherwise it
+            answers as it does at once, or to the seconds that `history.stepped` gave it.
 
     Raises:
         SolverError: sheets, strands or mixed elements; a solve fails; the strain does not settle.
@@ -77,12 +81,13 @@ def prestressed(
         jnp.broadcast_to(jnp.eye(3), (len(block.nodes), len(block.element.quadrature.weights), 3, 3))
         for block in blocks
     ]
-    miss = np.inf
+    duration, miss = (FOREVER if relaxed else None), np.inf
     for rounds in range(1, MAX_ROUNDS + 1):
         told = part(progress, (rounds - 1) / MAX_ROUNDS, rounds / MAX_ROUNDS)
         at = _with_strain(problem, strain)
-        solution = solve(at, tolerance=tolerance, load_steps=load_steps, check_stability=False, progress=told)
-        state = solution.final
+        state = solve(
+            at, tolerance=tolerance, load_steps=load_steps, duration=duration, check_stability=False, progress=told
+        ).final
         miss = float(np.linalg.norm(np.asarray(state.displacement), axis=1).max())
         if miss <= accuracy:
             return Prestressed(at, state, miss, rounds)

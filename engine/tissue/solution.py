@@ -50,8 +50,8 @@ _ADVICE = {
     ResultCode.steps_ran_out: "Allow more steps or longer ones, or end the path with stop=",
     ResultCode.path_lost: "Use a smaller first step; where the path branches, a small sideways load leads to one of "
     "the branches",
-    ResultCode.blown_up: "Use a smaller step, or leave the step to the solver; a softer contact or spring allows a "
-    "larger one",
+    ResultCode.blown_up: "Use a smaller step, or leave the step to the solver; a softer contact, spring or strand "
+    "allows a larger one, and dynamic.solve damps what its steps do not resolve with GeneralizedAlpha(0.5)",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",
 }
 
@@ -64,12 +64,14 @@ class State(eqx.Module):
         displacement: m, LPS axes; rows as the first `Model.nodes` of `Model.points` (the nodes of the mesh first).
         pressure: Pa, unknowns of mixed elements; None where there are none.
         materials: of each block, with their history so far; empty where no material has one.
+        contacts: of the problem, with their multipliers and slip so far; empty where there are none.
     """
 
     load_fraction: float
     displacement: Float[Array, "nodes 3"]
     pressure: Float[Array, " pressures"] | None = None
     materials: tuple[Material, ...] = eqx.field(default=(), kw_only=True)
+    contacts: tuple[Any, ...] = eqx.field(default=(), kw_only=True)
 
     @property
     def rows(self) -> Float[Array, "rows 3"]:
@@ -202,7 +204,9 @@ class Solution(Ended[State]):
         statistics: iterations, residuals, times.
         where: which element or load fraction a failure concerns.
         problems: of each state, the problem of whose residual it is a zero: contacts with their pairs, multipliers and
-            the slip history that its load step began with. Without contact, the problem that was solved.
+            the slip history that its load step began with, materials with their history before it and its seconds. The
+            problem that was solved, where nothing is remembered. A state alone carries what is remembered *after* its
+            step, which `fields`, `forces` and `static.solve(resume=…)` take from it.
     """
 
     result: ResultCode

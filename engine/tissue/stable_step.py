@@ -1,7 +1,8 @@
 """The largest step of the explicit solver, and what mass would allow a larger one.
 
 With M = Σ Mₑ and K = Σ Kₑ no eigenvalue of the body exceeds the largest of an element (Irons 1970; Fried 1972), so
-Δt = 2 / max ωₑ is stable for central differences, and held nodes only help. Springs and contact have no mass of their
+Δt = 2 / max ωₑ is stable for central differences, and held nodes only help; slack cables, ligaments and wrinkled sheets
+count as taut ones. Springs and contact have no mass of their
 own: by Weyl's inequality ω² ≤ max ωₑ² + max over rows of Σ|K_t| / m.
 """
 
@@ -89,7 +90,7 @@ def stable_step(problem: Problem, displacement: NDArray, fraction: float, masses
     model, found, worst = problem.model, [], (-1.0, 0)
     points = np.asarray(model.points)
     for block, mass in zip(model.blocks, masses, strict=True):
-        frequency = _frequencies(BlockKernel(block, points), displacement, fraction, mass)
+        frequency = _frequencies(BlockKernel(block.stiffest, points), displacement, fraction, mass)
         at = int(np.argmax(np.where(np.isfinite(frequency), frequency, np.inf)))
         if not np.isfinite(frequency[at]):
             raise SolverError(

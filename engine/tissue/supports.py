@@ -15,6 +15,7 @@ from ...imaging.errors import SolverError
 from . import given
 from .elements.base import FacetElement
 from .facets import facet_frames
+from .materials.strand import KINK
 from .model import Model
 from .ramp import mean_ramp, ramp
 from .terms import Constraint, Term, components_of
@@ -223,6 +224,27 @@ class LigamentTerm(Term):
     stiffness: Float[Array, " groups"]
     anchor: Float[Array, "groups 3"]
     slack: Float[Array, " groups"]
+
+    @property
+    def stiffest(self) -> Term:
+        """Taut, whichever way it then points (across it is never stiffer than along), and `KINK` times as stiff."""
+        return PointSpringTerm(self.nodes, KINK * jnp.asarray(self.stiffness))
+
+    @property
+    def conserving(self) -> bool:
+        """It has a `mean_force`."""
+        return True
+
+    def mean_force(self, reference: Array, before: Array, after: Array, fraction: Array) -> Array:
+        """−ΔV/Δ(ℓ²) (x + x⁺) [N]: its work over a step is what V = k ⟨ℓ − ℓ₀⟩²/2 loses, also where it goes taut."""
+        rest = self.slack * jnp.linalg.norm(self.anchor - reference[0])
+        ends = [self.anchor - reference[0] - moved[0] for moved in (before, after)]
+        first, last = (jnp.linalg.norm(strand) for strand in ends)
+        pulls = [jnp.maximum(length - rest, 0.0) for length in (first, last)]
+        same = jnp.abs(last - first) <= 1e-9 * (last + first)
+        slope = 0.5 * (pulls[1] ** 2 - pulls[0] ** 2) / jnp.where(same, 1.0, last**2 - first**2)
+        slope = jnp.where(same, 0.5 * (pulls[0] + pulls[1]) / (first + last), slope)
+        return (self.stiffness * slope * (ends[0] + ends[1]))[None]
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Tension along the strand [N]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -66,6 +67,7 @@ class Trajectory(Ended[Motion]):
         energy: account of every step, kept or not.
         statistics: iterations, residuals, times; one entry of `steps` per attempted step.
         where: time, element and place that a failure concerns.
+        problem: what was solved.
     """
 
     result: ResultCode
@@ -73,6 +75,14 @@ class Trajectory(Ended[Motion]):
     energy: EnergyAccount
     statistics: Statistics
     where: str = ""
+    problem: Any = field(default=None, kw_only=True)
+
+    @property
+    def problems(self) -> tuple[Any, ...]:
+        """Of each motion kept, the problem with the history that goes on from it."""
+        from .history import remembered
+
+        return tuple(remembered(self.problem, state) for state in self.states)
 
     @property
     def times(self) -> Float[np.ndarray, " states"]:

@@ -25,6 +25,7 @@ from ..precision import require_float64
 from . import given
 from .fixed_point import FixedPoint
 from .floating import check_held
+from .history import FOREVER, advanced, materials_of, remembers, stepped, with_materials
 from .inverse_system import LoadFree, moved_to
 from .model import MM
 from .newton_on_shape import newton_on_shape
@@ -70,6 +71,7 @@ def unloaded_shape(
     *,
     method: str = "auto",
     beds_at_rest: str = "unloaded",
+    relaxed: bool = True,
     load_steps: int = 1,
     tolerance: float = 1e-8,
     accuracy: float = ACCURACY,
@@ -87,6 +89,8 @@ def unloaded_shape(
         method: "newton", "fixed point", or "auto": Newton's method where the fixed point comes closer too slowly.
         beds_at_rest: "unloaded", or "scan": beds (`Springs`) that exert nothing on the scanned shape, so that other
             supports carry the load; the problem found has their `rest` at its own displacement.
+        relaxed: whether the body has been under its load for long, so that its Prony series have relaxed; otherwise it
+            answers as it does at once, or to the seconds that `history.stepped` gave it.
         load_steps: of the inverse and of the verifying solve; steps that fail are halved.
         tolerance: on ‖residual‖ / force scale of the scanned shape by Newton's method, at best that of rounds.
         accuracy: m; a loaded shape further from the scan is an error.
@@ -107,16 +111,19 @@ def unloaded_shape(
     loaded = problem if beds_at_rest == "unloaded" else _without_beds(problem)
     if len(problem.model.pressure_corners) or problem.moving():
         method = "fixed point"  # unknown pressures and contact searches have no inverse tangent here
+    duration = FOREVER if relaxed and remembers(problem.model) else None
+    loaded = loaded if duration is None else stepped(loaded, duration)
     search, check = part(progress, 0.0, 0.7), part(progress, 0.7, 1.0)
 
     def finished(found: LoadFree, how: str) -> Unloaded:
         offset = np.asarray(found.problem.model.points) - np.asarray(problem.model.points)
-        body = found.problem if loaded is problem else _with_beds(found, problem)
+        found = _remembering(found, problem)
+        body = found.problem if beds_at_rest == "unloaded" else _with_beds(found, problem)
         result = Unloaded(body, found.state, offset, np.nan, found.residual, found.iterations, how)
-        return _verified(result, problem, load_steps, accuracy, check) if verify else result
+        return _verified(result, problem, (load_steps, duration), accuracy, check) if verify else result
 
     if method != "newton":
-        rounds = FixedPoint(loaded, load_steps, tolerance, patient=method == "fixed point")
+        rounds = FixedPoint(loaded, load_steps, tolerance, patient=method == "fixed point", duration=duration)
         try:
             found = rounds.search(CLOSE * accuracy, search)
             if found is not None:
@@ -127,9 +134,22 @@ def unloaded_shape(
     return finished(newton_on_shape(loaded, load_steps, tolerance, search), "newton")
 
 
-def _verified(found: Unloaded, problem: Problem, load_steps: int, accuracy: float, progress: Progress) -> Unloaded:
-    """Loads the body from rest and measures where it ends."""
-    solution = solve(found.problem, load_steps=load_steps, tolerance=1e-8, progress=progress).require_converged()
+def _remembering(found: LoadFree, problem: Problem) -> LoadFree:
+    """With the problem's materials at rest, and in the state what they remember of the load."""
+    if not remembers(problem.model):
+        return found
+    past = found.state.materials or materials_of(advanced(found.problem, found.state))
+    body = with_materials(found.problem, materials_of(problem))
+    return found._replace(problem=body, state=replace(found.state, materials=past))
+
+
+def _verified(
+    found: Unloaded, problem: Problem, way: tuple[int, float | None], accuracy: float, progress: Progress
+) -> Unloaded:
+    """Loads the body from rest, in so many steps and seconds, and measures where it ends."""
+    load_steps, duration = way
+    solution = solve(found.problem, load_steps=load_steps, tolerance=1e-8, duration=duration, progress=progress)
+    solution.require_converged()
     scanned = np.asarray(problem.model.points)
     ended = np.asarray(found.problem.model.points) + np.asarray(solution.final.displacement)
     miss = np.linalg.norm(ended - scanned, axis=1)

@@ -11,11 +11,12 @@ import pytest
 from preop.engine.tissue import augmentation, fields, march
 from preop.engine.tissue.contact import Capsules, HalfSpace, RigidBody, RigidContact, RoundedBox, Sphere, tool_force
 from preop.engine.tissue.contact.overconstrained import check_contacts
+from preop.engine.tissue.forces import nodal_forces
 from preop.engine.tissue.loads import Gravity, Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp, Prescribed
-from preop.engine.tissue.solution import ResultCode, Solution
+from preop.engine.tissue.solution import ResultCode, Solution, State
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -149,6 +150,11 @@ def test_a_block_on_a_slope_sticks_below_the_angle_of_friction(ratio: float) -> 
     force, _ = tool_force(solution.problems[-1], solution.final, solution.problems[-1].contacts[0])
     assert -force[2] == pytest.approx(weight * np.cos(angle), rel=2e-3)
     assert force[0] == pytest.approx(weight * min(np.sin(angle), friction * np.cos(angle)), rel=1e-2)
+    told, _ = tool_force(problem, solution.final, problem.contacts[0])  # the state brings its slip along
+    assert told == pytest.approx(force, rel=1e-7)
+    assert np.abs(nodal_forces(problem, solution.final).residual).max() < 1e-6 * weight
+    with pytest.raises(SolverError, match=r"contact of 'z0'.* remembers, and the state carries no history"):
+        nodal_forces(problem, State(1.0, solution.final.displacement))
 
 
 def test_friction_tangent_is_the_slope_of_the_force() -> None:

@@ -17,7 +17,7 @@ from preop.engine.tissue.derivatives.first import directional, gradient, gradien
 from preop.engine.tissue.derivatives.linearization import Linearization
 from preop.engine.tissue.derivatives.parameters import direction_at, inner
 from preop.engine.tissue.loads import Gravity, Pressure, Traction
-from preop.engine.tissue.materials import DecoupledNeoHookean, NeoHookean
+from preop.engine.tissue.materials import ActiveContraction, DecoupledNeoHookean, NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp, Grip, Prescribed
 from preop.engine.tissue.problem import Problem
@@ -201,6 +201,23 @@ def test_functionals_of_forces_energies_and_stresses(held: tuple[Problem, State,
             way, step = way_and_step(problem, PICKS[where])
             expected = slope_of(plain, problem, state, PICKS[where], way, step)
             assert float(np.sum(np.asarray(PICKS[where](slope)) * way)) == pytest.approx(expected, rel=1e-5), name
+
+
+def test_readings_at_a_part_of_the_load() -> None:
+    """A muscle held at its length under half its active stress: the tension is that half, by either reading."""
+    along = np.array([0.0, 0.0, 1.0])
+    model = Model.from_mesh(bodies.box((1, 1, 1), size=(20.0,) * 3), {"body": ActiveContraction(LAW, 2e4, along)})
+    problem = model.problem(supports=[Fixed("all")])
+    still = jnp.zeros(model.points.shape)
+    for fraction in (0.25, 0.5, 1.0):
+        state = State(fraction, still)
+        tension = fraction * 2e4 * 4e-4
+        assert fields.reaction(problem, state, "z1")[2] == pytest.approx(tension, rel=1e-12)
+        assert float(read.reaction(still, problem, "z1", fraction)[2]) == pytest.approx(tension, rel=1e-12)
+        stress = read.cauchy_stress(still, problem, fraction)
+        assert np.asarray(stress) == pytest.approx(fields.cauchy_stress(model, state), abs=1e-9)
+        energy = float(read.strain_energy(still, problem, fraction))
+        assert energy == pytest.approx(fields.strain_energy(model, state), rel=1e-12, abs=1e-15)
 
 
 def test_a_region_stress_and_facets_of_two_materials() -> None:

@@ -7,14 +7,20 @@ from functools import cache
 import bodies
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import erf
 
 from preop.engine.tissue import dynamic, fields
+from preop.engine.tissue.derivatives import functionals
+from preop.engine.tissue.forces import nodal_forces
+from preop.engine.tissue.history import remembered
 from preop.engine.tissue.integrators import GeneralizedAlpha
 from preop.engine.tissue.loads import Traction
-from preop.engine.tissue.materials import Damage, DecoupledNeoHookean, Viscoelastic
+from preop.engine.tissue.materials import Damage, DecoupledNeoHookean, Mullins, Viscoelastic
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.problem import Problem
+from preop.engine.tissue.solution import State
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.engine.tissue.terms import Table
@@ -51,6 +57,47 @@ def test_stress_relaxes_as_its_series() -> None:
     exact = SHEAR * amount * 4e-4 * (1 + STRENGTH * gain * np.exp(-(times - ramp) / TIME))
     found = [shear_force(problem, state) for problem, state in zip(solution.problems, solution.states, strict=True)]
     assert found == pytest.approx(exact, rel=1e-4)
+    asked = sheared(amount, (0.0, fast))  # states bring their history to the problem as it was posed
+    told = [shear_force(asked, state) for state in solution.states]
+    summed = [nodal_forces(asked, state).sum("reaction", "z1").force[0] for state in solution.states]
+    stress = [fields.cauchy_stress(model(), state)[0, 0, 2] * 4e-4 for state in solution.states]
+    for read in (told, summed, stress):
+        assert read == pytest.approx(exact, rel=1e-4)
+    rows, past = solution.final.rows, remembered(asked, solution.final)
+    assert float(functionals.reaction(rows, past, "z1")[0]) == pytest.approx(exact[-1], rel=1e-4)
+
+
+def test_a_motion_tells_its_relaxed_stress() -> None:
+    """The same shear by steps in time: the motion kept brings its history along; one without any is refused."""
+    amount, ramp, end = 1e-3, 0.1, 1.0
+    problem = sheared(amount, (0.0, ramp / end))
+    path = dynamic.solve(problem, duration=end, steps=20, keep=[end])
+    gain = TIME / ramp * (1 - np.exp(-ramp / TIME))
+    exact = SHEAR * amount * (1 + STRENGTH * gain * np.exp(-(end - ramp) / TIME))
+    assert fields.cauchy_stress(model(), path.final)[:, 0, 2] == pytest.approx(exact, rel=1e-4)
+    assert shear_force(problem, path.final) == pytest.approx(exact * 4e-4, rel=1e-4)
+    assert shear_force(path.problems[-1], path.final) == pytest.approx(exact * 4e-4, rel=1e-4)
+    assert shear_force(problem, path.states[0]) == 0.0
+    bare = State(1.0, path.final.displacement)
+    for ask in (shear_force, nodal_forces, lambda p, s: fields.cauchy_stress(p.model, s)):
+        with pytest.raises(SolverError, match=r"body.*: the material remembers, and the state carries no history"):
+            ask(problem, bare)
+    assert fields.volume_ratio(model(), bare) == pytest.approx(1.0)  # a matter of shape alone
+
+
+def test_the_energy_is_what_a_body_gives_back_at_once() -> None:
+    """Mullins, stretched to λ = 2 and released to 1.5: force and energy of ∫ η dW, by hand."""
+    law = Mullins(BASE, 1.5, 500.0, 0.1)
+    body = Model.from_mesh(bodies.box((1, 1, 1), size=(20.0,) * 3), {"body": law})
+    there = Table.of((0.0, 0.5, 1.0), (0.0, 1.0, 0.5))
+    shear = Prescribed("all", lambda x: 2.0 * x[:, [2]] * np.array([1.0, 0.0, 0.0]), during=there)
+    problem = body.problem(prescribed=[shear])
+    state = solve(problem, load_steps=4).final
+    most, now, width = 0.5 * SHEAR * 2.0**2, 0.5 * SHEAR * 1.0**2, 500.0 + 0.1 * 0.5 * SHEAR * 2.0**2
+    left = 1 - erf((most - now) / width) / 1.5
+    assert fields.reaction(problem, state, "z1")[0] == pytest.approx(left * SHEAR * 1.0 * 4e-4, rel=1e-9)
+    held = quad(lambda energy: 1 - erf((most - energy) / width) / 1.5, 0.0, now)[0]
+    assert fields.strain_energy(body, state) == pytest.approx(held * 0.02**3, rel=1e-8)
 
 
 def test_a_solve_goes_on_with_its_history() -> None:
@@ -76,6 +123,7 @@ def test_what_was_damaged_stays_so() -> None:
     largest = 0.5 * SHEAR * 0.6**2
     assert again == pytest.approx(SHEAR * 0.3 * 4e-4 * (1 - 0.6 * (1 - np.exp(-(largest - 50.0) / 100.0))), rel=1e-6)
     assert again < 0.8 * first
+    assert shear_force(problem, solution.final) == pytest.approx(again, rel=1e-9)
 
 
 def test_viscous_steps_in_time_are_of_second_order() -> None:

@@ -8,8 +8,8 @@ import pytest
 from test_contact_tissue import two_blocks
 from test_dynamic_energy import LENGTH, WAVE, exchanged, two_bars
 
-from preop.engine.tissue import dynamic
-from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, TissueContact
+from preop.engine.tissue import dynamic, fields
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, TissueContact, tool_force
 from preop.engine.tissue.explicit import solve
 from preop.engine.tissue.integrators import Midpoint
 from preop.engine.tissue.loads import Gravity, Traction
@@ -48,6 +48,8 @@ def test_a_block_that_slides_on_a_table_is_slowed_by_friction() -> None:
     assert flow[0, 0] == pytest.approx(speed)
     assert speed - flow[-1, 0] == pytest.approx(friction * (9.81 * turn + flow[-1, 2]), rel=0.01)
     assert speed - flow[-1, 0] > 0.08
+    force, _ = tool_force(problem, path.final, problem.contacts[0])
+    assert force[0] == pytest.approx(-friction * force[2], rel=1e-3)
 
 
 @pytest.mark.slow
@@ -93,6 +95,8 @@ def test_materials_remember_as_with_implicit_steps(law: str) -> None:
     moved, wanted = (np.asarray(state.displacement) for state in (path.final, other))
     assert np.abs(moved - wanted).max() < 5e-3 * np.abs(wanted).max()
     assert path.final.materials
+    stress, like = (fields.cauchy_stress(model, state) for state in (path.final, other))
+    assert np.abs(stress - like).max() < 0.05 * np.abs(like).max()
 
 
 def test_unknown_pressures_are_refused_with_the_reason() -> None:

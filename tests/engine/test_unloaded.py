@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bodies
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from scipy.optimize import brentq
 
 from preop.engine.tissue import fields, fixed_point
 from preop.engine.tissue.loads import Gravity, Pressure
-from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.materials import Material, NeoHookean, Viscoelastic
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp
 from preop.engine.tissue.prestress import prestressed
@@ -184,6 +186,41 @@ def test_what_has_no_load_free_shape_is_told() -> None:
         unloaded_shape(liver(40.0, cells=2))
     with pytest.raises(SolverError, match="no method"):
         unloaded_shape(liver(4000.0, cells=2), method="guess")
+
+
+def viscous(law: Material) -> Problem:
+    """A beam across its weight, held at one end."""
+    model = Model.from_mesh(bodies.box((1, 1, 4), size=(20.0, 20.0, 80.0)), {"body": law}, density=1000.0)
+    return model.problem(loads=[Gravity((0.0, -9.81, 0.0))], supports=[Fixed("z0")])
+
+
+def waited(found: Any, scanned: NDArray) -> float:
+    """How far from the scan the body is a hundred seconds after its load began to act, m."""
+    state = solve(found.problem, load_steps=[1e-3, 1e-2, 0.1, 1.0], duration=100.0).final
+    ended = np.asarray(found.problem.model.points) + np.asarray(state.displacement)
+    return float(np.linalg.norm(ended - scanned, axis=1).max())
+
+
+@pytest.mark.parametrize("method", ["fixed point", "newton"])
+def test_a_viscous_body_is_seen_relaxed(method: str) -> None:
+    """It has lain under its weight for long: the shape is that of the relaxed law, and waiting gives the scan."""
+    base = NeoHookean.from_young(2e5, 0.3)
+    problem, weight = viscous(Viscoelastic(base, (1.0,), (1.0,))), 1000.0 * 9.81 * 0.02**2 * 0.08
+    scanned = np.asarray(problem.model.points)
+    found = unloaded_shape(problem, method=method, load_steps=2)
+    assert waited(found, scanned) < WITHIN
+    assert found.offset == pytest.approx(unloaded_shape(viscous(base), method=method).offset, abs=WITHIN)
+    assert fields.reaction(found.problem, found.state, "z0")[1] == pytest.approx(weight, rel=1e-2)
+    at_once = unloaded_shape(problem, method=method, relaxed=False)
+    assert waited(at_once, scanned) > 5 * WITHIN
+
+
+def test_prestress_of_a_viscous_body_has_relaxed() -> None:
+    """A hundred seconds under its load, the scanned shape is where it was."""
+    problem = viscous(Viscoelastic(NeoHookean.from_young(2e5, 0.3), (1.0,), (1.0,)))
+    scanned = np.asarray(problem.model.points)
+    assert waited(prestressed(problem, relaxed=False), scanned) > 5 * WITHIN
+    assert waited(prestressed(problem), scanned) < WITHIN
 
 
 def test_prestress_holds_the_scanned_shape() -> None:

@@ -1,6 +1,8 @@
 """What `fields` reads off a state, as pure functions J(displacement, problem) that JAX differentiates in both.
 
-Displacement is (rows, 3) in m as `State.displacement`; names, units and averages are those of `fields`.
+Displacement is (rows, 3) in m as `State.rows`; names, units and averages are those of `fields`. Where loads or active
+materials count, `fraction` is the load fraction. A problem is taken with the history that it has:
+`history.remembered(problem, state)` puts in that of a state.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from ..problem import Problem
 from ..residual import evaluate_blocks, external_force, internal_force
 
 
-def strain_energy(displacement: Array, problem: Problem) -> Float[Array, ""]:
+def strain_energy(displacement: Array, problem: Problem, fraction: Array | float = 1.0) -> Float[Array, ""]:
     """∫ W dV [J]."""
-    return jnp.asarray(sum(jnp.sum(part.energy) for part in evaluate_blocks(displacement, problem)))
+    return jnp.asarray(sum(jnp.sum(part.energy) for part in evaluate_blocks(displacement, problem, fraction)))
 
 
 def nodal_residual(displacement: Array, problem: Problem, fraction: Array | float = 1.0) -> Float[Array, "rows 3"]:
     """Internal minus external force [N] of every row: reactions where held, zero where free at equilibrium."""
-    return internal_force(displacement, problem) - external_force(displacement, problem, fraction)
+    return internal_force(displacement, problem, fraction) - external_force(displacement, problem, fraction)
 
 
 def reaction(displacement: Array, problem: Problem, name: str, fraction: Array | float = 1.0) -> Float[Array, "3"]:
@@ -46,14 +48,14 @@ def region_displacement(displacement: Array, problem: Problem, name: str) -> Flo
     return shift / volume
 
 
-def cauchy_stress(displacement: Array, problem: Problem) -> Float[Array, "elements 3 3"]:
+def cauchy_stress(displacement: Array, problem: Problem, fraction: Array | float = 1.0) -> Float[Array, "elements 3 3"]:
     """σ = P Fᵀ / J [Pa], averaged over each element, in the order of the mesh."""
-    return _by_element(fields._mean_cauchy, displacement, problem)
+    return _by_element(fields._mean_cauchy, displacement, problem, fraction)
 
 
-def von_mises_stress(displacement: Array, problem: Problem) -> Float[Array, " elements"]:
+def von_mises_stress(displacement: Array, problem: Problem, fraction: Array | float = 1.0) -> Float[Array, " elements"]:
     """√(3/2 s : s) [Pa] with s the deviator of σ; its slope is taken as zero where there is no stress."""
-    stress = cauchy_stress(displacement, problem)
+    stress = cauchy_stress(displacement, problem, fraction)
     deviator = stress - jnp.trace(stress, axis1=1, axis2=2)[:, None, None] / 3 * jnp.eye(3)
     square = 1.5 * jnp.sum(deviator**2, axis=(1, 2))
     return jnp.where(square > 0.0, jnp.sqrt(jnp.where(square > 0.0, square, 1.0)), 0.0)
@@ -93,14 +95,16 @@ def enclosed_volume(displacement: Array, problem: Problem, name: str) -> Float[A
 _Measure = Callable[[Element, Material, Array, Array], Array]
 
 
-def _measured(measure: _Measure, displacement: Array, problem: Problem, block: ElementBlock) -> Array:
+def _measured(
+    measure: _Measure, displacement: Array, problem: Problem, block: ElementBlock, fraction: Array | float = 1.0
+) -> Array:
     points = problem.model.row_points
-    return measure(block.element, block.material.at(1.0), points[block.nodes], displacement[block.nodes])
+    return measure(block.element, block.material.at(fraction), points[block.nodes], displacement[block.nodes])
 
 
-def _by_element(measure: _Measure, displacement: Array, problem: Problem) -> Array:
+def _by_element(measure: _Measure, displacement: Array, problem: Problem, fraction: Array | float = 1.0) -> Array:
     blocks = problem.model.blocks
-    values = [jnp.moveaxis(_measured(measure, displacement, problem, block), -1, 0) for block in blocks]
+    values = [jnp.moveaxis(_measured(measure, displacement, problem, block, fraction), -1, 0) for block in blocks]
     source = np.concatenate([np.asarray(block.source) for block in blocks])
     return jnp.concatenate(values)[np.argsort(source)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
@@ -45,6 +46,11 @@ class Sheet(eqx.Module):
     incompressible: bool = eqx.field(static=True, default=False)
     wrinkles: bool = eqx.field(static=True, default=False)
     dimension: ClassVar[int] = 2
+
+    @property
+    def stiffest(self) -> Sheet:
+        """This sheet as if it could not wrinkle: what bounds the step of the explicit solver."""
+        return replace(self, wrinkles=False) if self.wrinkles else self
 
     def problems(self) -> list[str]:
         """Of the material and the thickness."""
