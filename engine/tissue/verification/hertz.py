@@ -119,7 +119,7 @@ def _pressed(body: Model, names: tuple[str, ...], contact: Any) -> Pressed:
         moved = (stirred - np.array([0.0, 0.0, approach])) * np.concatenate([np.ones((len(side), 2)), side], axis=1)
         return body.problem(
             supports=[Fixed(f"{name}{axis}0", axis) for name in names for axis in "xy"],
-            prescribed=[Prescribed(face, moved[np.asarray(body.nodes_of(face))]) for face in outer],
+            prescribed=[Prescribed(face, moved[np.asarray(body.nodes_of(face))].tolist()) for face in outer],
             contacts=[contact],
         )
 
