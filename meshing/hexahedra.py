@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from ..imaging.errors import MeshError
 from .connectivity import without_unused
 from .mesh import HEXAHEDRON_FACES, HexMesh, hexahedron_jacobians
-from .readers import in_mm, read_cells
+from .readers import check_indices, in_mm, read_cells
 
 UPSIDE_DOWN = [4, 5, 6, 7, 0, 1, 2, 3]
 
 
 def read_hexahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", region: int = 1) -> HexMesh:
     """Read hexahedra from .vtk or .msh (version 2, ASCII), one region, with the facet set "surface" around them.
+
+    Upside-down ones are turned round. `Model.from_mesh(mesh, …, element="H8")` takes what this returns.
 
     Args:
         path: the file.
@@ -34,8 +36,7 @@ def read_hexahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", r
     hexahedra = cells.get("hexahedron", np.empty((0, 8), np.int64))
     if not len(hexahedra):
         raise MeshError("the file holds no hexahedron", where=str(path), advice="Read it with read_tetrahedra")
-    if hexahedra.min() < 0 or hexahedra.max() >= len(points):
-        raise MeshError(f"a cell names node {int(hexahedra.max())} of {len(points)}", where=str(path))
+    check_indices(points, hexahedra, path)
     points = in_mm(points, hexahedra, unit, path)
     turned: NDArray[np.bool_] = np.all(hexahedron_jacobians(points[hexahedra]) < 0, axis=1)
     hexahedra = np.where(turned[:, None], hexahedra[:, UPSIDE_DOWN], hexahedra)

@@ -69,7 +69,10 @@ def read_msh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int6
             if kind is not None:
                 first = 5 if old else 3 + values[2]
                 found.setdefault(kind, []).append([number[v] for v in values[first : first + CORNERS[kind]]])
-    except (ValueError, IndexError, KeyError) as error:
+    except KeyError as error:
+        raise MeshError(f"the file is damaged: a cell names node {error}, which it does not have", where=str(path),
+                        advice="Export the mesh again") from error  # fmt: skip
+    except (ValueError, IndexError) as error:
         raise MeshError(f"the file is damaged ({error})", where=str(path), advice="Export the mesh again") from error
     return table[:, 1:4], {kind: np.array(cells, dtype=np.int64) for kind, cells in found.items()}
 

@@ -1,4 +1,4 @@
-"""Readers of surfaces and tetrahedra that others made. The unit is asked for, never guessed."""
+"""Readers of surfaces and tetrahedra that others made (`hexahedra` has bricks). The unit is asked for, not guessed."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> Surfa
     if "quad" in cells:
         triangles += [cells["quad"][:, [0, 1, 2]], cells["quad"][:, [0, 2, 3]]]
     merged = np.concatenate(triangles)
-    _check_indices(points, merged, path)
+    check_indices(points, merged, path)
     points, merged = _merge(points, merged)
     points = in_mm(points, merged, unit, path)
     return SurfaceMesh(points, merged, None, name or path.stem)
 
 
 def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", region: int = 1) -> TetMesh:
-    """Read tetrahedra from .vtu, .vtk or .msh; hexahedra are cut into 24 tetrahedra each.
+    """Read tetrahedra from .vtu, .vtk or .msh; hexahedra are cut into 24 each (`read_hexahedra` keeps them whole).
 
     Args:
         path: the file.
@@ -145,7 +145,7 @@ def _xml(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]],
 def _tetrahedra(points, cells, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     parts = [cells["tetrahedron"]] if "tetrahedron" in cells else []
     for group in (*parts, *([cells["hexahedron"]] if "hexahedron" in cells else [])):
-        _check_indices(points, group, path)
+        check_indices(points, group, path)
     if "hexahedron" in cells:
         points, cut = cut_hexahedra(points, cells["hexahedron"])
         parts.append(cut)
@@ -170,9 +170,11 @@ def cut_hexahedra(points: NDArray[np.float64], hexahedra: NDArray[np.int64]) -> 
     return merged, np.concatenate(cells)
 
 
-def _check_indices(points: NDArray, cells: NDArray, path: Path) -> None:
+def check_indices(points: NDArray, cells: NDArray, path: Path) -> None:
+    """Raises MeshError where a cell names a point that is not there."""
     if cells.size and (cells.min() < 0 or cells.max() >= len(points)):
-        raise MeshError(f"the file is damaged: a cell names point {int(cells.max())} of {len(points)}",
+        named = int(cells.min() if cells.min() < 0 else cells.max())
+        raise MeshError(f"the file is damaged: a cell names point {named} of {len(points)}",
                         where=str(path), advice="Export the mesh again")  # fmt: skip
 
 

@@ -137,6 +137,20 @@ def test_the_table_of_the_elastica_is_that_of_its_equation() -> None:
         assert [shot(bend)[3], 1 - shot(bend)[2]] == pytest.approx([across, along], abs=6e-6)
 
 
+def test_the_thin_shells_are_those_of_their_series() -> None:
+    """Fourier and Legendre, nothing of the engine; with twice the terms the digits given no longer change."""
+    import shell_series
+
+    from preop.engine.tissue.verification.curved_shells import THIN
+
+    assert shell_series.roof(10, 24) == pytest.approx(THIN["roof"], abs=0.5e-5)
+    assert shell_series.roof(20, 32) == pytest.approx(THIN["roof"], abs=0.5e-5)
+    assert shell_series.cylinder(100) == pytest.approx(THIN["cylinder"], abs=1e-9)
+    assert shell_series.cylinder(200) == pytest.approx(THIN["cylinder"], abs=0.5e-9)
+    assert shell_series.hemisphere(12, 32) == pytest.approx(THIN["hemisphere"], abs=3e-5)
+    assert shell_series.hemisphere(50, 64) == pytest.approx(THIN["hemisphere"], abs=0.5e-5)
+
+
 @pytest.mark.slow
 def test_the_ventricle_of_problem_2_is_that_of_another_solver() -> None:
     """Bodies of revolution, nine-node quadrilaterals, nothing of the engine: the error falls to what is claimed."""

@@ -42,6 +42,40 @@ def test_hexahedra_are_read_whole(tmp_path: Path) -> None:
     assert np.einsum("fi,fi->", normal, corner.mean(axis=1)) / 3 == pytest.approx(2000.0)  # the divergence theorem
 
 
+def test_a_vtk_file_holds_the_same(tmp_path: Path) -> None:
+    points, cells = two_bricks()
+    rows = [" ".join(map(str, row)) for row in (*points, *np.insert(cells, 0, 8, axis=1))]
+    head = ["# vtk DataFile Version 3.0", "two", "ASCII", "DATASET UNSTRUCTURED_GRID", f"POINTS {len(points)} double"]
+    lines = [*head, *rows[: len(points)], "CELLS 2 18", *rows[len(points) :], "CELL_TYPES 2", "12", "12", ""]
+    (tmp_path / "two.vtk").write_text("\n".join(lines), encoding="ascii")
+    found = read_hexahedra(tmp_path / "two.vtk", unit="cm")
+    other = read_hexahedra(write(tmp_path / "two.msh", points, cells), unit="cm")
+    assert np.array_equal(found.points, other.points)
+    assert np.array_equal(found.hexahedra, other.hexahedra)
+
+
+def test_a_model_of_them_has_their_volume(tmp_path: Path) -> None:
+    from preop.engine.tissue.fields import element_volumes
+    from preop.engine.tissue.materials import NeoHookean
+    from preop.engine.tissue.model import Model
+
+    mesh = read_hexahedra(write(tmp_path / "two.msh", *two_bricks()), unit="cm", name="bar")
+    model = Model.from_mesh(mesh, {"bar": NeoHookean.from_young(1e4, 0.45)}, element="H8")
+    assert element_volumes(model) == pytest.approx([1e-6, 1e-6])
+    assert len(model.facets_of("surface")) == 10
+
+
+def test_files_without_bricks_and_damaged_ones_are_named(tmp_path: Path) -> None:
+    points, cells = two_bricks()
+    tetrahedron = "$Elements\n1\n1 4 2 0 1 10 11 13 14\n$EndElements\n"
+    path = write(tmp_path / "tet.msh", points, cells)
+    path.write_text(path.read_text().split("$Elements")[0] + tetrahedron, encoding="ascii")
+    with pytest.raises(MeshError, match=r"holds no hexahedron\. Read it with read_tetrahedra"):
+        read_hexahedra(path, unit="cm")
+    with pytest.raises(MeshError, match="names node 21, which it does not have"):
+        read_hexahedra(write(tmp_path / "few.msh", points[:-1], cells), unit="cm")
+
+
 def test_folded_hexahedra_are_named(tmp_path: Path) -> None:
     """Neither right nor upside down: two nodes swapped."""
     points, cells = two_bricks()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     arterial,
     cook,
+    curved_shells,
     elastica,
     elements,
     heart,
@@ -34,6 +35,7 @@ CASES: tuple[Case, ...] = (
     *elastica.CASES,
     *membranes.CASES,
     *shells.CASES,
+    *curved_shells.CASES,
     *strands.CASES,
     *heart.CASES,
     *hertz.CASES,
