@@ -131,6 +131,8 @@ def test_a_force_settles_the_scale(stretched: tuple[Problem, State]) -> None:
     found = fit(problem(9e4, 9e4, pulled=True), [RegionStiffness(("near", "far"))], observations)
     assert found.statement == "The data determine all 2 unknown numbers."
     for estimate, true in zip(found.estimates, (SOFT / 9e4, STIFF / 9e4), strict=True):
+        assert estimate.young == pytest.approx(9e4, rel=1e-9)
+        assert f"E = {90.0 * estimate.value:.3g}" in str(estimate)
         assert estimate.interval_95[0] < true < estimate.interval_95[1]
         assert estimate.value == pytest.approx(true, rel=0.06)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bodies
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -11,8 +13,10 @@ from scipy.spatial.transform import Rotation
 from preop.engine.tissue import fields
 from preop.engine.tissue.fitting.correlation import decaying, gathered, measured
 from preop.engine.tissue.fitting.displacements import NodeDisplacements
+from preop.engine.tissue.fitting.estimate import Estimate
 from preop.engine.tissue.fitting.fit import Fit, fit
 from preop.engine.tissue.fitting.forces import Reaction
+from preop.engine.tissue.fitting.moduli import young_modulus
 from preop.engine.tissue.fitting.posterior import Posterior
 from preop.engine.tissue.fitting.statement import statement
 from preop.engine.tissue.fitting.stiffness import RegionStiffness
@@ -168,3 +172,28 @@ def test_counts_of_what_is_known_add_up(
     for part in told:
         assert part in said
     assert ("determine the other" in said) == any("other" in part for part in told)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "told"),
+    [
+        (-1.67e-6, (-0.01, 0.01), "ν: 0  (95 %: -0.01 to 0.01)"),
+        (0.123456789, (0.1, 0.2), "ν: 0.12346  (95 %: 0.1 to 0.2)"),
+        (1.0, (1e-4, 1e4), "ν: 1  (95 %: 0.0001 to 10000)"),
+        (2.5, (2.5, 2.5), "ν: 2.5  (95 %: 2.5 to 2.5)"),
+        (12345.678, (1e4, 2e4), "ν: 12346  (95 %: 10000 to 20000)"),
+    ],
+)
+def test_digits_below_the_resolution_are_not_told(value: float, interval: tuple[float, float], told: str) -> None:
+    assert str(Estimate("ν", "", value, interval, interval, 0.5)) == told
+
+
+def test_a_region_of_several_moduli_has_no_one_number() -> None:
+    """Of two elements alike E is that given, at ν = ½ too; of two that differ there is none."""
+    both, first = np.array([True, True]), np.array([True, False])
+    law = jax.tree.map(lambda leaf: jnp.full(2, leaf), NeoHookean.from_young(7e3, 0.4))
+    uneven = eqx.tree_at(lambda m: m.shear_modulus, law, jnp.array([1e3, 2e3]))
+    assert young_modulus(law, both) == pytest.approx(7e3, rel=1e-9)
+    assert young_modulus(NeoHookean(jnp.full(2, 1e3), jnp.full(2, np.inf)), both) == pytest.approx(3e3, rel=1e-9)
+    assert young_modulus(uneven, both) is None
+    assert young_modulus(uneven, first) is not None

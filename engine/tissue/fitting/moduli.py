@@ -83,6 +83,20 @@ def with_poisson_ratio(material: Material, ratio: Array | float, chosen: np.ndar
     return eqx.tree_at(lambda m: getattr(m, volume[0]), new, jnp.where(chosen, own, before))
 
 
+def young_modulus(material: Material, chosen: np.ndarray) -> float | None:
+    """E [Pa] at small strain of the elements `chosen` (E,), if one: isotropic, all alike, no history or stress."""
+    plain = type(material).stepped is Material.stepped and material.isotropic and material.stress_free
+    if not plain or not chosen.any():
+        return None
+    own = [np.asarray(leaf)[chosen] for leaf in jax.tree.leaves(material)]
+    if any((leaf != leaf[:1]).any() for leaf in own):
+        return None
+    one = jax.tree.unflatten(jax.tree.structure(material), [leaf[:1] for leaf in own])
+    shear, share = (float(np.ravel(np.asarray(x))[0]) for x in _small_strain(one))
+    bulk = float(np.ravel(np.asarray(one.volume_modulus))[0]) + share
+    return 3.0 * shear if np.isinf(bulk) else 9.0 * bulk * shear / (3.0 * bulk + shear)
+
+
 def _volume_moduli(material: Material, names: tuple[str, ...]) -> tuple[str, ...]:
     """Which moduli, doubled, double K; by trial once per class, as later the parameters may be traced."""
     key = (type(material), jax.tree.structure(material))
