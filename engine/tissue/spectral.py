@@ -2,16 +2,20 @@
 
 tr Cʳ has the derivative r Cʳ⁻¹, and Cʳ that of Daleckii and Krein: in the frame of C, entry ij of the change is the
 divided difference (λᵢʳ − λⱼʳ)/(λᵢ − λⱼ) times the change of C. Both are smooth; only eigenvectors are not, so they are
-never differentiated: each derivative is a rule of its own, to the third of tr Cʳ (the second of a stress). Sources:
+never differentiated: each derivative is a rule of its own, to the third of tr Cʳ (the second of a stress). The
+derivative by r puts ln C in: ∂ᵏCʳ/∂rᵏ = Cʳ lnᵏ C has the same rules with f = xʳ lnᵏ x, to any k. Sources:
 Daleckii and Krein (1965); Higham, *Functions of Matrices* (2008), theorem 3.11.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from .tensors import Tensor
@@ -25,8 +29,8 @@ Symmetric = Float[Array, "3 3 ..."]
 
 
 def trace_power(tensor: Tensor, exponent: Array | float) -> Array:
-    """tr Cʳ of a symmetric positive definite C; the exponent is no parameter that can be differentiated."""
-    return _trace_power(tensor.array, jax.lax.stop_gradient(jnp.asarray(exponent, float)))
+    """tr Cʳ of a symmetric positive definite C; smooth in C and in r."""
+    return _trace_power(tensor.array, jnp.asarray(exponent, float), 0)
 
 
 def trace_powers(tensor: Tensor, exponents: Sequence[Array | float]) -> list[Array]:
@@ -66,53 +70,92 @@ def _sweep(_: Array, entries: list[Array]) -> list[Array]:
     return [*a.values(), *(entry for row in vectors for entry in row)]
 
 
-@jax.custom_jvp
-def _trace_power(matrix: Symmetric, exponent: Array) -> Array:
+def _ruled(function: Callable[[Symmetric, Array, int], Array]) -> Any:
+    """Of (C, r, k): derivatives by C and r are rules of their own; no work for the one that is not asked for."""
+    return jax.custom_jvp(function, nondiff_argnums=(2,))
+
+
+@_ruled
+def _trace_power(matrix: Symmetric, exponent: Array, logs: int) -> Array:
+    """tr Cʳ lnᵏ C, k = `logs`: the k-th derivative of tr Cʳ by r."""
     values, _ = principal(matrix)
-    return jnp.sum(values**exponent, axis=0)
+    return jnp.sum(values**exponent * jnp.log(values) ** logs, axis=0)
 
 
-@_trace_power.defjvp
-def _trace_power_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+@partial(_trace_power.defjvp, symbolic_zeros=True)
+def _trace_power_jvp(logs: int, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     matrix, exponent = primals
-    power = _power(matrix, exponent - 1.0)
-    return _trace_power(matrix, exponent), exponent * jnp.sum(power * tangents[0], axis=(0, 1))
+    change = jnp.zeros(())
+    if _moves(tangents[0]):  # (xʳ lnᵏ x)′ = r xʳ⁻¹ lnᵏ x + k xʳ⁻¹ lnᵏ⁻¹ x
+        slope = exponent * _power(matrix, exponent - 1.0, logs)
+        if logs:
+            slope = slope + logs * _power(matrix, exponent - 1.0, logs - 1)
+        change = jnp.sum(slope * tangents[0], axis=(0, 1))
+    if _moves(tangents[1]):
+        change = change + _trace_power(matrix, exponent, logs + 1) * tangents[1]
+    return _with_change(_trace_power(matrix, exponent, logs), change)
 
 
-@jax.custom_jvp
-def _power(matrix: Symmetric, exponent: Array) -> Symmetric:
-    """Cʳ."""
+@_ruled
+def _power(matrix: Symmetric, exponent: Array, logs: int) -> Symmetric:
+    """Cʳ lnᵏ C."""
     values, vectors = principal(matrix)
-    return _from_frame(vectors, values**exponent * jnp.eye(3).reshape(3, 3, *[1] * (matrix.ndim - 2)))
+    seen = values**exponent * jnp.log(values) ** logs
+    return _from_frame(vectors, seen * jnp.eye(3).reshape(3, 3, *[1] * (matrix.ndim - 2)))
 
 
-@_power.defjvp
-def _power_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+@partial(_power.defjvp, symbolic_zeros=True)
+def _power_jvp(logs: int, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     matrix, exponent = primals
-    change = jnp.sum(_power_slope(matrix, exponent) * tangents[0], axis=(2, 3))
-    return _power(matrix, exponent), change
+    change = jnp.zeros(())
+    if _moves(tangents[0]):
+        change = jnp.sum(_power_slope(matrix, exponent, logs) * tangents[0], axis=(2, 3))
+    if _moves(tangents[1]):
+        change = change + _power(matrix, exponent, logs + 1) * tangents[1]
+    return _with_change(_power(matrix, exponent, logs), change)
 
 
-@jax.custom_jvp
-def _power_slope(matrix: Symmetric, exponent: Array) -> Float[Array, "3 3 3 3 ..."]:
-    """∂Cʳᵢⱼ/∂Cₖₗ = Σₐᵦ f[λₐ, λᵦ] qₐᵢ qᵦⱼ qₐₖ qᵦₗ."""
+@_ruled
+def _power_slope(matrix: Symmetric, exponent: Array, logs: int) -> Float[Array, "3 3 3 3 ..."]:
+    """∂(Cʳ lnᵏ C)ᵢⱼ/∂Cₖₗ = Σₐᵦ f[λₐ, λᵦ] qₐᵢ qᵦⱼ qₐₖ qᵦₗ."""
     values, vectors = principal(matrix)
     squares = vectors[:, None] * vectors[None]  # (i, k, a)
-    weighted = jnp.sum(_first_differences(jnp.log(values), exponent)[None, None] * squares[:, :, None], axis=3)
+    differences = _by_exponent(partial(_first_differences, jnp.log(values)), exponent, logs)
+    weighted = jnp.sum(differences[None, None] * squares[:, :, None], axis=3)
     return jnp.sum(squares[:, None, :, None] * weighted[None, :, None], axis=4)
 
 
-@_power_slope.defjvp
-def _power_slope_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+@partial(_power_slope.defjvp, symbolic_zeros=True)
+def _power_slope_jvp(logs: int, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     """The second change along A and B: in the frame of C, Σₖ f[λᵢ, λₖ, λⱼ] (Aᵢₖ Bₖⱼ + Bᵢₖ Aₖⱼ)."""
     matrix, exponent = primals
-    values, vectors = principal(matrix)
-    weight = _second_differences(values, exponent)  # (i, k, j)
-    turned = jnp.einsum("ai...,ab...,bj...->ij...", vectors, tangents[0], vectors)
-    change = jnp.einsum("ik,ilj...,lj...->ijkl...", jnp.eye(3), weight, turned)
-    change = change + jnp.einsum("jl,ikj...,ik...->ijkl...", jnp.eye(3), weight, turned)
-    change = jnp.einsum("ijkl...,ai...,bj...->abkl...", change, vectors, vectors)
-    return _power_slope(matrix, exponent), jnp.einsum("abkl...,ck...,dl...->abcd...", change, vectors, vectors)
+    total = jnp.zeros(())
+    if _moves(tangents[0]):
+        values, vectors = principal(matrix)
+        weight = _by_exponent(partial(_second_differences, values), exponent, logs)  # (i, k, j)
+        turned = jnp.einsum("ai...,ab...,bj...->ij...", vectors, tangents[0], vectors)
+        change = jnp.einsum("ik,ilj...,lj...->ijkl...", jnp.eye(3), weight, turned)
+        change = change + jnp.einsum("jl,ikj...,ik...->ijkl...", jnp.eye(3), weight, turned)
+        change = jnp.einsum("ijkl...,ai...,bj...->abkl...", change, vectors, vectors)
+        total = jnp.einsum("abkl...,ck...,dl...->abcd...", change, vectors, vectors)
+    if _moves(tangents[1]):
+        total = total + _power_slope(matrix, exponent, logs + 1) * tangents[1]
+    return _with_change(_power_slope(matrix, exponent, logs), total)
+
+
+def _moves(tangent: Any) -> bool:
+    return not isinstance(tangent, SymbolicZero)
+
+
+def _with_change(value: Array, change: Array) -> tuple[Array, Array]:
+    return value, jnp.broadcast_to(change, value.shape)
+
+
+def _by_exponent(differences: Callable[[Array], Array], exponent: Array, times: int) -> Array:
+    """The derivative by r, k times: divided differences are linear in f, and their closed forms smooth in r."""
+    if times == 0:
+        return differences(exponent)
+    return jax.jvp(partial(_by_exponent, differences, times=times - 1), (exponent,), (jnp.ones_like(exponent),))[1]
 
 
 def _first_differences(logs: Float[Array, "3 ..."], exponent: Array) -> Symmetric:

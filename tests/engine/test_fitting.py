@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from preop.engine.tissue import fields
+from preop.engine.tissue.fitting.contradictions import Leftover, misfit
 from preop.engine.tissue.fitting.displacements import NodeDisplacements, PointDisplacements
 from preop.engine.tissue.fitting.fit import fit
 from preop.engine.tissue.fitting.forces import Reaction, ToolForce
 from preop.engine.tissue.fitting.moduli import moduli_of
 from preop.engine.tissue.fitting.quantity import Quantity
-from preop.engine.tissue.fitting.statement import conditions, misfits
+from preop.engine.tissue.fitting.statement import conditions
 from preop.engine.tissue.fitting.stiffness import RegionStiffness, StiffnessField
 from preop.engine.tissue.fitting.surface import SurfacePoints
 from preop.engine.tissue.loads import Gravity
@@ -130,6 +131,8 @@ def test_a_force_settles_the_scale(stretched: tuple[Problem, State]) -> None:
     found = fit(problem(9e4, 9e4, pulled=True), [RegionStiffness(("near", "far"))], observations)
     assert found.statement == "The data determine all 2 unknown numbers."
     for estimate, true in zip(found.estimates, (SOFT / 9e4, STIFF / 9e4), strict=True):
+        assert estimate.young == pytest.approx(9e4, rel=1e-9)
+        assert f"E = {90.0 * estimate.value:.3g}" in str(estimate)
         assert estimate.interval_95[0] < true < estimate.interval_95[1]
         assert estimate.value == pytest.approx(true, rel=0.06)
 
@@ -256,16 +259,24 @@ def test_points_inside_and_at_nodes_say_the_same(hanging: tuple[Problem, State])
 
 def test_what_the_best_numbers_leave_unexplained_is_told() -> None:
     """Ten times the noise given is no accident; noise as large as given, or found from the residuals, is."""
-    noise = np.random.default_rng(5).normal(size=300)
-    assert misfits(["surface"], [1.0], [noise]) == []
-    assert misfits(["surface"], [None], [10 * noise]) == []
-    (told,) = misfits(["surface", "force"], [1.0, 1.0], [10 * noise, noise[:3]])
-    assert "surface" in told.split(":")[0]
+    draw = np.random.default_rng(5)
+    noise = draw.normal(size=300)
+
+    def left(residual: np.ndarray, noise: float | None = 1.0, *, robust: bool = False) -> Leftover:
+        return Leftover("surface", "m", noise, 1.0, robust, residual, np.zeros_like(residual))
+
+    assert misfit(left(noise)) == misfit(left(noise[:3])) == []
+    assert misfit(left(10 * noise, None)) == []
+    (told,) = misfit(left(10 * noise))
+    assert "surface" in told
     assert "times its noise" in told
     assert "intervals are too narrow" in told
+    outliers = np.where(draw.random(300) < 0.2, 30.0, 1.0)
+    assert misfit(left(outliers * noise, robust=True)) == []
+    assert "times its noise" in misfit(left(10 * noise, robust=True))[0]
 
 
-@pytest.mark.parametrize("poisson", [0.3, 0.45])
+@pytest.mark.parametrize("poisson", [0.0, 0.3, 0.45])
 def test_what_the_intervals_take_as_given_is_told(poisson: float) -> None:
     mesh = bodies.box((1, 1, 1))
     law = NeoHookean.from_young(1e4, poisson)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
 from .location import locate
-from .observation import Bound, Observation, distance, positive_noise, refuse_far, vectors
+from .observation import Bound, Observation, alike, positive_noise, refuse_far, vectors
 from .setting import Setting
 
 
@@ -44,7 +44,7 @@ class PointDisplacements(Observation):
         noise: float | None = None,
         *,
         robust: bool = False,
-        correlation: float = 0.0,
+        correlation: float | None = None,
     ) -> None:
         self.label = "displacements"
         self.points = vectors(points, "points", self.label)
@@ -52,7 +52,7 @@ class PointDisplacements(Observation):
         if len(self.points) != len(self.moved):
             raise SolverError(f"{len(self.points)} points but {len(self.moved)} displacements", where=self.label)
         self.noise, self.robust = positive_noise(noise, self.label), robust
-        self.correlation = distance(correlation, "a correlation", self.label)
+        self.correlation = alike(correlation, self.label)
         self._place: tuple[NDArray, NDArray] | None = None
 
     @property
@@ -101,12 +101,12 @@ class NodeDisplacements(Observation):
         noise: float | None = None,
         *,
         robust: bool = False,
-        correlation: float = 0.0,
+        correlation: float | None = None,
     ) -> None:
         self.label = f"displacements of {nodes!r}"
         self.nodes, self.moved = nodes, vectors(displacements, "displacements", self.label)
         self.noise, self.robust = positive_noise(noise, self.label), robust
-        self.correlation = distance(correlation, "a correlation", self.label)
+        self.correlation = alike(correlation, self.label)
         self._rest: NDArray | None = None
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from .. import given
 from ..problem import Problem
 from ..solution import State
 from ..static import require_held, solve
+from .contradictions import Leftover, alike, conflicts, drowned, misfit, refuse_worse
 from .equilibria import Equilibria
 from .estimate import Estimate, estimates
 from .least_squares import LeastSquares, Linear, Point
@@ -28,7 +30,7 @@ from .noise import first_noises, update
 from .observation import Observation
 from .posterior import Posterior
 from .setting import Setting, Unknown
-from .statement import at_ends, conditions, misfits, statement
+from .statement import at_ends, conditions, statement
 
 ROUNDS = 8
 """Of noise estimates, each followed by a minimisation from the last best point."""
@@ -114,7 +116,8 @@ def fit(
 
     Raises:
         SolverError: no unknowns or observations; more numbers without a prior than residuals; an observation that
-            does not fit the model (NaN, far points, unknown sets); no equilibrium at the first guess; no convergence.
+            does not fit the model (NaN, far points, unknown sets); no equilibrium at the first guess; no convergence; a
+            motion that matches data of unknown noise worse than the body at rest.
     """
     require_float64()
     unknowns, observations = _listed(unknowns, Unknown, "unknowns"), _listed(observations, Observation, "observations")
@@ -154,11 +157,14 @@ def _result(squares: LeastSquares, point: Point, linear: Linear) -> Fit:
     equilibria, seen = squares.equilibria, squares.observations
     setting = equilibria.setting(point.coordinates)
     state = solve(setting.problem, start=point.state, tolerance=equilibria.tolerance).final
-    posterior = squares.posterior(point, linear)
-    residuals = tuple(r * w for r, w in zip(point.residuals, squares.widths(), strict=True))
+    lefts = _leftovers(squares, point, setting)
+    for left in lefts:
+        refuse_worse(left)
+    posterior, told_alike = _widened(squares, point, linear)
     told = [statement(posterior, equilibria.unknowns, equilibria.spans)]
     told += at_ends(posterior, equilibria.unknowns, equilibria.spans)
-    told += misfits([o.label for o in seen], [None if o.robust else o.noise for o in seen], residuals)
+    told += conflicts(posterior, equilibria.unknowns, equilibria.spans)
+    told += [sentence for left in lefts for sentence in (*misfit(left), *drowned(left))] + told_alike
     return Fit(
         estimates=tuple(estimates(posterior, equilibria.unknowns, equilibria.spans)),
         statement=" ".join(told),
@@ -166,7 +172,7 @@ def _result(squares: LeastSquares, point: Point, linear: Linear) -> Fit:
         setting=setting,
         state=state,
         noises=tuple(squares.noises),
-        residuals=residuals,
+        residuals=tuple(left.residual for left in lefts),
         weights=tuple(point.weights),
         slope=linear.slope,
         converged=True,
@@ -175,6 +181,43 @@ def _result(squares: LeastSquares, point: Point, linear: Linear) -> Fit:
         unknowns=equilibria.unknowns,
         observations=tuple(o.label for o in seen),
     )
+
+
+def _leftovers(squares: LeastSquares, point: Point, setting: Setting) -> list[Leftover]:
+    """Of every observation, in its unit."""
+    found, moved = [], jnp.asarray(point.state.rows)
+    for k, (observation, width) in enumerate(zip(squares.observations, squares.widths(), strict=True)):
+        found.append(
+            Leftover(
+                observation.label,
+                observation.unit,
+                observation.noise,
+                squares.noises[k],
+                observation.robust,
+                point.residuals[k] * width,
+                np.asarray(point.bound[k].motion(moved, setting)),
+                observation.unit == "m",
+                squares.effects[k],
+            )
+        )
+    return found
+
+
+def _widened(squares: LeastSquares, point: Point, linear: Linear) -> tuple[Posterior, list[str]]:
+    """The posterior, wider where residuals go together of which it was not said; and what is told of it."""
+    together, seen = squares.together(point), squares.observations
+    narrow = squares.posterior(point, linear)
+    if all(one is None for one in together):
+        return narrow, []
+    whole = squares.posterior(point, linear, together)
+    asked = [one if o.correlation is None else None for one, o in zip(together, seen, strict=True)]
+    factor = float((whole.spread / np.maximum(narrow.spread, 1e-300)).max())
+    told = [
+        alike(o.label, o.count, one, factor, widened=o.correlation is None)
+        for one, o in zip(together, seen, strict=True)
+        if one is not None
+    ]
+    return squares.posterior(point, linear, asked), told
 
 
 def _listed(given_items: object, kind: type, name: str) -> list:

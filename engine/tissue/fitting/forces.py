@@ -32,12 +32,18 @@ class BoundReaction(Bound):
         total = jnp.sum(force[self.nodes] * self.held, axis=0)
         return (total - self.seen)[jnp.asarray(self.components)]
 
+    def motion(self, displacement: Array, setting: Setting) -> Array:
+        """The model's force (components,) N."""
+        return self.residuals(displacement, setting) + self.seen[jnp.asarray(self.components)]
+
 
 class Reaction(Observation):
     """The force [N] on a set whose displacement is prescribed (fixed, or in a grasper); `noise` [N] per component.
 
     `components` ("xyz") are those that were measured.
     """
+
+    unit = "N"
 
     def __init__(
         self, nodes: str, force: Sequence[float] | NDArray, noise: float | None = None, *, components: str = "xyz"
@@ -84,9 +90,15 @@ class BoundToolForce(Bound):
             total = total + jnp.sum(force, axis=(0, 1))
         return (total - self.seen)[jnp.asarray(self.components)]
 
+    def motion(self, displacement: Array, setting: Setting) -> Array:
+        """The model's force (components,) N."""
+        return self.residuals(displacement, setting) + self.seen[jnp.asarray(self.components)]
+
 
 class ToolForce(Observation):
     """The force [N] that one source of the problem puts on the body: `ToolForce(lambda p: p.prescribed[0], f)`."""
+
+    unit = "N"
 
     def __init__(
         self,

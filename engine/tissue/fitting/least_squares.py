@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ....imaging.errors import SolverError
 from ....imaging.progress import Progress
 from ..solution import State
+from .correlation import Together, gathered, measured
 from .equilibria import Equilibria
 from .observation import STUDENT_FREEDOM, Bound, Observation
 from .posterior import Posterior
@@ -103,17 +104,44 @@ class LeastSquares:
         """Equilibrium first, then `at`."""
         return self.at(coordinates, self.equilibria.solve(coordinates, start))
 
-    def posterior(self, point: Point, linear: Linear) -> Posterior:
-        """Laplace's approximation at a point, with what residuals that go together add to its width."""
+    def posterior(self, point: Point, linear: Linear, together: Sequence[Together | None] | None = None) -> Posterior:
+        """Laplace's approximation at a point, with what residuals that go together add to its width.
+
+        They do as their observation says (`kernel`), or as was measured (`together`).
+        """
         widths = self.widths()
         normal, jacobians = linear.normal(point, widths)[0], linear.jacobians(widths)
-        if all(observation.kernel is None for observation in self.observations):
+        found = [None] * len(self.observations) if together is None else together
+        if all(o.kernel is None and t is None for o, t in zip(self.observations, found, strict=True)):
             return Posterior.of(point.coordinates, normal, self.flat)
         scatter = np.zeros_like(normal)
-        for k, (observation, effect) in enumerate(zip(self.observations, self.effects, strict=True)):
+        for k, (observation, one) in enumerate(zip(self.observations, found, strict=True)):
             weighted = np.sqrt(point.weights[k])[:, None] * jacobians[k]
-            scatter += observation.gathered(point.bound[k], weighted) / effect
+            if one is None:
+                scatter += observation.gathered(point.bound[k], weighted) / self.effects[k]
+            else:
+                scatter += self._scatter(point, k, weighted, one)
         return Posterior.of(point.coordinates, normal, self.flat, scatter)
+
+    def _scatter(self, point: Point, k: int, jacobian: NDArray, one: Together) -> NDArray:
+        """Jᵀ cov(r) J in units of noise: of what goes together as much as there is of it, whatever noise was given."""
+        places = self.observations[k].positions
+        assert places is not None
+        share = one.share * float((point.weights[k] * point.residuals[k] ** 2).mean())
+        alike = gathered(places, point.bound[k].directions(), jacobian, one.length)
+        return max(1.0 - share, 0.0) * jacobian.T @ jacobian + share * alike
+
+    def together(self, point: Point) -> list[Together | None]:
+        """How the residuals of each observation go together where it was not said that they do."""
+        found: list[Together | None] = []
+        for k, observation in enumerate(self.observations):
+            places = observation.positions
+            if observation.correlation or places is None:
+                found.append(None)
+                continue
+            left = np.sqrt(point.weights[k]) * point.residuals[k]
+            found.append(measured(places, left, point.bound[k].directions()))
+        return found
 
     def linearize(self, point: Point) -> Linear:
         """Derivatives of all residuals with fixed pairings."""

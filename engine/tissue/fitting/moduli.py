@@ -50,9 +50,13 @@ def scaled(material: Material, names: tuple[str, ...], factor: Array | float) ->
     )
 
 
-def _times(value: Any, factor: Array | float) -> Array:
-    """The product; an infinite bulk modulus stays what it is, also in derivatives."""
-    return jnp.where(jnp.isinf(value), value, jnp.where(jnp.isinf(value), 0.0, value) * factor)
+def _times(value: Any, factor: Array | float) -> Any:
+    """The product, of each where there are several; an infinite modulus stays what it is, also in derivatives."""
+
+    def one(leaf: Any) -> Array:
+        return jnp.where(jnp.isinf(leaf), leaf, jnp.where(jnp.isinf(leaf), 0.0, leaf) * factor)
+
+    return jax.tree.map(one, value)
 
 
 def with_poisson_ratio(material: Material, ratio: Array | float, chosen: np.ndarray) -> Material:
@@ -77,6 +81,20 @@ def with_poisson_ratio(material: Material, ratio: Array | float, chosen: np.ndar
     new = scaled(material, tuple(n for n in names if n != volume[0]), jnp.where(chosen, factor, 1.0))
     own = young / (3.0 * (1.0 - 2.0 * ratio)) - factor * share
     return eqx.tree_at(lambda m: getattr(m, volume[0]), new, jnp.where(chosen, own, before))
+
+
+def young_modulus(material: Material, chosen: np.ndarray) -> float | None:
+    """E [Pa] at small strain of the elements `chosen` (E,), if one: isotropic, all alike, no history or stress."""
+    plain = type(material).stepped is Material.stepped and material.isotropic and material.stress_free
+    if not plain or not chosen.any():
+        return None
+    own = [np.asarray(leaf)[chosen] for leaf in jax.tree.leaves(material)]
+    if any((leaf != leaf[:1]).any() for leaf in own):
+        return None
+    one = jax.tree.unflatten(jax.tree.structure(material), [leaf[:1] for leaf in own])
+    shear, share = (float(np.ravel(np.asarray(x))[0]) for x in _small_strain(one))
+    bulk = float(np.ravel(np.asarray(one.volume_modulus))[0]) + share
+    return 3.0 * shear if np.isinf(bulk) else 9.0 * bulk * shear / (3.0 * bulk + shear)
 
 
 def _volume_moduli(material: Material, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,7 +130,7 @@ def _bulk_of_shape(material: Material) -> Array:
 
 def _search(material: Material) -> tuple[str, ...]:
     one = jax.tree.map(_first, material)
-    fields = [f.name for f in dataclasses.fields(one) if _is_number(getattr(one, f.name))]
+    fields = [f.name for f in dataclasses.fields(one) if _is_scalar(one, f.name)]
     before = _energies(one)
     for count in range(1, len(fields) + 1):
         for chosen in itertools.combinations(fields, count):
@@ -131,8 +149,11 @@ def _first(leaf: Any) -> Any:
     return np.where(np.isinf(value), 1e6, np.where((value == 0.0) & (np.ndim(leaf) <= 1), 1.0, value))
 
 
-def _is_number(value: Any) -> bool:
-    return eqx.is_inexact_array_like(value) and np.ndim(value) <= 1
+def _is_scalar(material: Material, name: str) -> bool:
+    """Whether a field is a number, or a row of them (the terms of Ogden's law); no direction."""
+    leaves = jax.tree.leaves(getattr(material, name))
+    numbers = all(eqx.is_inexact_array_like(leaf) and np.ndim(leaf) <= 1 for leaf in leaves)
+    return bool(leaves) and numbers and name not in material.vectors
 
 
 def _energies(material: Material) -> np.ndarray:

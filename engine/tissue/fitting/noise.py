@@ -18,7 +18,7 @@ def first_noises(squares: LeastSquares, point: Point) -> None:
     for k, observation in enumerate(squares.observations):
         if observation.noise is None:
             raw = point.residuals[k] * raw_width[k]
-            squares.noises[k] = max(_size(raw, observation.robust), LEAST)
+            squares.noises[k] = max(size_of(raw, observation.robust), LEAST)
 
 
 def update(squares: LeastSquares, point: Point, linear: Linear, posterior: Posterior) -> tuple[Point, float]:
@@ -31,13 +31,13 @@ def update(squares: LeastSquares, point: Point, linear: Linear, posterior: Poste
         raw = point.residuals[k] * squares.widths()[k]
         count = len(raw) / squares.effects[k]
         share = max(count - used, 1.0) / count
-        noise = max(_size(raw, observation.robust) / np.sqrt(share), LEAST)
+        noise = max(size_of(raw, observation.robust) / np.sqrt(share), LEAST)
         change = max(change, abs(np.log(noise / squares.noises[k])))
         squares.noises[k] = noise
     return squares.at(point.coordinates, point.state), change
 
 
-def _size(residual: NDArray, robust: bool) -> float:
+def size_of(residual: NDArray, robust: bool) -> float:
     """Standard deviation about zero; of the core of the residuals where there may be outliers."""
     if robust:
         return float(1.4826 * np.median(np.abs(residual)))

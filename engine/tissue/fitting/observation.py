@@ -6,6 +6,7 @@ import abc
 from functools import cached_property
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ class Bound(eqx.Module):
     def residuals(self, displacement: Float[Array, "rows 3"], setting: Setting) -> Float[Array, " m"]:
         """Model minus observation, in the observation's unit."""
 
+    def motion(self, displacement: Float[Array, "rows 3"], setting: Setting) -> Float[Array, " m"]:
+        """What the body's motion adds to the residuals, pairings as they are; of a force, the force itself."""
+        return self.residuals(displacement, setting) - self.residuals(jnp.zeros_like(displacement), setting)
+
     def directions(self) -> Float[np.ndarray, "m c"]:
         """Along which vector each residual sees an error of its place: residual = direction · error."""
         raise NotImplementedError
@@ -37,17 +42,19 @@ class Observation(abc.ABC):
     """Something that was seen.
 
     Attributes:
-        label: for messages.
+        label, unit: for messages.
         noise: standard deviation of one residual, in its unit; None: estimated from what is left.
         robust: Student's law with 4 degrees of freedom instead of the normal one: outliers lose their weight.
         correlation: distance ℓ [m] over which errors go the same way (model error, a smoothing sensor): the error
-            is a vector field whose components go together by exp(−d/ℓ). 0: all independent.
+            is a vector field whose components go together by exp(−d/ℓ). 0: all independent. None: not known, read
+            off the residuals of the best numbers; where these go together, the intervals are widened for it.
     """
 
     label: str
+    unit: str = "m"
     noise: float | None
     robust: bool = False
-    correlation: float = 0.0
+    correlation: float | None = None
 
     @abc.abstractmethod
     def check(self, setting: Setting) -> None:
@@ -71,7 +78,7 @@ class Observation(abc.ABC):
     def kernel(self) -> sparse.csr_matrix | None:
         """exp(−d_ij/ℓ) of all pairs of places up to 6 ℓ; None where residuals are independent."""
         places = self.positions
-        if self.correlation <= 0.0 or places is None or len(places) < 2:
+        if not self.correlation or places is None or len(places) < 2:
             return None
         return decaying(places, self.correlation)
 
@@ -140,6 +147,15 @@ def vectors(values: NDArray, what: str, where: str) -> NDArray:
     if found.ndim != 2 or found.shape[1] != 3:
         raise SolverError(f"{what} have shape {found.shape}, not (n, 3)", where=where, advice="Give x, y, z of each")
     return found
+
+
+def alike(correlation: float | None, where: str) -> float | None:
+    """A correlation length [m], zero or more; None where it is not known.
+
+    Raises:
+        SolverError: it is none.
+    """
+    return None if correlation is None else distance(correlation, "a correlation", where)
 
 
 def distance(value: float, what: str, where: str) -> float:

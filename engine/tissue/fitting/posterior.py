@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 
 OPEN_SHARE = 0.1
 """A direction of whose variance the data explain less than this is undetermined."""
+FROM_PRIOR = 0.5
+"""One that has a prior, and less than this explained, is known mostly from it."""
+ROUGH = float(np.log(2.0))
+"""Half a 95 % interval, as a logarithm, above which a number is known only roughly: a factor of 2 either way. So much
+do tissues of one kind differ between people; a wider interval says little more than the tissue's name."""
 WIDE = 1e2
 """Standard deviation, in natural units, told for a direction that neither data nor a prior hold."""
 
@@ -57,6 +62,18 @@ class Posterior:
     def spread(self) -> Float[np.ndarray, " n"]:
         """Standard deviation of each coordinate."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
+    @property
+    def expected(self) -> Float[np.ndarray, " n"]:
+        """Standard deviation of the best values before the data are seen, at least 0.1; infinite without a prior.
+
+        In a linear model their covariance is (H + D)⁻¹ (H D⁻¹ H + B) (H + D)⁻¹ = D⁻¹ − 2 (H + D)⁻¹ + covariance. What
+        is smaller than 0.1 is not told apart from how far a search ends from the maximum.
+        """
+        precision = (self.directions * self.information) @ self.directions.T
+        narrow = np.linalg.inv(precision + np.diag(np.where(self.flat, WIDE**-2.0, 1.0)))
+        spread = np.sqrt(np.maximum(1.0 - 2.0 * np.diag(narrow) + np.diag(self.covariance), 0.01))
+        return np.where(self.flat, np.inf, spread)
 
     @property
     def explained(self) -> Float[np.ndarray, " n"]:

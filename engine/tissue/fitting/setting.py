@@ -83,10 +83,16 @@ class Unknown(abc.ABC):
 
 
 class Reported:
-    """How one number is told: value(ξ) in its unit; `logarithmic` where the interval is symmetric in the logarithm."""
+    """How one number is told: value(ξ) in its unit; `logarithmic` where the interval is symmetric in the logarithm.
 
-    def __init__(self, name: str, unit: str, scale: float, spread: float, *, logarithmic: bool) -> None:
+    `young` [Pa]: of a factor on a stiffness, Young's modulus of what was given, where there is one.
+    """
+
+    def __init__(
+        self, name: str, unit: str, scale: float, spread: float, *, logarithmic: bool, young: float | None = None
+    ) -> None:
         self.name, self.unit, self.scale, self.spread, self.logarithmic = name, unit, scale, spread, logarithmic
+        self.young = young
 
     def value(self, coordinate: Any) -> Any:
         """The number in its unit."""

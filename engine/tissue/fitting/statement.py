@@ -3,44 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from ..materials import Material
 from ..model import Model
-from .posterior import OPEN_SHARE, Posterior
+from .posterior import FROM_PRIOR, OPEN_SHARE, ROUGH, Posterior
 from .setting import Unknown
 
 NAMED = 8
 """Up to so many numbers, open directions are spelt out."""
 STRAIN = 1e-5
 """At which small-strain stiffness is read off a law."""
+RATIO_DIGITS = 4
+"""To which ν read off so is good: the law's own curvature over that strain."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """How many directions of the unknown numbers are known, and how; together all of them.
+
+    Attributes:
+        nothing: the data leave them open.
+        prior: mostly from the prior.
+        rough: from the data, by no better than a factor of 2 either way.
+        well: the rest.
+        roughly: (n,) which numbers lie along directions known roughly.
+    """
+
+    nothing: int
+    prior: int
+    rough: int
+    well: int
+    roughly: Bool[np.ndarray, " n"]
+
+
+def known(posterior: Posterior, units: NDArray) -> Known:
+    """Sorts the eigenvectors of JᵀWJ; `units` (n,) are the logarithms that coordinates of 1 mean, 0 where none."""
+    v, share = posterior.directions, posterior.explained
+    width = 1.96 * np.sqrt(np.einsum("ik,ij,jk->k", v, posterior.covariance, v) * (units**2) @ v**2)
+    nothing = share < OPEN_SHARE
+    prior = ~nothing & (share < FROM_PRIOR) & ((v[~posterior.flat] ** 2).sum(axis=0) > 0.5)
+    rough = ~nothing & ~prior & (width > ROUGH)
+    wide = 1.96 * posterior.spread * units > ROUGH
+    roughly = wide & ((v[:, rough] ** 2).sum(axis=1) > 0.1)
+    counts = [int(kind.sum()) for kind in (nothing, prior, rough)]
+    return Known(*counts, len(share) - sum(counts), roughly)
 
 
 def statement(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice]) -> str:
-    """One or a few sentences: how many numbers the data determine, which they do not, and what then holds them."""
-    total = len(posterior.mean)
-    open_count = posterior.undetermined.shape[1]
-    parts = []
-    if open_count == 0:
-        parts.append(
-            _plural(
-                total, "The data determine the one unknown number.", f"The data determine all {total} unknown numbers."
-            )
+    """A few sentences: how many numbers the data determine, which they do not, and what then holds them."""
+    found, total = known(posterior, _units(unknowns)), len(posterior.mean)
+    if found.well == total:
+        return _plural(
+            total, "The data determine the one unknown number.", f"The data determine all {total} unknown numbers."
         )
-    else:
-        verb = "is" if open_count == 1 else "are"
-        parts.append(f"{open_count} of {total} unknown numbers {verb} undetermined by the data.")
-        told = _directions(posterior, unknowns, spans)
-        parts += told
+    parts = []
+    if found.nothing:
+        parts.append(f"{_count(found.nothing, total)} undetermined by the data.")
+        parts += _directions(posterior, unknowns, spans)
         parts.append(_holder(posterior))
-    weak = int(((posterior.explained >= OPEN_SHARE) & (posterior.explained < 0.5)).sum())
-    if weak:
-        parts.append(f"{weak} more {'is' if weak == 1 else 'are'} known mostly from the prior.")
+    if found.rough:
+        which = _wide(posterior, unknowns, spans, found.roughly)
+        parts.append(
+            f"{_count(found.rough, total, more=bool(parts))} known only roughly, by no better than a factor of 2 "
+            f"either way{f' ({which})' if which else ''}."
+        )
+    if found.prior:
+        parts.append(f"{_count(found.prior, total, more=bool(parts))} known mostly from the prior.")
+    if found.well:
+        parts.append(f"The data determine the other {found.well}.")
     return " ".join(parts)
+
+
+def _units(unknowns: Sequence[Unknown]) -> NDArray:
+    """Of each coordinate the logarithm that 1 means; without a prior, `scale` counts as a factor of 2."""
+    found = []
+    for unknown in unknowns:
+        reports = unknown.report(np.zeros(unknown.size))
+        if len(reports) != unknown.size:
+            found.append(np.zeros(unknown.size))
+            continue
+        plain = np.where(unknown.flat, ROUGH, 0.0)
+        found.append(np.where([r.logarithmic for r in reports], [r.spread for r in reports], plain))
+    return np.concatenate(found)
+
+
+def _wide(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice], chosen: NDArray) -> str:
+    """The numbers chosen, with their intervals."""
+    told = []
+    for unknown, span in zip(unknowns, spans, strict=True):
+        for k, reported in enumerate(unknown.report(posterior.mean[span])):
+            if chosen[span][k]:
+                ends = posterior.mean[span][k] + 1.96 * posterior.spread[span][k] * np.array([-1.0, 1.0])
+                low, high = (float(reported.value(end)) for end in np.clip(ends, *unknown.bounds))
+                told.append(f"{reported.name}: {low:.3g} to {high:.3g} {reported.unit}".rstrip())
+    return "; ".join(told)
+
+
+def _count(count: int, total: int, *, more: bool = False) -> str:
+    """ "1 of 2 unknown numbers is"."""
+    of = "more" if more else f"of {total} unknown numbers"
+    return f"{count} {of} {'is' if count == 1 else 'are'}"
 
 
 def at_ends(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice]) -> list[str]:
@@ -51,22 +120,6 @@ def at_ends(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[s
         for value, reported in zip(mean, unknown.report(mean), strict=False):
             if value <= low or value >= high:
                 told.append(f"The best {reported.name} is the end of its range, {float(reported.value(value)):.4g}.")
-    return told
-
-
-def misfits(labels: Sequence[str], given: Sequence[float | None], residuals: Sequence[NDArray]) -> list[str]:
-    """What the best numbers leave unexplained: residuals well above the noise that was given for them.
-
-    Of n residuals of that noise the RMS over the noise is 1 with a standard deviation of 1/√(2n).
-    """
-    told = []
-    for label, noise, residual in zip(labels, given, residuals, strict=True):
-        ratio = 0.0 if noise is None else float(np.sqrt((residual**2).mean())) / noise
-        if ratio > 1.0 + max(5.0 / np.sqrt(2 * len(residual)), 0.5):
-            told.append(
-                f"What was seen of {label} is missed by {ratio:.2g} times its noise: no values of these unknowns "
-                "explain it, and the intervals are too narrow. Look for something else that differs, or a larger noise."
-            )
     return told
 
 
@@ -99,7 +152,7 @@ def _poisson_in_words(material: Material) -> str:
     if not np.isfinite(shear).all() or np.ptp(shear) > 0.01 * np.abs(shear).max():
         return ""
     ratio = (3.0 * bulk - 2.0 * shear[0]) / (2.0 * (3.0 * bulk + shear[0]))
-    return f" with ν {ratio:.3g}"
+    return f" with ν {round(float(ratio), RATIO_DIGITS) + 0.0:.3g}"
 
 
 def _holder(posterior: Posterior) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from ....imaging.errors import SolverError
 from .. import given
 from ..model import Model
 from .matern import element_modes
-from .moduli import moduli_of, scaled
+from .moduli import moduli_of, scaled, young_modulus
 from .setting import Reported, Setting, Unknown
 
 LOG_LIMIT = 1.5
@@ -39,6 +41,8 @@ class RegionStiffness(Unknown):
         self.groups = [(r,) if isinstance(r, str) else tuple(r) for r in regions]
         self.prior, self.spread = spread, 1.0 if spread is None else float(spread)
         self.label = "stiffness"
+        self._given: Model | None = None
+        self._young: list[float | None] = []
 
     @property
     def size(self) -> int:
@@ -58,6 +62,8 @@ class RegionStiffness(Unknown):
     def apply(self, setting: Setting, coordinates: Float[Array, " n"]) -> Setting:
         """Multiplies the moduli region by region."""
         model = setting.problem.model
+        if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(model)):
+            self._given, self._young = model, []
         factors = [_per_element(labels, self.spread * coordinates) for labels in self._labels(model)]
         return with_stiffness(setting, factors)
 
@@ -76,11 +82,24 @@ class RegionStiffness(Unknown):
         return [np.array([owner.get(int(r), -1) for r in np.asarray(block.region)]) for block in model.blocks]
 
     def report(self, coordinates: np.ndarray) -> list[Reported]:
-        """The factor on the stiffness given."""
+        """The factor on the stiffness given, and what that was."""
+        if not self._young:
+            self._young = [self._young_of(k) for k in range(self.size)]
         return [
-            Reported(f"stiffness of {' and '.join(group)}", "× given", 1.0, self.spread, logarithmic=True)
-            for group in self.groups
+            Reported(f"stiffness of {' and '.join(group)}", "× given", 1.0, self.spread, logarithmic=True, young=young)
+            for group, young in zip(self.groups, self._young, strict=True)
         ]
+
+    def _young_of(self, group: int) -> float | None:
+        """Young's modulus of what was given [Pa], where it is one number."""
+        if self._given is None:
+            return None
+        pairs = zip(self._given.blocks, self._labels(self._given), strict=True)
+        solid = [(b, owner == group) for b, owner in pairs if (owner == group).any()]
+        if any(block.element.dimension < 3 for block, _ in solid):
+            return None
+        found = {young_modulus(block.material, chosen) for block, chosen in solid}
+        return found.pop() if len(found) == 1 else None
 
 
 class StiffnessField(Unknown):

@@ -11,7 +11,7 @@ from ....imaging.errors import SolverError
 from ..elements.base import FacetElement
 from ..model import Model
 from .closest import closest_on_surface
-from .observation import Bound, Observation, distance, positive_noise, refuse_far, vectors
+from .observation import Bound, Observation, alike, distance, positive_noise, refuse_far, vectors
 from .setting import Setting
 
 SPLIT_6 = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]])
@@ -63,13 +63,13 @@ class SurfacePoints(Observation):
         noise: float | None = None,
         *,
         robust: bool = False,
-        correlation: float = 0.0,
+        correlation: float | None = None,
         reach: float = 0.5,
     ) -> None:
         self.label = f"surface {facets!r}"
         self.facets, self.points = facets, vectors(points, "points", self.label)
         self.noise, self.robust = positive_noise(noise, self.label), robust
-        self.correlation = distance(correlation, "a correlation", self.label)
+        self.correlation = alike(correlation, self.label)
         self.reach = distance(reach, "a reach", self.label)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
 import numpy as np
 
 from ..spectral import trace_powers
@@ -24,8 +23,7 @@ class Ogden(Decoupled):
     | K `bulk_modulus` | bulk modulus | Pa |
 
     Source: Ogden, Proc R Soc A 326:565 (1972), with 2 μₚ/αₚ² in place of his μₚ/αₚ. λ̄ᵅ are the eigenvalues of
-    C̄^(α/2), whose trace and derivatives hold at equal stretches (`tissue.spectral`). Derivatives hold exponents
-    constant: the gradient with respect to them is zero, so fit moduli, not exponents.
+    C̄^(α/2), whose trace and derivatives hold at equal stretches (`tissue.spectral`), those by αₚ among them.
     """
 
     moduli: tuple[Scalar, ...]
@@ -39,9 +37,8 @@ class Ogden(Decoupled):
 
     def isochoric_energy_density(self, stretch: Tensor) -> Scalar:
         """Σ 2 μₚ/αₚ² (tr C̄^(αₚ/2) − 3) [J/m³]."""
-        exponents = [jax.lax.stop_gradient(exponent) for exponent in self.exponents]
-        powers = trace_powers(stretch, [0.5 * exponent for exponent in exponents])
-        terms = zip(self.moduli, exponents, powers, strict=True)
+        powers = trace_powers(stretch, [0.5 * exponent for exponent in self.exponents])
+        terms = zip(self.moduli, self.exponents, powers, strict=True)
         return sum(2.0 * modulus / exponent**2 * (power - 3.0) for modulus, exponent, power in terms)
 
     def problems(self) -> list[str]:
