@@ -21,8 +21,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
 LIMIT = Limit(0.01, "for a test")
 
 
-LONG = {"hertz-ball-T10"}
-"""Of which a shorter case of the same kind stays."""
+LONG = {"hertz-ball-T10", "silicone-cylinder"}
+"""More than a minute."""
 
 
 def _marks(case: Case) -> list[pytest.MarkDecorator]:
