@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -28,5 +29,5 @@ def test_the_approach_is_read_off_the_displacement() -> None:
     pressed = hertz.ball_on_plane(4, 4, "T4", penalty=hertz.PENALTY)
     for shift in (1e-5, 2e-5):
         moved = hertz.far_field(np.asarray(pressed.model.points)) - [0.0, 0.0, shift]
-        seen = hertz.approach(pressed, State(np.array(1.0), moved))
+        seen = hertz.approach(pressed, State(1.0, jnp.asarray(moved)))
         assert seen == pytest.approx(2 * shift / hertz.SCALE**2)

@@ -21,8 +21,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
 LIMIT = Limit(0.01, "for a test")
 
 
-LONG = {"hertz-ball-T10", "hertz-plane-T10", "element-T10-order", "shell-cylinder"}
-"""Of which a shorter case of the same kind stays."""
+LONG = {"hertz-ball-T10", "hertz-plane-T10", "element-T10-order", "shell-cylinder", "shell-roof", "silicone-cylinder"}
+"""More than half a minute; of each kind but the silicone a shorter one stays."""
 
 
 def _marks(case: Case) -> list[pytest.MarkDecorator]:
