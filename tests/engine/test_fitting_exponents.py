@@ -24,6 +24,7 @@ from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.engine.tissue.tensors import from_array
 from preop.engine.tissue.verification.meshes import box
+from preop.imaging.errors import SolverError
 
 STRETCHES = {
     "apart": (1.7, 0.8, 0.6),
@@ -86,6 +87,34 @@ def test_an_exponent_is_found_from_a_force() -> None:
     low, high = found.estimates[0].interval_95
     assert 7.9 < low < 8.0 < high < 8.1
     assert found.statement == "The data determine the one unknown number."
+
+
+def test_two_load_states_tell_modulus_and_exponent_apart() -> None:
+    """One stretch leaves a mix of μ and α open; tension of three stretches finds both, each from a wrong guess."""
+    truth, guess = Ogden((3e3,), (8.0,), bulk_modulus=BULK), Ogden((2e3,), (5.0,), bulk_modulus=BULK)
+    stretches = (1.1, 1.25, 1.4)
+    seen = []
+    for stretch in stretches:
+        problem = pulled(truth, stretch)
+        force = np.asarray(fields.reaction(problem, solve(problem, load_steps=4).final, "x1"))
+        seen.append([Reaction("x1", force, 1.0, components="x")])
+    first = [pulled(guess, stretch) for stretch in stretches]
+    unknowns = [
+        Quantity("mu", lambda p: p.model.blocks[0].material.moduli[0], "Pa", spread=0.7, logarithmic=True),
+        Quantity("alpha", exponent, spread=0.7, logarithmic=True),
+    ]
+    one = fit(first[-1], unknowns, seen[-1], load_steps=4)
+    assert one.statement.startswith("1 of 2 unknown numbers is")
+    found = fit(first, unknowns, seen, load_steps=4)
+    assert [e.value for e in found.estimates] == pytest.approx([3e3, 8.0], rel=1e-3)
+    assert found.statement == "The data determine all 2 unknown numbers."
+    assert [len(r) for r in found.residuals] == [1, 1, 1]
+    pulls = [float(np.asarray(state.displacement)[:, 0].max()) for state in found.states]
+    assert pulls == pytest.approx([stretch - 1.0 for stretch in stretches])
+    with pytest.raises(SolverError, match="3 problems, but observations of 2"):
+        fit(first, unknowns, seen[:2])
+    with pytest.raises(SolverError, match="a Reaction is none of the lists"):
+        fit(first, unknowns, seen[0])
 
 
 def test_moduli_of_several_terms_are_moduli() -> None:

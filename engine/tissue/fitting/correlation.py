@@ -151,7 +151,7 @@ def gathered(
     rows = [
         (along[:, None] * jacobian).reshape(count, -1, size).sum(axis=1) for along in directions.T
     ]  # of each axis, what an error along it at a place does
-    own = sum(row.T @ row for row in rows)
+    own = np.sum([row.T @ row for row in rows], axis=0)
     chosen = np.linspace(0, count - 1, min(count, PLACES)).astype(int)
     across = np.concatenate([row[chosen] for row in rows], axis=1)
     total = np.zeros((across.shape[1],) * 2)
@@ -159,5 +159,5 @@ def gathered(
         part = slice(first, first + ROWS)
         total += across[part].T @ (np.exp(-cdist(places[chosen[part]], places[chosen]) / length) @ across)
     total -= across.T @ across
-    blocks = sum(total[k * size : (k + 1) * size, k * size : (k + 1) * size] for k in range(len(rows)))
+    blocks = np.sum([total[k * size : (k + 1) * size, k * size : (k + 1) * size] for k in range(len(rows))], axis=0)
     return own + (count / len(chosen)) ** 2 * blocks

@@ -46,12 +46,12 @@ class Fit:
         estimates: the numbers that have names, fields left out.
         statement: what the data cannot tell.
         posterior: of the standard coordinates of all unknowns in order.
-        setting: with the best numbers in place; `problem` is the one in it.
-        state: its equilibrium.
+        settings: each problem with the best numbers in place; `setting`, `problem` are the first.
+        states: their equilibria; `state` is the first.
         noises: standard deviation of each observation's residuals, given or found.
         residuals: of each observation, in its unit.
         weights: of each residual; 1, or less for what the robust law holds for an outlier.
-        slope: (rows, 3, n) derivative of the displacement [m] by the coordinates.
+        slopes: (rows, 3, n) derivative of the displacement [m] by the coordinates, of each; `slope` is the first.
         converged: whether the last minimisation did.
         solves: equilibria that were computed.
         spans: where each unknown's coordinates lie.
@@ -61,12 +61,12 @@ class Fit:
     estimates: tuple[Estimate, ...]
     statement: str
     posterior: Posterior
-    setting: Setting
-    state: State
+    settings: tuple[Setting, ...]
+    states: tuple[State, ...]
     noises: tuple[float, ...]
     residuals: tuple[NDArray, ...]
     weights: tuple[NDArray, ...]
-    slope: Float[np.ndarray, "rows 3 n"]
+    slopes: tuple[Float[np.ndarray, "rows 3 n"], ...]
     converged: bool
     solves: int
     spans: tuple[slice, ...]
@@ -74,8 +74,23 @@ class Fit:
     observations: tuple[str, ...]
 
     @property
+    def setting(self) -> Setting:
+        """Of the first problem, with the best numbers in place."""
+        return self.settings[0]
+
+    @property
+    def state(self) -> State:
+        """Equilibrium of the first problem."""
+        return self.states[0]
+
+    @property
+    def slope(self) -> Float[np.ndarray, "rows 3 n"]:
+        """∂u/∂ξ [m] of the first problem."""
+        return self.slopes[0]
+
+    @property
     def problem(self) -> Problem:
-        """With the best numbers in place."""
+        """The first, with the best numbers in place."""
         return self.setting.problem
 
     @property
@@ -92,9 +107,9 @@ class Fit:
 
 
 def fit(
-    problem: Problem | Setting,
+    problem: Problem | Setting | Sequence[Problem | Setting],
     unknowns: Sequence[Unknown],
-    observations: Sequence[Observation],
+    observations: Sequence[Observation] | Sequence[Sequence[Observation]],
     *,
     start: NDArray | None = None,
     load_steps: int = 1,
@@ -106,8 +121,9 @@ def fit(
 
     Args:
         problem: with the values that the unknowns change as first guess (or a setting, where the frames differ).
+            Several, as of the load states of one body: the unknowns are the same in all, and so are first guesses.
         unknowns: what is looked for.
-        observations: what was seen.
+        observations: what was seen; of several problems a list for each.
         start: (n,) first coordinates; zero by default.
         load_steps: of the solves that have no state nearby to start from.
         tolerance: of the equilibria.
@@ -120,17 +136,21 @@ def fit(
             motion that matches data of unknown noise worse than the body at rest.
     """
     require_float64()
-    unknowns, observations = _listed(unknowns, Unknown, "unknowns"), _listed(observations, Observation, "observations")
+    unknowns = _listed(unknowns, Unknown, "unknowns")
+    problems, groups = _cases(problem, observations)
     tolerance, iterations = given.tolerance(tolerance, "fit"), given.whole(iterations, "iterations", "fit")
-    setting = _checked(problem, unknowns, observations)
-    equilibria = Equilibria(setting, unknowns, tolerance=tolerance, load_steps=load_steps)
-    squares = LeastSquares(equilibria, observations, [o.noise or 1.0 for o in observations])
-    coordinates = np.zeros(equilibria.size)
+    settings = [_checked(one, group) for one, group in zip(problems, groups, strict=True)]
+    seen = [observation for group in groups for observation in group]
+    _enough(unknowns, seen)
+    cases = [Equilibria(setting, unknowns, tolerance=tolerance, load_steps=load_steps) for setting in settings]
+    owners = [k for k, group in enumerate(groups) for _ in group]
+    squares = LeastSquares(cases, seen, [o.noise or 1.0 for o in seen], owners)
+    coordinates = np.zeros(cases[0].size)
     if start is not None:
-        coordinates = np.asarray(given.array(start, "first coordinates", "fit", (equilibria.size,)))
+        coordinates = np.asarray(given.array(start, "first coordinates", "fit", (cases[0].size,)))
     point = squares.solve(coordinates, None)
     first_noises(squares, point)
-    point, linear, converged = _rounds(squares, squares.at(point.coordinates, point.state), iterations, progress)
+    point, linear, converged = _rounds(squares, squares.at(point.coordinates, point.states), iterations, progress)
     if not converged:
         raise SolverError(
             f"the fit did not settle in {iterations} steps", where="fit", advice="Give priors, or a better first guess"
@@ -154,10 +174,13 @@ def _rounds(squares: LeastSquares, point: Point, iterations: int, progress: Prog
 
 
 def _result(squares: LeastSquares, point: Point, linear: Linear) -> Fit:
-    equilibria, seen = squares.equilibria, squares.observations
-    setting = equilibria.setting(point.coordinates)
-    state = solve(setting.problem, start=point.state, tolerance=equilibria.tolerance).final
-    lefts = _leftovers(squares, point, setting)
+    equilibria, seen = squares.cases[0], squares.observations
+    settings = squares.settings(point.coordinates)
+    states = [
+        solve(setting.problem, start=state, tolerance=equilibria.tolerance).final
+        for setting, state in zip(settings, point.states, strict=True)
+    ]
+    lefts = _leftovers(squares, point, settings)
     for left in lefts:
         refuse_worse(left)
     posterior, told_alike = _widened(squares, point, linear)
@@ -169,24 +192,26 @@ def _result(squares: LeastSquares, point: Point, linear: Linear) -> Fit:
         estimates=tuple(estimates(posterior, equilibria.unknowns, equilibria.spans)),
         statement=" ".join(told),
         posterior=posterior,
-        setting=setting,
-        state=state,
+        settings=tuple(settings),
+        states=tuple(states),
         noises=tuple(squares.noises),
         residuals=tuple(left.residual for left in lefts),
         weights=tuple(point.weights),
-        slope=linear.slope,
+        slopes=linear.slopes,
         converged=True,
-        solves=equilibria.solves,
+        solves=sum(case.solves for case in squares.cases),
         spans=tuple(equilibria.spans),
         unknowns=equilibria.unknowns,
         observations=tuple(o.label for o in seen),
     )
 
 
-def _leftovers(squares: LeastSquares, point: Point, setting: Setting) -> list[Leftover]:
+def _leftovers(squares: LeastSquares, point: Point, settings: Sequence[Setting]) -> list[Leftover]:
     """Of every observation, in its unit."""
-    found, moved = [], jnp.asarray(point.state.rows)
+    found = []
     for k, (observation, width) in enumerate(zip(squares.observations, squares.widths(), strict=True)):
+        owner = squares.owners[k]
+        motion = point.bound[k].motion(jnp.asarray(point.states[owner].rows), settings[owner])
         found.append(
             Leftover(
                 observation.label,
@@ -195,7 +220,7 @@ def _leftovers(squares: LeastSquares, point: Point, setting: Setting) -> list[Le
                 squares.noises[k],
                 observation.robust,
                 point.residuals[k] * width,
-                np.asarray(point.bound[k].motion(moved, setting)),
+                np.asarray(motion),
                 observation.unit == "m",
                 squares.effects[k],
             )
@@ -220,7 +245,7 @@ def _widened(squares: LeastSquares, point: Point, linear: Linear) -> tuple[Poste
     return squares.posterior(point, linear, asked), told
 
 
-def _listed(given_items: object, kind: type, name: str) -> list:
+def _listed(given_items: object, kind: type | tuple[type, ...], name: str) -> list:
     """The items as a list.
 
     Raises:
@@ -234,17 +259,38 @@ def _listed(given_items: object, kind: type, name: str) -> list:
     return list(given_items)
 
 
-def _checked(problem: Problem | Setting, unknowns: Sequence[Unknown], observations: Sequence[Observation]) -> Setting:
-    """The setting, once unknowns and observations fit it and each other."""
-    if not unknowns:
-        raise SolverError("nothing is unknown", where="fit", advice="Name at least one unknown")
-    if not observations:
-        raise SolverError("there are no observations", where="fit", advice="Give what was seen")
+def _cases(problem: object, observations: object) -> tuple[list[Problem | Setting], list[list[Observation]]]:
+    """The problems and the observations of each.
+
+    Raises:
+        SolverError: not a list of observations for each problem.
+    """
+    if isinstance(problem, (Problem, Setting)):
+        return [problem], [_listed(observations, Observation, "observations")]
+    problems = _listed(problem, (Problem, Setting), "problems")
+    groups = [_listed(group, Observation, "observations") for group in _listed(observations, (list, tuple), "lists")]
+    if len(groups) != len(problems) or not problems:
+        told = f"{len(problems)} problems, but observations of {len(groups)}"
+        raise SolverError(told, where="fit", advice="Give one list of observations for each problem")
+    return problems, groups
+
+
+def _checked(problem: Problem | Setting, observations: Sequence[Observation]) -> Setting:
+    """The setting, once observations fit it."""
     if not isinstance(problem, Setting):
         require_held(problem, "fit")
     setting = problem if isinstance(problem, Setting) else Setting.of(problem)
     for observation in observations:
         observation.check(setting)
+    return setting
+
+
+def _enough(unknowns: Sequence[Unknown], observations: Sequence[Observation]) -> None:
+    """Raise where unknowns or observations are missing, or fewer than numbers without a prior."""
+    if not unknowns:
+        raise SolverError("nothing is unknown", where="fit", advice="Name at least one unknown")
+    if not observations:
+        raise SolverError("there are no observations", where="fit", advice="Give what was seen")
     free = int(sum(unknown.flat.sum() for unknown in unknowns))
     count = sum(observation.count for observation in observations)
     if free > count:
@@ -253,4 +299,3 @@ def _checked(problem: Problem | Setting, unknowns: Sequence[Unknown], observatio
             where="fit",
             advice="Give a prior (spread=…), fewer unknowns or more data",
         )
-    return setting

@@ -23,6 +23,7 @@ from .correlation import Together, gathered, measured
 from .equilibria import Equilibria
 from .observation import STUDENT_FREEDOM, Bound, Observation
 from .posterior import Posterior
+from .setting import Setting
 
 DAMPING_START, DAMPING_LEAST, DAMPING_MOST = 1e-3, 1e-9, 1e9
 STEP_DONE = 1e-4
@@ -31,10 +32,10 @@ STEP_DONE = 1e-4
 
 @dataclass
 class Point:
-    """One tried ξ: state, pairings, residuals in units of noise, weights (1 without robust law), the cost."""
+    """One tried ξ: a state per problem; of all observations pairings, residuals over noise, weights; the cost."""
 
     coordinates: NDArray
-    state: State
+    states: tuple[State, ...]
     bound: list[Bound]
     residuals: list[NDArray]
     weights: list[NDArray]
@@ -43,10 +44,10 @@ class Point:
 
 @dataclass
 class Linear:
-    """Jacobians (m, n) of the residuals of each observation in their unit, and ∂u/∂ξ (rows, 3, n)."""
+    """Jacobians (m, n) of the residuals of each observation in their unit, and ∂u/∂ξ (rows, 3, n) of each problem."""
 
     raw: list[NDArray]
-    slope: Float[np.ndarray, "rows 3 n"]
+    slopes: tuple[Float[np.ndarray, "rows 3 n"], ...]
 
     def jacobians(self, widths: list[float]) -> list[NDArray]:
         """(m, n) in units of noise."""
@@ -54,7 +55,7 @@ class Linear:
 
     def normal(self, point: Point, widths: list[float]) -> tuple[NDArray, NDArray]:
         """JᵀWJ and JᵀWr."""
-        size = self.slope.shape[2]
+        size = self.slopes[0].shape[2]
         matrix, right = np.zeros((size, size)), np.zeros(size)
         for jacobian, residual, weight in zip(self.jacobians(widths), point.residuals, point.weights, strict=True):
             matrix += jacobian.T @ (weight[:, None] * jacobian)
@@ -63,17 +64,22 @@ class Linear:
 
 
 class LeastSquares:
-    """The misfit of observations over the equilibria of a setting."""
+    """The misfit of observations over the equilibria of one or several problems that share the unknowns.
+
+    `owners`: of which problem each observation is; of the first by default.
+    """
 
     def __init__(
         self,
-        equilibria: Equilibria,
+        cases: Sequence[Equilibria],
         observations: Sequence[Observation],
         noises: Sequence[float],
+        owners: Sequence[int] | None = None,
     ) -> None:
-        self.equilibria, self.observations = equilibria, list(observations)
+        self.cases, self.observations = tuple(cases), list(observations)
+        self.owners = [0] * len(self.observations) if owners is None else list(owners)
         self.noises = list(noises)
-        unknowns = equilibria.unknowns
+        unknowns = self.cases[0].unknowns
         self.flat = np.concatenate([u.flat for u in unknowns])
         self.prior = np.where(self.flat, 0.0, 1.0)
         self.limits = np.concatenate([np.full(u.size, u.limit) for u in unknowns])
@@ -88,21 +94,30 @@ class LeastSquares:
         """Takes the design effects from the pairings of a point, for all that follows."""
         self.effects = [o.design_effect(b) for o, b in zip(self.observations, point.bound, strict=True)]
 
-    def at(self, coordinates: NDArray, state: State) -> Point:
-        """Pairings, residuals and cost at an equilibrium."""
-        setting, moved = self.equilibria.setting(coordinates), np.asarray(state.rows)
-        bound = [o.bind(setting, moved) for o in self.observations]
-        raw = [np.asarray(b.residuals(jnp.asarray(moved), setting)) for b in bound]
+    def settings(self, coordinates: NDArray | Array) -> list[Setting]:
+        """Each problem with all unknown numbers in place."""
+        return [case.setting(coordinates) for case in self.cases]
+
+    def at(self, coordinates: NDArray, states: Sequence[State]) -> Point:
+        """Pairings, residuals and cost at equilibria."""
+        settings, moved = self.settings(coordinates), [np.asarray(state.rows) for state in states]
+        bound = [o.bind(settings[c], moved[c]) for o, c in zip(self.observations, self.owners, strict=True)]
+        raw = [
+            np.asarray(b.residuals(jnp.asarray(moved[c]), settings[c])) for b, c in zip(bound, self.owners, strict=True)
+        ]
         residuals = [r / w for r, w in zip(raw, self.widths(), strict=True)]
         cost, weights = 0.5 * float(self.prior @ coordinates**2), []
         for residual, observation in zip(residuals, self.observations, strict=True):
             part, weight = _law(residual, observation.robust)
             cost, weights = cost + part, [*weights, weight]
-        return Point(coordinates, state, bound, residuals, weights, cost)
+        return Point(coordinates, tuple(states), bound, residuals, weights, cost)
 
-    def solve(self, coordinates: NDArray, start: State | None) -> Point:
-        """Equilibrium first, then `at`."""
-        return self.at(coordinates, self.equilibria.solve(coordinates, start))
+    def solve(self, coordinates: NDArray, starts: Sequence[State] | None) -> Point:
+        """Equilibria first, then `at`."""
+        near = [None] * len(self.cases) if starts is None else starts
+        return self.at(
+            coordinates, [case.solve(coordinates, start) for case, start in zip(self.cases, near, strict=True)]
+        )
 
     def posterior(self, point: Point, linear: Linear, together: Sequence[Together | None] | None = None) -> Posterior:
         """Laplace's approximation at a point, with what residuals that go together add to its width.
@@ -145,20 +160,21 @@ class LeastSquares:
 
     def linearize(self, point: Point) -> Linear:
         """Derivatives of all residuals with fixed pairings."""
-        slope = self.equilibria.slope(point.coordinates, point.state)
-        return Linear(self.jacobians(point, slope), slope)
+        pairs = zip(self.cases, point.states, strict=True)
+        slopes = tuple(case.slope(point.coordinates, state) for case, state in pairs)
+        return Linear(self.jacobians(point, slopes), slopes)
 
-    def jacobians(self, point: Point, slope: NDArray) -> list[NDArray]:
+    def jacobians(self, point: Point, slopes: Sequence[NDArray]) -> list[NDArray]:
         """(m, n) for each observation, in its unit."""
-        at, moved = jnp.asarray(point.coordinates), jnp.asarray(point.state.rows)
-        found = []
-        for bound in point.bound:
+        at, found = jnp.asarray(point.coordinates), []
+        for bound, owner in zip(point.bound, self.owners, strict=True):
+            moved, slope, case = jnp.asarray(point.states[owner].rows), slopes[owner], self.cases[owner]
 
-            def value(xi: Array, u: Array, bound: Bound = bound) -> Array:
-                return bound.residuals(u, self.equilibria.setting(xi))
+            def value(xi: Array, u: Array, bound: Bound = bound, case: Equilibria = case) -> Array:
+                return bound.residuals(u, case.setting(xi))
 
             rate = jax.vmap(
-                lambda d, s, value=value: jax.jvp(value, (at, moved), (d, s))[1]  # pyright: ignore[reportArgumentType]
+                lambda d, s, value=value, moved=moved: jax.jvp(value, (at, moved), (d, s))[1]  # pyright: ignore[reportArgumentType]
             )
             parts = []
             for first in range(0, len(at), 32):
@@ -205,7 +221,7 @@ class LeastSquares:
             if _small(step, hessian, 1e-4 * STEP_DONE):
                 return step, None
             try:
-                after = self.solve(np.clip(at + step, self.low, self.high), point.state)
+                after = self.solve(np.clip(at + step, self.low, self.high), point.states)
             except SolverError:
                 damping = max(10.0 * damping, 1e-2)
                 continue

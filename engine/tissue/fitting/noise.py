@@ -34,7 +34,7 @@ def update(squares: LeastSquares, point: Point, linear: Linear, posterior: Poste
         noise = max(size_of(raw, observation.robust) / np.sqrt(share), LEAST)
         change = max(change, abs(np.log(noise / squares.noises[k])))
         squares.noises[k] = noise
-    return squares.at(point.coordinates, point.state), change
+    return squares.at(point.coordinates, point.states), change
 
 
 def size_of(residual: NDArray, robust: bool) -> float:

@@ -52,8 +52,8 @@ def known(posterior: Posterior, units: NDArray) -> Known:
     rough = ~nothing & ~prior & (width > ROUGH)
     wide = 1.96 * posterior.spread * units > ROUGH
     roughly = wide & ((v[:, rough] ** 2).sum(axis=1) > 0.1)
-    counts = [int(kind.sum()) for kind in (nothing, prior, rough)]
-    return Known(*counts, len(share) - sum(counts), roughly)
+    first, second, third = (int(kind.sum()) for kind in (nothing, prior, rough))
+    return Known(first, second, third, len(share) - first - second - third, roughly)
 
 
 def statement(posterior: Posterior, unknowns: Sequence[Unknown], spans: Sequence[slice]) -> str:
