@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from refusals import refused
 from scipy.sparse import csc_matrix
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from preop.engine.tissue.materials import NeoHookean
@@ -20,6 +23,7 @@ from preop.engine.tissue.registration.errors import Errors
 from preop.engine.tissue.registration.free_body import Compliance, FreeBody, NoBalance
 from preop.engine.tissue.registration.hidden_loads import scaled_patterns
 from preop.engine.tissue.registration.misfit import Pose
+from preop.engine.tissue.registration.noise import roughness
 from preop.engine.tissue.registration.outline import Outline
 from preop.engine.tissue.registration.prior import Prior
 from preop.engine.tissue.registration.register import register
@@ -48,13 +52,13 @@ def bent(place: np.ndarray) -> np.ndarray:
     return TURN.apply(moved - middle) + 1e-3 * SIZE / 2.0 + SHIFT
 
 
-def cloud(count: int) -> np.ndarray:
+def cloud(count: int, noise: float = NOISE) -> np.ndarray:
     """Of two thirds of the front and of two edges beside it, without which a plate slides along itself; with noise."""
     draw = np.random.default_rng(3)
     place = draw.random((count, 3)) * [0.11, 0.0, 0.08]
     place[::5, :2] = place[::5, 1::-1] * [0.0, 0.03 / 0.11]
     place[1::5, 1:] = place[1::5, :0:-1] * [0.03 / 0.08, 0.0]
-    return bent(place) + NOISE * draw.standard_normal((count, 3))
+    return bent(place) + noise * draw.standard_normal((count, 3))
 
 
 def targets() -> np.ndarray:
@@ -75,6 +79,56 @@ def test_a_bent_plate_is_followed(element: str) -> None:
     assert 0.2 < np.median(away / np.sqrt(np.einsum("kii->k", covariance))) < 1.5
     assert found.noise == pytest.approx(NOISE, rel=0.15)
     assert "holds the body against rigid motion" in found.statement
+
+
+def errors_of(points: np.ndarray, prior: Prior | None = None) -> tuple[Registration, float]:
+    """A small plate of bricks on points: what was found, and the mean error of its targets [m]."""
+    found = register(plate("H8", (6, 1, 3)), points, prior=prior)
+    return found, float(np.linalg.norm(found.targets(targets())[0] - bent(targets()), axis=1).mean())
+
+
+@pytest.fixture(scope="module")
+def alone() -> float:
+    """The mean error [m] where nothing but the plate was seen."""
+    return errors_of(cloud(500))[1]
+
+
+def tissue_beside() -> np.ndarray:
+    """A flat patch of 30 × 60 mm, at half depth of the plate, that goes on from its end x = 0."""
+    draw = np.random.default_rng(5)
+    place = np.stack([-0.03 * draw.random(60), np.full(60, 0.012), 0.01 + 0.06 * draw.random(60)], axis=1)
+    return bent(place) + NOISE * draw.standard_normal((60, 3))
+
+
+def flying_rim() -> np.ndarray:
+    """40 pixels at the end x = 0, up to 40 mm behind the front: between it and what lies behind."""
+    draw = np.random.default_rng(6)
+    return bent(np.stack([np.zeros(40) - 1e-3, 0.04 * draw.random(40), 0.08 * draw.random(40)], axis=1))
+
+
+@pytest.mark.parametrize("foreign", [tissue_beside, flying_rim])
+def test_points_of_something_else_do_not_pull_the_answer(foreign: Callable[[], np.ndarray], alone: float) -> None:
+    """Not by more than half of the noise, and of the patch, most of what goes beyond the plate is left out and told."""
+    found, error = errors_of(np.concatenate([cloud(500), foreign()]))
+    assert error < alone + 0.5e-3
+    if foreign is tissue_beside:
+        wrong = cKDTree(found.left_out).query(foreign())[0] < 1e-9
+        assert wrong.mean() > 0.6
+        assert len(found.left_out) - wrong.sum() < 0.03 * 500
+        assert "were left out" in found.statement
+
+
+def test_noise_that_neighbours_share_is_not_taken_for_deformation(alone: float) -> None:
+    """1.5 mm along each axis, alike over 8 mm, of which the cloud's roughness shows a part."""
+    points = cloud(500, noise=2e-4)
+    shared = np.linalg.cholesky(np.exp(-0.5 * (cdist(points, points) / 0.008) ** 2) + 1e-6 * np.eye(500))
+    wrong = 1.5e-3 * shared @ np.random.default_rng(2).standard_normal((500, 3))
+    points = points + wrong
+    assert roughness(points) < 0.75e-3
+    assert errors_of(points)[1] < alone + 0.5e-3
+    found, error = errors_of(points, Prior(unlike=0.0, unfollowed=(2e-4, 0.02)))
+    assert 0.8e-3 < found.noise < 2e-3
+    assert error < alone + 0.5e-3
 
 
 def test_a_million_points_tell_what_a_thousand_of_them_tell() -> None:

@@ -16,6 +16,7 @@ from preop.engine.tissue.registration.free_body import FreeBody
 from preop.engine.tissue.registration.misfit import Misfit, Pose
 from preop.engine.tissue.registration.outline import Outline
 from preop.engine.tissue.registration.prior import Prior
+from preop.engine.tissue.registration.register import register
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
 from preop.imaging.errors import SolverError
@@ -192,6 +193,35 @@ def test_a_body_in_pieces_is_named() -> None:
     model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
     with pytest.raises(SolverError, match=r"in 2 pieces; one of 8 nodes .* Register each piece"):
         FreeBody(model, "x0", YOUNG)
+
+
+@pytest.mark.parametrize("element", ["T4P1", "T10P1"])
+def test_elements_with_pressures_are_named(element: str) -> None:
+    mesh = bodies.box((1, 1, 1), place=lambda unit: 40.0 * unit)
+    model = Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.4999)}, element=element)
+    points = np.asarray(model.points)[np.random.default_rng(1).integers(0, 8, 60)]
+    points = points + 1e-3 * np.random.default_rng(0).standard_normal((60, 3))
+    with pytest.raises(SolverError, match=r"unknown pressures cannot be registered\. Use T4, T10 or H8"):
+        register(model, points, surface="x0")
+
+
+def test_linear_tetrahedra_that_lock_are_named() -> None:
+    """Beyond ν = 0.49, in any of their elements; quadratic ones are not meant."""
+    mesh = bodies.box((1, 1, 1), place=lambda unit: 40.0 * unit)
+    soft, one = np.full(len(mesh.tetrahedra), 0.45), np.zeros(len(mesh.tetrahedra))
+    one[-1] = 0.0499
+    for ratio in (0.4999, soft + one):
+        model = Model.from_mesh(mesh, {"*": law(ratio)})
+        with pytest.raises(SolverError, match=r"T4 elements with ν = 0\.4999 lock\. Give ν up to 0\.49"):
+            FreeBody(model, "x0", YOUNG)
+    assert FreeBody(Model.from_mesh(mesh, {"*": law(0.49)}), "x0", YOUNG).share == 0.0
+    quadratic = Model.from_mesh(mesh, {"*": law(0.4999)}, element="T10")
+    assert FreeBody(quadratic, "x0", YOUNG).share == 0.0
+
+
+def law(ratio: float | np.ndarray) -> NeoHookean:
+    """Of a Poisson's ratio, one number or one for each element."""
+    return NeoHookean(YOUNG / (2.0 * (1.0 + ratio)), YOUNG * ratio / ((1.0 + ratio) * (1.0 - 2.0 * ratio)))
 
 
 def test_a_step_is_stable_where_newton_would_fold_the_body() -> None:

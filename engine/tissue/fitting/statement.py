@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from ..materials import Material
 from ..model import Model
+from .poisson import small_strain_poisson
 from .posterior import FROM_PRIOR, OPEN_SHARE, ROUGH, Posterior
 from .setting import Unknown
 
 NAMED = 8
 """Up to so many numbers, open directions are spelt out."""
-STRAIN = 1e-5
-"""At which small-strain stiffness is read off a law."""
 RATIO_DIGITS = 4
-"""To which ν read off so is good: the law's own curvature over that strain."""
+"""To which a ν read off a law is good: the law's own curvature over the strain it is read at."""
 
 
 @dataclass(frozen=True)
@@ -139,20 +138,9 @@ def conditions(model: Model) -> str:
 
 
 def _poisson_in_words(material: Material) -> str:
-    """ν of the first element for small strain: K by a change of volume, μ by shears; no word where those differ."""
-    if type(material).stepped is not Material.stepped:
-        return ""  # of viscous tissue it changes with time
-    one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:1].T, material)
-    if any(bool(jnp.isinf(leaf).any()) for leaf in jax.tree.leaves(one)):
-        return " with ν 0.5"
-    strains = STRAIN * np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [-1.0, 0.0, 1.0]])
-    stress = [np.diag(np.asarray(one.first_piola(jnp.diag(1.0 + e)[:, :, None]))[:, :, 0]) for e in strains]
-    bulk = stress[0].sum() / (9.0 * STRAIN)
-    shear = np.array([p @ e for p, e in zip(stress[1:], strains[1:], strict=True)]) / (4.0 * STRAIN**2)
-    if not np.isfinite(shear).all() or np.ptp(shear) > 0.01 * np.abs(shear).max():
-        return ""
-    ratio = (3.0 * bulk - 2.0 * shear[0]) / (2.0 * (3.0 * bulk + shear[0]))
-    return f" with ν {round(float(ratio), RATIO_DIGITS) + 0.0:.3g}"
+    """ν of the first element; no word where it is not one number."""
+    ratio = small_strain_poisson(jax.tree.map(lambda leaf: jnp.asarray(leaf)[:1], material))
+    return "" if ratio is None else f" with ν {round(float(ratio[0]), RATIO_DIGITS) + 0.0:.3g}"
 
 
 def _holder(posterior: Posterior) -> str:

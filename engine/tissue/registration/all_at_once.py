@@ -9,10 +9,10 @@ where a first guess of the loads had no equilibrium.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
@@ -87,6 +87,10 @@ class Search:
     errors: Errors
     pose_width: Float[np.ndarray, "6"]
 
+    def of_some(self, chosen: Bool[NDArray, " n"]) -> Search:
+        """The same search with some of the points."""
+        return replace(self, seen=self.seen[chosen], errors=self.errors.of_some(chosen))
+
     def run(self, width: float, pose: Pose, displacement: NDArray, loads: NDArray, progress: Progress) -> Found:
         """The most probable state for one width of the loads' prior, from a first guess.
 
@@ -98,7 +102,7 @@ class Search:
         for number in range(STEPS):
             body, slope, left, misfit = self._linear(basis, moved, loads, pose, least)
             weighed = self.errors.deformed(moved).at(misfit, weighed)
-            jacobian = self._jacobian(misfit, slope)
+            jacobian = self.jacobian(misfit, slope)
             prior = np.concatenate([pose.numbers() / self.pose_width, loads])
             ahead = misfit.distance - misfit.by_nodes(left[:, :, None])[:, 0]
             solved = weighed.inverse(np.column_stack([jacobian, ahead]))
@@ -145,7 +149,7 @@ class Search:
         now, slope, _, misfit = self._linear(basis, moved, loads, pose, body.share)
         if now.share > body.share:
             raise NoBalance("the equilibrium found is unstable", where="register")
-        weighed, jacobian = self.errors.deformed(moved).at(misfit, weighed), self._jacobian(misfit, slope)
+        weighed, jacobian = self.errors.deformed(moved).at(misfit, weighed), self.jacobian(misfit, slope)
         hessian = _factor(jacobian.T @ weighed.inverse(jacobian) + np.eye(jacobian.shape[1]))
         prior = np.concatenate([pose.numbers() / self.pose_width, loads])
         evidence = -0.5 * (
@@ -160,7 +164,7 @@ class Search:
             moved, loads, pose, slope, covariance, misfit, jacobian, weighed, held, body.share, float(evidence), steps
         )
 
-    def _jacobian(self, misfit: Misfit, slope: NDArray) -> Float[np.ndarray, "points m"]:
+    def jacobian(self, misfit: Misfit, slope: NDArray) -> Float[np.ndarray, "points m"]:
         """∂(n · y) by pose, in units of its prior, and loads."""
         return np.hstack([misfit.by_pose * self.pose_width, misfit.by_nodes(slope)])
 

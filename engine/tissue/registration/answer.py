@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from ..fitting.location import locate
 from ..fitting.observation import vectors
@@ -17,6 +20,8 @@ from .rigid import Rigid
 
 TOLD = 0.05
 """Probability of a width from which on `statement` speaks of its body."""
+TOGETHER, GATHERED = 0.01, 5
+"""m between neighbours of one group of points left out, and members from which on it is told."""
 SUBCAPSULAR = 0.5
 """Element sizes that a target may lie outside of the mesh: its facets cut corners of the organ."""
 
@@ -34,6 +39,9 @@ class Registration:
         errors: the law of the points' errors, and of what the model cannot follow, for a body at rest.
         visible_share: of the outline, by area, that lies near what was seen.
         pose_width: of the prior, rad and m.
+        belonging: (n, 3) m, the points used.
+        left_out: (n, 3) m, the points judged to be of something else.
+        widest: width [m] beyond which none was tried; 0 where the width was given.
     """
 
     states: tuple[Found, ...]
@@ -44,6 +52,9 @@ class Registration:
     errors: Errors
     visible_share: float
     pose_width: Float[np.ndarray, "6"]
+    belonging: Float[np.ndarray, "n 3"] = field(default_factory=lambda: np.zeros((0, 3)))
+    left_out: Float[np.ndarray, "n 3"] = field(default_factory=lambda: np.zeros((0, 3)))
+    widest: float = 0.0
 
     @property
     def found(self) -> Found:
@@ -53,7 +64,7 @@ class Registration:
     @property
     def noise(self) -> float:
         """Standard deviation of the points along the surface's normal [m], given or found."""
-        return self.errors.noise
+        return float(np.hypot(self.errors.noise, self.errors.alike[0]))
 
     @property
     def statement(self) -> str:
@@ -70,7 +81,28 @@ class Registration:
             f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
             f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
             f"{1e3 * float(self.probability @ self.widths):.0f} mm (RMS). {100 * self.found.held:.2g} % of the force "
-            "within is what holds the body against rigid motion." + stiffened
+            "within is what holds the body against rigid motion." + stiffened + self._refused() + self._strained()
+        )
+
+    def _refused(self) -> str:
+        """How many points were left out, and where most of them lie."""
+        count, total = len(self.left_out), len(self.left_out) + len(self.belonging)
+        if count == 0:
+            return ""
+        share = f" {count} of {total} points ({100 * count / total:.1f} %) were left out as another surface's"
+        gathered = _gathered(self.left_out)
+        if len(gathered) < GATHERED:
+            return share + ", none of them together."
+        middle = np.round(1e3 * gathered.mean(axis=0)).astype(int).tolist()
+        return share + f", {len(gathered)} of them together about {middle} mm."
+
+    def _strained(self) -> str:
+        """Where the widest prior is the likeliest, the data ask for more than was thought possible."""
+        if self.widest == 0.0 or self.widths[self.probability.argmax()] < self.widest:
+            return ""
+        return (
+            f" Doubt it: the likeliest width, {1e3 * self.widest:.0f} mm, is the widest tried. Points of other tissue"
+            " or a noise that is too small make it so; compare with `rigid`, crop the points, or give Prior.displacement."
         )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
@@ -119,6 +151,14 @@ class Registration:
     @staticmethod
     def _turned(found: Found, values: NDArray) -> NDArray:
         return np.einsum("ij,kjn->kin", found.pose.rotation.as_matrix(), values, optimize=True)
+
+
+def _gathered(points: NDArray) -> NDArray:
+    """The largest group of points whose members have another within `TOGETHER`."""
+    pairs = cKDTree(points).query_pairs(TOGETHER, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(points), len(points)))
+    label = connected_components(graph, directed=False)[1]
+    return points[label == np.bincount(label).argmax()]
 
 
 def _cross(vectors: NDArray) -> NDArray:

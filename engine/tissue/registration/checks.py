@@ -16,6 +16,8 @@ FAR_OFF = 3.0
 """Median distance of the points, over what is expected of one, at which they are no points of this organ."""
 BEYOND = 5.0
 """Widths of the pose's prior at which a pose is refused."""
+TOO_MUCH = 3.0
+"""Times `Prior.displacement` that the median node may move: three standard deviations."""
 FEWEST = 20
 """Points that a pose and a first pattern of deformation need."""
 
@@ -60,7 +62,37 @@ def checked_noise(noise: float | None, seen: NDArray, rest: NDArray) -> float:
     return float(noise)
 
 
-def refuse_misfit(found: Found, noise: float, prior: Prior) -> None:
+def refuse_strangers(belong: NDArray) -> None:
+    """What is left must be most of what was given, and enough.
+
+    Raises:
+        SolverError: fewer than half of the points, or than 20, belong to the organ.
+    """
+    if belong.sum() < max(0.5 * len(belong), FEWEST):
+        raise SolverError(
+            f"only {int(belong.sum())} of {len(belong)} points fit one deformed surface of this organ",
+            where="register",
+            advice="Crop the points to the organ, and check their noise and their frame",
+        )
+
+
+def refuse_size(found: Found, prior: Prior) -> None:
+    """Points of another surface that were not told from the organ's are followed by loads without measure.
+
+    Raises:
+        SolverError: the median node moves by many times what was assumed.
+    """
+    median = float(np.median(np.linalg.norm(found.displacement, axis=1)))
+    if median > TOO_MUCH * prior.displacement:
+        raise SolverError(
+            f"the median node would move by {1e3 * median:.0f} mm, Prior.displacement is "
+            f"{1e3 * prior.displacement:.0f} mm",
+            where="register",
+            advice="Crop the points to the organ, give their noise, or give a larger Prior.displacement",
+        )
+
+
+def refuse_misfit(found: Found, prior: Prior) -> None:
     """Student's law would leave out all points of another organ and answer all the same.
 
     Raises:
@@ -68,7 +100,7 @@ def refuse_misfit(found: Found, noise: float, prior: Prior) -> None:
     """
     left, expected = (
         float(np.median(np.abs(found.misfit.distance))),
-        float(np.hypot(noise, found.errors.law.unfollowed)),
+        found.errors.law.expected,
     )
     if left > FAR_OFF * expected:
         raise SolverError(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
@@ -44,7 +44,8 @@ class Errors:
         unlike: c.
         pushed: h.
         length: ℓ [m].
-        alike: (n, n) exp(−d/ℓ) between the points.
+        places: (n, 3) m of the points.
+        alike: standard deviation [m] of noise that neighbours share, and over which distance [m].
     """
 
     noise: float
@@ -52,13 +53,33 @@ class Errors:
     unlike: float
     pushed: float
     length: float
-    alike: Float[np.ndarray, "n n"]
+    places: Float[np.ndarray, "n 3"]
+    alike: tuple[float, float] = (0.0, 1e-3)
 
     @classmethod
     def of(cls, seen: NDArray, noise: float, prior: Prior) -> Errors:
         """For points (n, 3) m, on a body at rest."""
         size, length = prior.unfollowed
-        return cls(noise, size, prior.unlike, prior.pushed, length, np.exp(-cdist(seen, seen) / length))
+        return cls(noise, size, prior.unlike, prior.pushed, length, seen)
+
+    def of_some(self, chosen: Bool[NDArray, " n"]) -> Errors:
+        """The law for some of the points."""
+        return replace(self, places=self.places[chosen])
+
+    @property
+    def expected(self) -> float:
+        """Standard deviation of one distance [m]."""
+        return float(np.sqrt(self.noise**2 + self.alike[0] ** 2 + self.unfollowed**2))
+
+    def beside(self, misfit: Misfit) -> Float[np.ndarray, "n n"]:
+        """Covariance [m²] of what is not independent: n · d, and noise that neighbours share."""
+        away = cdist(self.places, self.places)
+        together = self.unfollowed**2 * np.exp(-away / self.length) * (misfit.normal @ misfit.normal.T)
+        return together + self.alike[0] ** 2 * np.exp(-away / self.alike[1])
+
+    def covariance(self, misfit: Misfit) -> Float[np.ndarray, "n n"]:
+        """Of all [m²], each point weighed alike."""
+        return self.beside(misfit) + self.noise**2 * np.eye(len(self.places))
 
     def deformed(self, displacement: Float[NDArray, "nodes 3"]) -> Errors:
         """The law for a body that rest has left by a displacement [m]; to be asked of the law at rest."""
@@ -66,7 +87,7 @@ class Errors:
 
     def at(self, misfit: Misfit, before: Weighed | None = None) -> Weighed:
         """The covariance where the points lie by so much off, weights started from those of the step before."""
-        beside = self.unfollowed**2 * self.alike * (misfit.normal @ misfit.normal.T)
+        beside = self.beside(misfit)
         expected = np.zeros(len(beside)) if before is None else before.expected
         weight, factor = np.ones(len(beside)), None
         for _ in range(ROUNDS):

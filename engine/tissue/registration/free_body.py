@@ -25,6 +25,7 @@ from scipy.sparse.linalg import splu
 
 from ....imaging.errors import SolverError
 from ...linear.host import rigid_body_modes
+from ..fitting.poisson import small_strain_poisson
 from ..host_system import HostSystem
 from ..model import Model
 from ..supports import PointSprings
@@ -38,6 +39,8 @@ BALANCED = 1e-6
 """Residual over the root of the sum of squares of the element forces at which a state is one of equilibrium."""
 
 BALANCE_STEPS = 25
+MOST_POISSON_T4 = 0.4901
+"""Beyond it T4 are refused; with room for a ratio of 0.49 that is read off a law at small strain."""
 STIFFENED = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """s that are tried."""
 
@@ -59,15 +62,16 @@ class FreeBody:
         """Args: the body, a facet set that the weak springs act on, a Young's modulus [Pa] for their size.
 
         Raises:
-            SolverError: elements with unknown pressures; a body in pieces.
+            SolverError: elements with unknown pressures; linear tetrahedra that lock; a body in pieces.
         """
-        refuse_pieces(model)
         if len(model.row_points) != model.nodes:
             raise SolverError(
                 "elements with unknown pressures cannot be registered",
                 where="register",
                 advice="Use T4, T10 or H8 with ν up to 0.49",
             )
+        refuse_locking(model)
+        refuse_pieces(model)
         size = float(np.linalg.norm(np.ptp(np.asarray(model.points), axis=0)))
         self.model = model
         self.system = HostSystem(model.problem(supports=[PointSprings(surface, HOLD * young * size)]), Timer())
@@ -204,6 +208,22 @@ class Compliance:
         found = self._factor.solve(np.ascontiguousarray(forces.reshape(-1, forces.shape[2])))
         found -= self._moved @ (self._gram @ (self._rigid.T @ found))
         return found.reshape(forces.shape)
+
+
+def refuse_locking(model: Model) -> None:
+    """Linear tetrahedra that keep their volume hardly deform; what then comes out is of the mesh, not of the organ.
+
+    Raises:
+        SolverError: T4 with a Poisson's ratio beyond 0.49.
+    """
+    for block in model.blocks:
+        ratio = small_strain_poisson(block.material) if block.element.name == "T4" else None
+        if ratio is not None and ratio.max() > MOST_POISSON_T4:
+            raise SolverError(
+                f"T4 elements with ν = {ratio.max():.4f} lock",
+                where="register",
+                advice="Give ν up to 0.49 (0.45 is better), or element T10 or H8",
+            )
 
 
 def refuse_pieces(model: Model) -> None:

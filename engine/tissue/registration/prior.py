@@ -18,7 +18,7 @@ class Prior:
         displacement: RMS displacement of the median node [m] from the loads.
         length: over which tractions vary [m].
         modes: patterns per component of traction.
-        found: whether the data may double `displacement`, twice at most, by evidence.
+        found: whether the data may halve `displacement`, or double it, twice at most, by evidence.
         pose: standard deviations of rotation [rad] and shift [m], each about each axis, of the frame of the points
             against the model's.
         unfollowed: standard deviation [m], along each axis, of the displacement that the model cannot follow

@@ -19,7 +19,7 @@ from ...precision import require_float64
 from ..model import Model
 from .all_at_once import Found, Search
 from .answer import Registration
-from .checks import checked_noise, checked_points, refuse_misfit
+from .checks import checked_noise, checked_points, refuse_misfit, refuse_size, refuse_strangers
 from .errors import Errors
 from .free_body import FreeBody, softest_young
 from .hidden_loads import scaled_patterns
@@ -27,6 +27,7 @@ from .misfit import Pose
 from .outline import Outline
 from .prior import Prior
 from .rigid import Rigid, align_from_many
+from .sift import Sifted, sifted
 
 SEEN_SHARE = 0.2
 """Spread of tractions where the surface is seen, over that where it is hidden."""
@@ -54,7 +55,8 @@ def register(
 
     Args:
         model: preoperative; its frame and that of the points agree to what `Prior.pose` says.
-        points: [m] on the surface as it is now, any part of it, any number, in no order; outliers may be among them.
+        points: [m] on the surface as it is now, any part of it, any number, in no order; outliers and patches of
+            other tissue may be among them, less than half in all.
         surface: the model's facet set.
         outline: the organ's fine surface, carried by the model; what was seen is compared with it. None: with the
             facets; how far those lie off the organ then belongs into `Prior.unfollowed`.
@@ -63,7 +65,8 @@ def register(
         progress: told of each step.
 
     Raises:
-        SolverError: NaN, fewer than 20 points, points far from the model, a body in pieces, no convergence.
+        SolverError: NaN, fewer than 20 points, points far from the model, most of them another surface's, a body in
+            pieces, a displacement beyond the prior, no convergence.
     """
     require_float64()
     prior = prior or Prior()
@@ -80,33 +83,53 @@ def register(
     progress(0.0, "rigid alignment")
     rigid = align_from_many(seen, outline.points, outline.triangles)
     share = _hidden_share(rigid.model_from_seen(every), rest)
-    search = Search(body, outline, scaled_patterns(body, surface, share, prior), seen, errors, prior.pose_width)
-    states, widths = _over_widths(search, _first_pose(rigid, rest.mean(axis=0)), prior, progress)
+    every_point = Search(body, outline, scaled_patterns(body, surface, share, prior), seen, errors, prior.pose_width)
+    pose = _first_pose(rigid, rest.mean(axis=0))
+    narrow = (FACTORS[0] if prior.found else 1.0) * prior.displacement
+    wide = (FACTORS[2] if prior.found else 1.0) * prior.displacement
+    found = sifted(every_point, pose, narrow, wide, noise is None, progress)
+    refuse_strangers(found.belong)
+    states, widths = _over_widths(found, pose, prior, progress)
     evidence = np.array([one.evidence for one in states])
     probability = np.exp(evidence - evidence.max())
     best = states[int(evidence.argmax())]
-    refuse_misfit(best, errors.noise, prior)
-    near = _distance(best.pose.model_from_seen(every), outline.moved(best.displacement)) < NEAR
+    refuse_misfit(best, prior)
+    refuse_size(best, prior)
+    near = _distance(best.pose.model_from_seen(seen[found.belong]), outline.moved(best.displacement)) < NEAR
     visible = _area_share(outline.points, outline.triangles, near)
     return Registration(
-        tuple(states), widths, probability / probability.sum(), rigid, model, errors, visible, prior.pose_width
+        tuple(states),
+        widths,
+        probability / probability.sum(),
+        rigid,
+        model,
+        found.search.errors,
+        visible,
+        prior.pose_width,
+        seen[found.belong],
+        seen[~found.belong],
+        FACTORS[-1] * prior.displacement if prior.found else 0.0,
     )
 
 
-def _over_widths(search: Search, pose: Pose, prior: Prior, progress: Progress) -> tuple[list[Found], NDArray]:
+def _over_widths(sifted: Sifted, pose: Pose, prior: Prior, progress: Progress) -> tuple[list[Found], NDArray]:
     """States for growing widths of the loads' prior, each started from the one before; and the widths [m].
+
+    The first was found while points were sifted.
 
     Raises:
         SolverError: none settles.
     """
-    found: list[Found] = []
+    search, found = sifted.search, list[Found]()
     widths: list[float] = []
     refused: SolverError | None = None
     displacement, loads = np.zeros_like(np.asarray(search.body.model.points)), np.zeros(search.basis.shape[2])
     for factor in FACTORS if prior.found else (1.0,):
         width = factor * prior.displacement
         try:
-            one = search.run(width, pose, displacement, loads * (widths[-1] / width if widths else 1.0), progress)
+            start = loads * (widths[-1] / width if widths else 1.0)
+            one = None if widths else sifted.first
+            one = one or search.run(width, pose, displacement, start, progress)
         except SolverError as error:
             refused = error
             continue
