@@ -101,8 +101,8 @@ class Registration:
         if self.widest == 0.0 or self.widths[self.probability.argmax()] < self.widest:
             return ""
         return (
-            f" Doubt it: the likeliest width, {1e3 * self.widest:.0f} mm, is the widest tried. Points of other tissue"
-            " or a noise that is too small make it so; compare with `rigid`, crop the points, or give Prior.displacement."
+            f" Doubt it: the likeliest width, {1e3 * self.widest:.0f} mm, is the widest tried. Points of other tissue "
+            "or a noise that is too small make it so; compare with `rigid`, crop the points, or give `displacement`."
         )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:

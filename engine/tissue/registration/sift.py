@@ -23,6 +23,8 @@ from .misfit import Misfit, Pose
 ROUNDS = 4
 CHANGED = 0.02
 """Share of the points whose coming or going makes a state worth another search."""
+HIDDEN = 2.0
+"""Times the roughness of the cloud that is left where most of the noise is shared."""
 SHORTEST = 1e-3
 """m over which noise that neighbours share is alike, at least."""
 
@@ -97,7 +99,7 @@ def _belonging(
     suspect = overhanging(misfit, pose.rotation.inv().apply(normals), law.expected)
     if trusted is None:
         away = np.abs(misfit.distance)
-        trusted = away <= np.median(away[~suspect]) if (~suspect).any() else ~suspect
+        trusted = away <= float(np.median(away[~suspect] if (~suspect).any() else away))
     state = np.concatenate([pose.numbers() / every.pose_width, loads])
     return predicted(misfit, every.jacobian(misfit, slope), state, law, suspect, trusted)
 
@@ -105,10 +107,11 @@ def _belonging(
 def _shared_noise(found: Found) -> tuple[float, float]:
     """Standard deviation [m] of noise that neighbours share and over which distance [m], by what is left.
 
-    None where no more is left than is expected of one distance.
+    None where no more is left than is expected of one distance, or the cloud's own roughness is half of it: the rest
+    may be deformation that a narrow prior has not followed.
     """
     left, law = 1.4826 * float(np.median(np.abs(found.misfit.distance))), found.errors.law
-    if left <= law.expected:
+    if left <= max(law.expected, HIDDEN * law.noise):
         return law.alike
     length = correlation_length(found.misfit.points, found.misfit.distance, found.misfit.normal)
     return float(np.sqrt(left**2 - law.noise**2)), max(length, SHORTEST)
