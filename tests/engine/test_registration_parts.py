@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bodies
 import numpy as np
 import pytest
@@ -95,8 +97,10 @@ def test_a_pulled_bar_is_as_long_as_one_that_is_held() -> None:
 def bodies_with(model: Model, sets: dict[str, np.ndarray]) -> Model:
     """The same bar with two edges of its end named."""
     mesh = bodies.box((5, 2, 2), place=lambda unit: unit * [100.0, 40.0, 40.0])
-    mesh.node_sets.update({f"edge {name}": nodes for name, nodes in sets.items()})
-    return Model.from_mesh(mesh, {"*": NeoHookean.from_young(YOUNG, 0.45)})
+    edges = {f"edge {name}": nodes for name, nodes in sets.items()}
+    return Model.from_mesh(
+        replace(mesh, node_sets={**mesh.node_sets, **edges}), {"*": NeoHookean.from_young(YOUNG, 0.45)}
+    )
 
 
 def test_a_pressed_body_does_not_turn_over() -> None:
