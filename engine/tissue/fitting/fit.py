@@ -19,7 +19,7 @@ from ....imaging.errors import SolverError
 from ....imaging.progress import Progress, silent
 from ...precision import require_float64
 from .. import given
-from ..problem import Problem
+from ..problem import Problem, require_problem
 from ..solution import State
 from ..static import require_held, solve
 from .contradictions import Leftover, alike, conflicts, drowned, misfit, refuse_worse
@@ -263,10 +263,12 @@ def _cases(problem: object, observations: object) -> tuple[list[Problem | Settin
     """The problems and the observations of each.
 
     Raises:
-        SolverError: not a list of observations for each problem.
+        SolverError: no problems, or not a list of observations for each.
     """
     if isinstance(problem, (Problem, Setting)):
         return [problem], [_listed(observations, Observation, "observations")]
+    if not isinstance(problem, (list, tuple)):
+        require_problem(problem, "fit")
     problems = _listed(problem, (Problem, Setting), "problems")
     groups = [_listed(group, Observation, "observations") for group in _listed(observations, (list, tuple), "lists")]
     if len(groups) != len(problems) or not problems:
