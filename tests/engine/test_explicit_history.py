@@ -96,7 +96,8 @@ def test_materials_remember_as_with_implicit_steps(law: str) -> None:
     assert np.abs(moved - wanted).max() < 5e-3 * np.abs(wanted).max()
     assert path.final.materials
     stress, like = (fields.cauchy_stress(model, state) for state in (path.final, other))
-    assert np.abs(stress - like).max() < 0.05 * np.abs(like).max()
+    # Damage jumps with the largest energy so far, which steps of another length meet at other instants.
+    assert np.abs(stress - like).max() < (0.15 if "damage" in law else 0.05) * np.abs(like).max()
 
 
 def test_unknown_pressures_are_refused_with_the_reason() -> None:
