@@ -18,6 +18,8 @@ BEYOND = 5.0
 """Widths of the pose's prior at which a pose is refused."""
 TOO_MUCH = 3.0
 """Times `Prior.displacement` that the median node may move: three standard deviations."""
+MANY = 0.25
+"""Share of points left out beyond which the widest prior may not be the likeliest: loads then shape another organ."""
 FEWEST = 20
 """Points that a pose and a first pattern of deformation need."""
 
@@ -73,6 +75,21 @@ def refuse_strangers(belong: NDArray) -> None:
             f"only {int(belong.sum())} of {len(belong)} points fit one deformed surface of this organ",
             where="register",
             advice="Crop the points to the organ, and check their noise and their frame",
+        )
+
+
+def refuse_doubtful(belong: NDArray, width: float, widest: float) -> None:
+    """Points of another organ are followed in part by loads as large as can be, and left out for the rest.
+
+    Raises:
+        SolverError: more than a quarter was left out, and the likeliest width [m] is the widest tried.
+    """
+    out = 1.0 - float(belong.mean())
+    if out > MANY and width >= widest > 0.0:
+        raise SolverError(
+            f"{100 * out:.0f} % of the points fit no deformation of this organ, the others only {1e3 * widest:.0f} mm",
+            where="register",
+            advice="Crop the points to the organ, give their noise and frame, or give a larger Prior.displacement",
         )
 
 

@@ -19,7 +19,14 @@ from ...precision import require_float64
 from ..model import Model
 from .all_at_once import Found, Search
 from .answer import Registration
-from .checks import checked_noise, checked_points, refuse_misfit, refuse_size, refuse_strangers
+from .checks import (
+    checked_noise,
+    checked_points,
+    refuse_doubtful,
+    refuse_misfit,
+    refuse_size,
+    refuse_strangers,
+)
 from .errors import Errors
 from .free_body import FreeBody, softest_young
 from .hidden_loads import scaled_patterns
@@ -94,6 +101,8 @@ def register(
     probability = np.exp(evidence - evidence.max())
     best = states[int(evidence.argmax())]
     refuse_misfit(best, prior)
+    widest = FACTORS[-1] * prior.displacement if prior.found else 0.0
+    refuse_doubtful(found.belong, float(widths[int(evidence.argmax())]), widest)
     refuse_size(best, prior)
     near = _distance(best.pose.model_from_seen(seen[found.belong]), outline.moved(best.displacement)) < NEAR
     visible = _area_share(outline.points, outline.triangles, near)
@@ -108,7 +117,7 @@ def register(
         prior.pose_width,
         seen[found.belong],
         seen[~found.belong],
-        FACTORS[-1] * prior.displacement if prior.found else 0.0,
+        widest,
     )
 
 
