@@ -18,9 +18,10 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress
 from .anderson import Anderson
 from .batch import system_after
+from .carried import Placing, carried_to
 from .history import Past
 from .host_system import HostSystem
-from .inverse_system import LoadFree, moved_to
+from .inverse_system import LoadFree
 from .march import MAX_CUTBACKS, March
 from .model import MM
 from .problem import Problem
@@ -46,14 +47,22 @@ class FixedPoint:
     Args:
         load_steps: of the first round.
         tolerance: on ‖residual‖ / force scale of each round's equilibrium.
+        place: how the problem is put on another shape.
         duration: seconds of each round's loading, which materials that remember answer to; None: as the problem says.
         patient: rounds that find no equilibrium go half the way and slow ones go on; else both end the search.
     """
 
     def __init__(
-        self, problem: Problem, load_steps: int, tolerance: float, *, patient: bool, duration: float | None = None
+        self,
+        problem: Problem,
+        load_steps: int,
+        tolerance: float,
+        *,
+        patient: bool,
+        place: Placing = carried_to,
+        duration: float | None = None,
     ) -> None:
-        self.problem, self.tolerance, self.patient = problem, tolerance, patient
+        self.problem, self.tolerance, self.patient, self.place = problem, tolerance, patient, place
         self.scanned = np.asarray(problem.model.points)
         self.first, self.past = load_fractions(load_steps), Past(problem.model, duration)
         self.system: HostSystem | None = None
@@ -90,7 +99,7 @@ class FixedPoint:
     def _balance(self, shape: NDArray, distances: list[float], progress: Progress) -> NDArray | None:
         """Displacement (nodes, 3) m of the equilibrium of one shape; None where there is none to be found."""
         start = None if self.march is None else self.march.states[-1]
-        self.system = system_after(moved_to(self.problem, shape), self.system)
+        self.system = system_after(self.place(self.problem, shape), self.system)
         fractions, limit = (self.first, 2 * MAX_ITERATIONS) if start is None else ([1.0], MAX_ITERATIONS)
         share = EXACTNESS * distances[-1] / distances[0] if distances else COARSE
         march = March(self.system, fractions, min(max(share, self.tolerance), COARSE), limit, progress)
@@ -106,7 +115,7 @@ class FixedPoint:
         assert self.system is not None
         assert self.march is not None
         share = self.march.steps[-1].residuals[-1]
-        return LoadFree(moved_to(self.problem, shape), self.march.states[-1], share, rounds)
+        return LoadFree(self.place(self.problem, shape), self.march.states[-1], share, rounds)
 
 
 def _slow(distances: list[float]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from ..linear.host import HostLinearSolver
 from .batch import system_after
+from .carried import Placing, carried_to
 from .derivatives.parameters import bound, split
 from .derivatives.sensitivity import Sensitivity
 from .host_system import HostSystem
@@ -37,16 +37,11 @@ class LoadFree(NamedTuple):
     iterations: int
 
 
-def moved_to(problem: Problem, points: Any) -> Problem:
-    """The problem on other reference positions (nodes, 3) m."""
-    return eqx.tree_at(lambda p: p.model.points, problem, jnp.asarray(points))
-
-
 class InverseSystem:
-    """Of a problem whose own shape is the loaded one, x (nodes, 3) m."""
+    """Of a problem whose own shape is the loaded one, x (nodes, 3) m; `place` puts it on another."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, place: Placing = carried_to) -> None:
+        self.problem, self.place = problem, place
         self.scanned = np.asarray(problem.model.points)
         self.free = ~problem.held() * 1.0
         self.before: HostSystem | None = None
@@ -55,7 +50,7 @@ class InverseSystem:
 
     def at(self, shape: NDArray) -> Problem:
         """The problem on a reference shape."""
-        return moved_to(self.problem, shape)
+        return self.place(self.problem, shape)
 
     def look(self, shape: NDArray, fraction: float) -> Evaluation:
         """Forces of the loaded shape on a reference shape."""
@@ -104,16 +99,17 @@ class InverseSystem:
         """dX ↦ the change of the residual when X moves by dX and u by −dX."""
         problem = self.at(shape)
         sensitivity = Sensitivity(problem, self.scanned - shape, fraction)
-        parameters, fixed = split(problem)
+        fixed = split(problem)[1]
 
         def of_points(points: Any) -> Any:
-            return bound(eqx.tree_at(lambda p: p.model.points, parameters, points), fixed, fraction)
+            parameters = split(self.place(self.problem, points))[0]
+            return [block.material for block in parameters.model.blocks], bound(parameters, fixed, fraction)
 
         _, rate = jax.linearize(of_points, jnp.asarray(shape))
 
         def push(way: NDArray) -> NDArray[np.float64]:
-            by_terms, given = rate(jnp.asarray(way))
-            forces = sensitivity.push_parts(way, -way, by_terms)
+            materials, (by_terms, given) = rate(jnp.asarray(way))
+            forces = sensitivity.push_parts(way, -way, by_terms, materials)
             return np.where(self.free > 0, forces, -way - np.asarray(given))
 
         return push

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part
+from .carried import Placing, carried_to
 from .inverse_system import InverseSystem, LoadFree
 from .newton import force_scale, norm
 from .problem import Problem
@@ -23,13 +24,15 @@ STALLED = 4
 would creep on for all its rounds at every one of the halved steps."""
 
 
-def newton_on_shape(problem: Problem, load_steps: int, tolerance: float, progress: Progress) -> LoadFree:
+def newton_on_shape(
+    problem: Problem, load_steps: int, tolerance: float, progress: Progress, place: Placing = carried_to
+) -> LoadFree:
     """Load step by load step; a step that fails is halved.
 
     Raises:
         SolverError: no load-free shape is found; tells from which share of the load on.
     """
-    inverse = InverseSystem(problem)
+    inverse = InverseSystem(problem, place)
     shape, reached, length = np.asarray(problem.model.points), 0.0, 1.0 / load_steps
     before: tuple[float, NDArray] | None = None
     total, share = 0, np.inf

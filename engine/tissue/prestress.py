@@ -3,8 +3,9 @@
     found = prestressed(problem)       # the same shape; `found.problem` stays where it is under its loads
 
 The strain that each point has in the scan is stored and made up as the loads ask: A ← F(u) A, u the equilibrium of the
-body whose energy is W(F A)/det A, until u vanishes. After Gee, Förster and Wall (2010), *Int. J. Numer. Meth. Biomed.
-Eng.* 26:52 (modified updated Lagrangian formulation).
+body whose energy is W(F A)/det A, until u vanishes. Fibres f seen in the scan are A⁻¹ f where nothing is strained.
+After Gee, Förster and Wall (2010), *Int. J. Numer. Meth. Biomed. Eng.* 26:52 (modified updated Lagrangian
+formulation).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jaxtyping import Array
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from . import given
+from .carried import turned
 from .history import FOREVER
 from .materials import Material, ResidualStrain
 from .model import MM
@@ -101,7 +103,8 @@ def prestressed(
 
 def _with_strain(problem: Problem, strain: list[Array]) -> Problem:
     def wrapped(material: Material, elastic: Array) -> Material:
-        return ResidualStrain(material, elastic, jnp.ones(len(elastic)), during=(0.0, 0.0))
+        free = turned(material, jnp.linalg.inv(elastic))
+        return ResidualStrain(free, elastic, jnp.ones(len(elastic)), during=(0.0, 0.0))
 
     laws = [wrapped(block.material, a) for block, a in zip(problem.model.blocks, strain, strict=True)]
     return eqx.tree_at(

@@ -23,10 +23,11 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, part, silent
 from ..precision import require_float64
 from . import given
+from .carried import Placing, carried_to, has_fibers, moved_to
 from .fixed_point import FixedPoint
 from .floating import check_held
 from .history import FOREVER, advanced, materials_of, remembers, stepped, with_materials
-from .inverse_system import LoadFree, moved_to
+from .inverse_system import LoadFree
 from .model import MM
 from .newton_on_shape import newton_on_shape
 from .problem import Problem
@@ -71,6 +72,7 @@ def unloaded_shape(
     *,
     method: str = "auto",
     beds_at_rest: str = "unloaded",
+    fibers: str = "scan",
     relaxed: bool = True,
     load_steps: int = 1,
     tolerance: float = 1e-8,
@@ -82,13 +84,15 @@ def unloaded_shape(
 
     Springs and ligaments are at rest in the load-free shape, beds there or in the scan; beds have the normals and areas
     of the load-free shape. Held nodes stay where the scan shows them, less their prescribed motion. Material parameters
-    belong to elements and go along.
+    belong to elements and go along; fibres are lines of tissue.
 
     Args:
         problem: loads and supports on the scanned shape.
         method: "newton", "fixed point", or "auto": Newton's method where the fixed point comes closer too slowly.
         beds_at_rest: "unloaded", or "scan": beds (`Springs`) that exert nothing on the scanned shape, so that other
             supports carry the load; the problem found has their `rest` at its own displacement.
+        fibers: where directions of materials were seen: "scan", so that the loads turn those of the load-free body into
+            them; or "unloaded": they are those of the load-free body.
         relaxed: whether the body has been under its load for long, so that its Prony series have relaxed; otherwise it
             answers as it does at once, or to the seconds that `history.stepped` gave it.
         load_steps: of the inverse and of the verifying solve; steps that fail are halved.
@@ -108,6 +112,10 @@ def unloaded_shape(
         raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice=f"Use one of {METHODS}")
     if beds_at_rest not in ("unloaded", "scan"):
         raise SolverError(f"beds cannot be at rest in {beds_at_rest!r}", where="unloaded_shape", advice="Use scan")
+    if fibers not in ("scan", "unloaded"):
+        advice = "Use scan or unloaded"
+        raise SolverError(f"fibres cannot be seen in {fibers!r}", where="unloaded_shape", advice=advice)
+    place = carried_to if fibers == "scan" and has_fibers(problem) else moved_to
     loaded = problem if beds_at_rest == "unloaded" else _without_beds(problem)
     if len(problem.model.pressure_corners) or problem.moving():
         method = "fixed point"  # unknown pressures and contact searches have no inverse tangent here
@@ -117,13 +125,15 @@ def unloaded_shape(
 
     def finished(found: LoadFree, how: str) -> Unloaded:
         offset = np.asarray(found.problem.model.points) - np.asarray(problem.model.points)
-        found = _remembering(found, problem)
+        found = _remembering(found, problem, place)
         body = found.problem if beds_at_rest == "unloaded" else _with_beds(found, problem)
         result = Unloaded(body, found.state, offset, np.nan, found.residual, found.iterations, how)
         return _verified(result, problem, (load_steps, duration), accuracy, check) if verify else result
 
     if method != "newton":
-        rounds = FixedPoint(loaded, load_steps, tolerance, patient=method == "fixed point", duration=duration)
+        rounds = FixedPoint(
+            loaded, load_steps, tolerance, patient=method == "fixed point", place=place, duration=duration
+        )
         try:
             found = rounds.search(CLOSE * accuracy, search)
             if found is not None:
@@ -131,15 +141,15 @@ def unloaded_shape(
         except SolverError:
             if method == "fixed point":
                 raise
-    return finished(newton_on_shape(loaded, load_steps, tolerance, search), "newton")
+    return finished(newton_on_shape(loaded, load_steps, tolerance, search, place), "newton")
 
 
-def _remembering(found: LoadFree, problem: Problem) -> LoadFree:
+def _remembering(found: LoadFree, problem: Problem, place: Placing) -> LoadFree:
     """With the problem's materials at rest, and in the state what they remember of the load."""
     if not remembers(problem.model):
         return found
     past = found.state.materials or materials_of(advanced(found.problem, found.state))
-    body = with_materials(found.problem, materials_of(problem))
+    body = with_materials(found.problem, materials_of(place(problem, found.problem.model.points)))
     return found._replace(problem=body, state=replace(found.state, materials=past))
 
 

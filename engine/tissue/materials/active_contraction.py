@@ -43,6 +43,7 @@ class ActiveContraction(Wrapper):
     isotropic: ClassVar[bool] = False
     stress_free: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,)}
+    frames: ClassVar[tuple[tuple[str, ...], ...]] = (("fiber",),)
 
     @classmethod
     def example(cls) -> ActiveContraction:

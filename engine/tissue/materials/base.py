@@ -27,6 +27,7 @@ class Material(eqx.Module):
         objective: whether turning it afterwards changes nothing.
         stress_free: whether F = I carries no stress.
         vectors: trailing shape of each field that is no scalar: (3,) for a direction, (3, 3) for a tensor.
+        frames: names of the directions, those together that stay at right angles, the fibre first.
     """
 
     name: ClassVar[str] = ""
@@ -34,6 +35,7 @@ class Material(eqx.Module):
     objective: ClassVar[bool] = True
     stress_free: ClassVar[bool] = True
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {}
+    frames: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @abc.abstractmethod
     def shape_energy_density(self, deformation_gradient: Tensor) -> Scalar:

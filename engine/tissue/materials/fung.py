@@ -41,6 +41,7 @@ class Fung(Decoupled):
     name: ClassVar[str] = "fung"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,), "sheet": (3,)}
+    frames: ClassVar[tuple[tuple[str, ...], ...]] = (("fiber", "sheet"),)
 
     @classmethod
     def example(cls) -> Fung:

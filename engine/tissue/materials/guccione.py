@@ -37,6 +37,7 @@ class Guccione(Decoupled):
     name: ClassVar[str] = "guccione"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,)}
+    frames: ClassVar[tuple[tuple[str, ...], ...]] = (("fiber",),)
 
     @classmethod
     def example(cls) -> Guccione:

@@ -40,6 +40,7 @@ class HolzapfelGasserOgden(Decoupled):
     name: ClassVar[str] = "holzapfel-gasser-ogden"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"first_fiber": (3,), "second_fiber": (3,)}
+    frames: ClassVar[tuple[tuple[str, ...], ...]] = (("first_fiber",), ("second_fiber",))
 
     @classmethod
     def in_wall(

@@ -43,6 +43,7 @@ class HolzapfelOgden(Decoupled):
     name: ClassVar[str] = "holzapfel-ogden"
     isotropic: ClassVar[bool] = False
     vectors: ClassVar[dict[str, tuple[int, ...]]] = {"fiber": (3,), "sheet": (3,)}
+    frames: ClassVar[tuple[tuple[str, ...], ...]] = (("fiber", "sheet"),)
 
     @classmethod
     def example(cls) -> HolzapfelOgden:
