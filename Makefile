@@ -23,9 +23,9 @@ comma := ,
 STAMP := $(VENV)/.set-up-$(subst $(comma),-,$(EXTRAS))
 SYSTEM_LIBRARIES ?= install
 PYTEST_ARGS ?=
-# A file of tests stays in one process: what it makes once, it makes once.
+# A file of tests stays in one process: what it makes once, it makes once. Files start in the order of tests/conftest.py.
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 DEMO_SCENE ?= liver-retraction
 DEMO ?= out/demo

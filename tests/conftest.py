@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 
 import pytest
 
@@ -41,6 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
     except MissingLibraryError as error:
         # The tests that render say so themselves.
         os.environ["PREOP_NO_OFF_SCREEN"] = error.line()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with most slow tests first: a worker that starts a long file last leaves the other with nothing to do."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
