@@ -76,9 +76,9 @@ class ConservingTangent(StepTangent):
 class MixedDampedTangent(StepTangent):
     """That of mixed elements damped by stiffness: (1 − αf) K + d K₀ + m M, and what it lacks in columns of pressures.
 
-    d = (1 − αf) b γ/βΔt. The damper acts on rates of displacement alone: columns of displacements are (1 − αf) K + d K₀,
-    those of pressures K. With pressures over 1 − αf + d both are those of one symmetric matrix but for d (K − K₀) in the
-    columns of pressures, of the size of the step's strain.
+    d = (1 − αf) b γ/βΔt. The damper acts on rates of displacement alone: columns of displacements are
+    (1 − αf) K + d K₀, those of pressures K. With pressures over 1 − αf + d both are those of one symmetric matrix but
+    for d (K − K₀) in the columns of pressures, of the size of the step's strain.
     """
 
     def __init__(
