@@ -91,6 +91,7 @@ def test_a_dome_buckles_at_one_load_whatever_the_first_step() -> None:
     assert {state.stability for state in followed(0.1).states} == {"stable", "unstable"}
 
 
+@pytest.mark.slow
 def test_control_by_load_finds_no_balance_beyond_the_limit() -> None:
     """Newton's method with small load steps, which knows nothing of paths: it leaves the dome where the path turns."""
     model, path = dome(6, RISE, THICK), followed(0.1)

@@ -87,6 +87,7 @@ def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_forwards_as_backwards() -> None:
     problem, theta, way = leaning(), jnp.ones(2), jnp.asarray([1.0, -0.5])
 
