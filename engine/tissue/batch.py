@@ -12,11 +12,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from ...imaging.errors import SolverError
 from ...imaging.progress import Progress, silent
 from ..precision import require_float64
 from . import given
+from .augmented_balance import multipliers_of
 from .equilibrium import Balance
 from .host_system import HostSystem
 from .march import March
@@ -82,7 +84,15 @@ def gathered(members: Iterable[tuple[int, Solution]]) -> Balance:
         jnp.asarray([s.converged for s in solutions]),
         jnp.asarray([s.statistics.steps[-1].residuals[-1] for s in solutions]),
         jnp.asarray([float(s.statistics.newton_iterations) for s in solutions]),
+        _multipliers(solutions),
     )
+
+
+def _multipliers(solutions: list[Solution]) -> Array:
+    """(members, n) Pa, NaN where one failed."""
+    found = [multipliers_of(s.problems[-1]) if s.converged else None for s in solutions]
+    size = next(part.size for part in found if part is not None)
+    return jnp.stack([jnp.full(size, jnp.nan) if part is None else part for part in found])
 
 
 def system_after(problem: Problem, before: HostSystem | None) -> HostSystem:

@@ -7,8 +7,9 @@
 
 Newton's method is that of `newton`, in a compiled loop around the Krylov methods of the device path: conjugate
 gradients, MINRES with unknown pressures, GMRES where a pressure's stiffness is not symmetric or one step of friction
-is. Derivatives follow the implicit rule K u̇ = −∂R/∂p ṗ (`docs/theory/derivatives.md`), of any order; iterations are not
-differentiated.
+is. Multipliers of ties and of contacts with `penetration=` are moved on to their limit
+(`augmented_balance`), and are part of what is solved for. Derivatives follow the implicit rule K u̇ = −∂R/∂p ṗ
+(`docs/theory/derivatives.md`), of any order; iterations are not differentiated.
 """
 
 from __future__ import annotations
@@ -23,16 +24,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ...imaging.errors import SolverError
-from ..linear.device import Blocks
 from ..precision import require_float64
 from . import given
-from .device_newton import Newton, Options
+from .augmented_balance import Found, balanced
+from .balance_rule import answered, closing, forces
+from .device_newton import Options
 from .problem import Problem
-from .residual import external_force, internal_force
 from .static import require_held
-
-LINEAR_TOLERANCE = 1e-12
-"""Of the solves of the implicit rule."""
 
 
 class Balance(NamedTuple):
@@ -44,12 +42,15 @@ class Balance(NamedTuple):
         converged: whether it was.
         residual: ‖residual‖ / force scale at the end.
         iterations: Newton iterations in all.
+        multipliers: Pa, of contacts with `penetration=` and of ties, at their limit; those of the problem whose forces
+            balance (`augmented_balance.with_multipliers`). Of `batch.gathered`, those of each member's last problem.
     """
 
     displacement: Float[Array, "rows 3"]
     converged: Bool[Array, ""]
     residual: Float[Array, ""]
     iterations: Float[Array, ""]
+    multipliers: Float[Array, " n"]
 
 
 def equilibrium(problem: Problem, guess: Array | None = None, **options: Any) -> Float[Array, "rows 3"]:
@@ -79,8 +80,7 @@ def balance(
 
     Raises:
         SolverError: 64-bit floats are off, or the problem is one for the host: contact between tissues, unknown
-            pressures with an unsymmetric tangent, friction in more than one step, multipliers that would have to be
-            moved on (ties, `penetration=`).
+            pressures with an unsymmetric tangent, friction in more than one step.
     """
     require_float64()
     require_held(problem, "equilibrium")
@@ -95,8 +95,8 @@ def balance(
     start = start if guess is None else given.array(guess, "a guess", "equilibrium", shape, advice="Give m")
     at = given.array(fraction, "a load fraction", "equilibrium", ())
     given.at_least(at, 0.0, "a load fraction", "", "equilibrium", "Give 0 to 1")
-    found, record = _balanced(frame, arrays, jax.lax.stop_gradient(start), at)
-    return Balance(found, record[0] > 0.5, record[1], record[2])
+    found = _balanced(frame, arrays, jax.lax.stop_gradient(start), at)
+    return Balance(found.rows, found.record[0] > 0.5, found.record[1], found.record[2], found.multipliers)
 
 
 class Frame:
@@ -129,11 +129,11 @@ def _traceable(leaf: Any) -> bool:
 def _check(problem: Problem, load_steps: int) -> None:
     where, advice = "equilibrium", "Use static.solve with linear_solver='host'"
     for contact in problem.contacts:
-        if contact.multipliers():
+        if contact.multipliers() and not hasattr(contact, "renewed"):
             raise SolverError(
-                f"{contact.label} has multipliers, which a pure function does not move on",
+                f"{contact.label} has multipliers at pairs that the host finds",
                 where=where,
-                advice="Use static.solve, or the penalty method: Tie(jump=0), a contact without penetration=",
+                advice="Use static.solve, or the penalty method: a contact without penetration=",
             )
     if problem.moving() and problem.pairings is None:
         raise SolverError("contact between tissues is searched for on the host", where=where, advice=advice)
@@ -152,61 +152,35 @@ def _check(problem: Problem, load_steps: int) -> None:
 
 
 @partial(jax.jit, static_argnums=0)
-def _balanced(frame: Frame, arrays: Any, start: Array, fraction: Array) -> tuple[Array, Array]:
-    """Displacement, and (converged, residual, iterations)."""
+def _balanced(frame: Frame, arrays: Any, start: Array, fraction: Array) -> Found:
     floats, integers = eqx.partition(arrays, eqx.is_inexact_array)
 
     def whole(parameters: Any, numbers: Any) -> Problem:
         return eqx.combine(parameters, numbers, frame.rest)
 
     @jax.custom_jvp
-    def root(parameters: Any, share: Array, numbers: Any, first: Array) -> tuple[Array, Array]:
-        return Newton(whole(parameters, numbers), frame.options).run(first, share)
+    def root(parameters: Any, share: Array, numbers: Any, first: Array) -> Found:
+        return balanced(whole(parameters, numbers), frame.options, first, share)
 
     @root.defjvp
     def rule(primals: Any, tangents: Any) -> Any:
         parameters, share, numbers, _ = primals
-        found, record = root(*primals)
-        free = jnp.asarray(~whole(parameters, numbers).held(), float)
+        found = root(*primals)
+        problem = whole(parameters, numbers)
+        free, still = jnp.asarray(~problem.held(), float), jnp.zeros_like(found.multipliers)
 
-        def forces(u: Array, p: Any, s: Array) -> Array:
-            problem = whole(p, numbers)
-            return internal_force(u, problem, s) - external_force(u, problem, s)
-
-        def given(p: Any, s: Array) -> Array:
+        def moved(p: Any, s: Array) -> Array:
             return whole(p, numbers).prescribed_displacement(s)
 
-        held = jax.jvp(given, (parameters, share), tangents[:2])[1] * (1.0 - free)
-        rate = jax.jvp(forces, (found, parameters, share), (held, *tangents[:2]))[1]
-        moved = _solve(whole(parameters, numbers), found, share, free, -rate * free) + held
-        return (found, record), (moved, jnp.zeros_like(record))
+        def rate(function: Any) -> Array:
+            at, way = (found.rows, found.multipliers), (held, still)
+            return jax.jvp(
+                lambda u, m, p, s: function(u, m, whole(p, numbers), s), (*at, parameters, share), (*way, *tangents[:2])
+            )[1]
+
+        held = jax.jvp(moved, (parameters, share), tangents[:2])[1] * (1.0 - free)
+        right = (-rate(forces) * free, -rate(closing) if still.size else still)
+        change, own = answered(problem, (found.rows, found.multipliers), share, right)
+        return found, Found(change + held, own, jnp.zeros_like(found.record))
 
     return root(floats, fraction, integers, start)
-
-
-def _solve(problem: Problem, displacement: Array, fraction: Array, free: Array, right: Array) -> Array:
-    """K_ff⁻¹ on the free components, zero elsewhere; NaN where the solve did not settle."""
-    newton = Newton(problem, Options())
-    scale = newton.scale
-
-    def forces(u: Array) -> Array:
-        return internal_force(u, problem, fraction) - external_force(u, problem, fraction)
-
-    def product(direction: Array) -> Array:
-        image = jax.jvp(forces, (displacement,), (scale * direction * free,))[1]
-        return scale * image * free + direction * (1.0 - free)
-
-    def blocks() -> Blocks:
-        return Blocks(newton.stiffness(displacement / scale, fraction), free)
-
-    def solve(_: Any, rhs: Array) -> Array:
-        solution, settled = newton.solve(blocks(), rhs, jnp.asarray(LINEAR_TOLERANCE))
-        return jnp.where(settled, solution, jnp.nan)
-
-    def solve_transposed(_: Any, rhs: Array) -> Array:
-        solution, settled = newton.solve(blocks().turned(), rhs, jnp.asarray(LINEAR_TOLERANCE))
-        return jnp.where(settled, solution, jnp.nan)
-
-    turned = None if newton.symmetric else solve_transposed
-    found = jax.lax.custom_linear_solve(product, scale * right, solve, turned, symmetric=newton.symmetric)
-    return scale * found

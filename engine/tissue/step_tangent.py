@@ -73,6 +73,45 @@ class ConservingTangent(StepTangent):
         return self.exact.solve(rhs, tolerance)
 
 
+class MixedDampedTangent(StepTangent):
+    """That of mixed elements damped by stiffness: (1 − αf) K + d K₀ + m M, and what it lacks in columns of pressures.
+
+    d = (1 − αf) b γ/βΔt. The damper acts on rates of displacement alone: columns of displacements are
+    (1 − αf) K + d K₀, those of pressures K. With pressures over 1 − αf + d both are those of one symmetric matrix but
+    for d (K − K₀) in the columns of pressures, of the size of the step's strain.
+    """
+
+    def __init__(
+        self,
+        whole: HostTangent,
+        system: StepSystem,
+        inertia: float,
+        noise: float,
+        between: NodalField | None,
+        damped: float,
+    ) -> None:
+        super().__init__(whole, system, inertia, noise, between)
+        self.damped, self.kept = damped, 1.0 - system.integrator.force_lag
+        self.exact = CompletedTangent(whole, self.lacking)
+
+    def lacking(self, direction: NodalField) -> NodalField:
+        """d (K − K₀) p; K from the sum that the matrix is, in which pressures have no mass."""
+        assert self.system.damper is not None
+        pressures = direction * (1.0 - self.system.pressureless)
+        damper = (self.kept + self.damped) * self.system.damper.product(pressures)
+        return self.damped / self.kept * (self.whole.product(pressures) - damper)
+
+    def product(self, direction: NodalField) -> NodalField:
+        """K d [N], held components included."""
+        inner = direction if self.between is None else direction / self.between
+        return super().product(direction) + self.lacking(inner)
+
+    def solve(self, rhs: NodalField, tolerance: float, probe: NodalField | None = None) -> LinearOutcome:
+        """Solve for the free components."""
+        found = self.exact.solve(rhs, tolerance)
+        return found if self.between is None else found._replace(solution=found.solution * self.between)
+
+
 class CompletedTangent:
     """A matrix, and what it lacks as products with (rows, 3); by GMRES, preconditioned by the matrix's own solver."""
 

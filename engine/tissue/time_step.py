@@ -21,7 +21,7 @@ from .mass import MassMatrix
 from .motion import Damping, Motion, blend, padded, prescribed_rates
 from .problem import Problem
 from .solution import State
-from .step_tangent import ConservingTangent, StepTangent
+from .step_tangent import ConservingTangent, MixedDampedTangent, StepTangent
 from .supports import FixedNodes
 from .system import Evaluation, NodalField, System, Tangent
 
@@ -184,23 +184,24 @@ class StepSystem:
     def linearize(self, displacement: NodalField, fraction: float, *, tissue_alone: bool = False) -> Tangent:
         """(1 − αf) (K + b γ/βΔt K₀) + ((1 − αm)/βΔt² + (1 − αf) a γ/βΔt) M.
 
-        With unknown pressures K stands for the damper's K₀: pressures are not damped, and K₀ in the rows of
-        displacements alone would not be symmetric. Of the tissue alone it is the problem's, without inertia.
+        Unknown pressures are not damped: `MixedDampedTangent`. On a device, whose solver takes no saddle point that is
+        not symmetric, K stands for K₀ there. Of the tissue alone it is the problem's, without inertia.
         """
         if tissue_alone:
             return self.base.linearize(displacement, fraction, tissue_alone=True)
         rule, step = self.integrator, self.step
         inner = (1.0 - rule.force_lag) * rule.velocity_scale(step)
         damped = inner * float(self.damping.stiffness)
-        apart = self.damper is not None and self.definite
-        stiffness = 1.0 - rule.force_lag + (0.0 if apart else damped)
+        apart = self.damper is not None and (self.definite or isinstance(self.damper, HostTangent))
         inertia = (1.0 - rule.inertia_lag) * rule.acceleration_scale(step) + inner * float(self.damping.mass)
         tangent = self.base.linearize(self.middle(displacement), self.fraction(fraction))
-        between = self.between(stiffness)
+        between = self.between(1.0 - rule.force_lag + damped)
         noise = EPS * inertia * self.weight * float(abs(displacement).max())
-        whole = tangent.shifted(stiffness, inertia, self.mass)
+        whole = tangent.shifted(1.0 - rule.force_lag + (0.0 if apart else damped), inertia, self.mass)
         if apart:
             whole = whole.plus(damped, self.damper)
+        if apart and not self.definite and isinstance(whole, HostTangent):
+            return MixedDampedTangent(whole, self, inertia, noise, between, damped)
         if self.conserving is None or not isinstance(whole, HostTangent):
             return StepTangent(whole, self, inertia, noise, between)
         slope = ConservingSlope(self.conserving, self.displacement, displacement, self.fraction(fraction))

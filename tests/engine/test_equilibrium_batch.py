@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_contact_tissue import two_blocks
 
 from preop.engine.tissue.batch import gathered, solve_many
-from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Sphere
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, TissueContact
 from preop.engine.tissue.derivatives import functionals as read
 from preop.engine.tissue.derivatives.first import gradient
 from preop.engine.tissue.equilibrium import balance, equilibrium
@@ -197,9 +198,10 @@ def test_what_needs_the_host_is_refused() -> None:
     mixed = mixed_body().model.problem(loads=[Pressure("z1", 500.0)], supports=[Fixed("z0")])
     with pytest.raises(SolverError, match="unsymmetric"):
         equilibrium(mixed)
-    ball = RigidBody(Sphere((0.005, 0.005, 0.02), 0.005))
-    close = held_body().model.problem(supports=[Fixed("z0")], contacts=[RigidContact("z1", ball, penetration=1e-6)])
-    with pytest.raises(SolverError, match="multipliers"):
+    model = two_blocks((1, 1, 1), (1, 1, 1), "T4", poisson=0.3)
+    supports, contact = [Fixed("low_z0"), Fixed("up_z1")], TissueContact("up_z0", "low_z1", penetration=1e-5)
+    close = model.problem(supports=supports, contacts=[contact])
+    with pytest.raises(SolverError, match="multipliers at pairs that the host finds"):
         equilibrium(close)
 
 

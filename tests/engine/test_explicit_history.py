@@ -88,16 +88,21 @@ def test_materials_remember_as_with_implicit_steps(law: str) -> None:
     model = Model.from_mesh(bodies.box((1, 1, 2), size=(20.0, 20.0, 40.0)), {"body": material}, density=1000.0)
     problem = model.problem(loads=[Traction("z1", (150.0, 0.0, 0.0), during=(0.0, 0.0))], supports=[Fixed("z0")])
     end = 0.04
-    path = solve(problem, duration=end, keep=2)
-    other = dynamic.solve(
-        problem, duration=end, steps=160, integrator=Midpoint(), mass="lumped", keep=[end], tolerance=1e-9
-    ).final
-    moved, wanted = (np.asarray(state.displacement) for state in (path.final, other))
-    assert np.abs(moved - wanted).max() < 5e-3 * np.abs(wanted).max()
+    path = solve(problem, duration=end, step=end / 400, keep=2)
     assert path.final.materials
-    stress, like = (fields.cauchy_stress(model, state) for state in (path.final, other))
-    # Damage jumps with the largest energy so far, which steps of another length meet at other instants.
-    assert np.abs(stress - like).max() < (0.15 if "damage" in law else 0.05) * np.abs(like).max()
+    moved, stress = np.asarray(path.final.displacement), fields.cauchy_stress(model, path.final)
+    off = []
+    for steps in (80, 160):
+        other = dynamic.solve(
+            problem, duration=end, steps=steps, integrator=Midpoint(), mass="lumped", keep=[end], tolerance=1e-9
+        ).final
+        wanted, like = np.asarray(other.displacement), fields.cauchy_stress(model, other)
+        assert np.abs(moved - wanted).max() < 5e-3 * np.abs(wanted).max()
+        off.append(np.abs(stress - like).max() / np.abs(like).max())
+    # Both are of second order and come to each other. Damage that has grown is the slowest: off 4.1 % with 80 implicit
+    # steps, 1.4, 0.37, 0.093 % with 160, 320, 640, and 0.12 % with 400 explicit ones, 0.03 % with 800.
+    assert off[1] < 0.02
+    assert off[1] < 0.45 * off[0]
 
 
 def test_unknown_pressures_are_refused_with_the_reason() -> None:

@@ -158,6 +158,14 @@ class RigidContact(eqx.Module):
             return self, False
         return replace_fields(self, multiplier=jnp.asarray(found.pressure)), True
 
+    def renewed(self, model: Model, displacement: Array, fraction: Any) -> tuple[list[Array], Array]:
+        """What `augmented` would move λ to [Pa], and whether it need not, as a pure function of every array."""
+        term: Any = self.bind(model)[0]
+        found = term.points(model.points[term.nodes], displacement[term.nodes], fraction)
+        off = jnp.where(found.pressure > 0, jnp.abs(found.gap), jnp.maximum(-found.gap, 0.0))
+        allowed = self.penetration + 0.5 * term.onset[:, None] * (found.gap > 0)
+        return [found.pressure], jnp.all(off <= allowed)
+
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> RigidContact:
         """With anchors where friction has left them, after a converged load step."""
         if not self.frictional:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -150,6 +150,16 @@ class Tie(eqx.Module):
         return replace_fields(
             begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
         ), True
+
+    def renewed(self, model: Model, displacement: Array, fraction: Any) -> tuple[list[Array], Array]:
+        """What `augmented` would move λ to [Pa], and whether it need not, as a pure function of every array."""
+        table, penalty, known = cast(Any, self.table), cast(Array, self.penalty), cast(Array, self.multiplier)
+        moved, half = displacement[table.nodes], table.shape.shape[2]
+        jump = table.shape @ moved[:, :half] - table.opposite @ moved[:, half:]
+        share = jnp.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump)
+        right = jnp.zeros((len(table.slave_nodes), 3)).at[table.local.ravel()].add(share.reshape(-1, 3))
+        jumps = jnp.einsum("kab,bk->ak", table.projections(), right)
+        return [known + penalty * jumps], jnp.all(jnp.abs(jumps) <= cast(float, self.jump))
 
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""

@@ -44,6 +44,10 @@ class TieTable(eqx.Module):
         """Mean jumps (n, 3) from weighted ones (n, 3)."""
         return np.stack([space.project(right[:, k]) for k, space in enumerate(self.multipliers)], axis=1)
 
+    def projections(self) -> Float[np.ndarray, "3 n n"]:
+        """`project` as a matrix for each component."""
+        return np.stack([space.project(np.eye(len(self.slave_nodes))) for space in self.multipliers])
+
 
 class Multipliers:
     """Σ N_a λ_a of one component, where λ of held nodes and of nodes shared with other ties is their neighbours' mean.
@@ -65,7 +69,7 @@ class Multipliers:
 
     def project(self, right: NDArray) -> NDArray[np.float64]:
         """The function nearest to weighted jumps."""
-        return np.zeros(len(right)) if self.solve is None else self.extension @ self.solve(self.extension.T @ right)
+        return np.zeros_like(right) if self.solve is None else self.extension @ self.solve(self.extension.T @ right)
 
 
 def _spread(weights: sparse.csr_matrix, own: NDArray) -> sparse.csr_matrix:

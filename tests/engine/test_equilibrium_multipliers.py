@@ -1,0 +1,98 @@
+"""`equilibrium` with multipliers of contacts and ties: against `static.solve`, by new solves, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import bodies
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_contact_tissue import two_blocks
+
+from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Tie
+from preop.engine.tissue.equilibrium import balance, equilibrium
+from preop.engine.tissue.loads import Traction
+from preop.engine.tissue.materials import NeoHookean
+from preop.engine.tissue.model import Model
+from preop.engine.tissue.problem import Problem
+from preop.engine.tissue.static import solve
+from preop.engine.tissue.supports import Fixed
+
+EXACT = 1e-12
+
+
+@cache
+def leaning() -> Problem:
+    """A block pushed sideways against a wall that it reaches with some of its points, no point deeper than 1 nm."""
+    mesh = bodies.box((2, 2, 2), size=(20.0, 20.0, 20.0))
+    model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(1e4, 0.3)})
+    wall = RigidContact("x1", RigidBody(HalfSpace((0.0201, 0.0, 0.0), (-1.0, 0.0, 0.0))), penetration=1e-9)
+    return model.problem(loads=[Traction("z1", (2000.0, 0.0, 0.0))], supports=[Fixed("z0")], contacts=[wall])
+
+
+@cache
+def tied() -> Problem:
+    """Blocks of different meshes, the upper one pulled and pushed."""
+    model = two_blocks((1, 1, 1), (2, 2, 1), "T4", poisson=0.3)
+    pull = Traction("up_z1", (200.0, 100.0, -300.0))
+    return model.problem(supports=[Fixed("low_z0")], loads=[pull], contacts=[Tie("up_z0", "low_z1")])
+
+
+CASES: dict[str, Callable[[], Problem]] = {"wall": leaning, "tie": tied}
+
+
+def posed(problem: Problem, theta: jax.Array) -> Problem:
+    """Stiffness of all blocks and the load, over what they are."""
+
+    def pick(p: Problem) -> Any:
+        return [*(block.material.shear_modulus for block in p.model.blocks), p.loads[0].traction]
+
+    factors = [theta[0]] * len(problem.model.blocks) + [theta[1]]
+    return eqx.tree_at(pick, problem, [f * value for f, value in zip(factors, pick(problem), strict=True)])
+
+
+def measure(rows: jax.Array) -> jax.Array:
+    return jnp.sum(rows[:, 0] * jnp.linspace(0.0, 1.0, len(rows))) + 10.0 * jnp.sum(rows[:, 2] ** 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
+    """The displacement of `static.solve`, as far as what it leaves open; values and slopes of a batch by `vmap`."""
+    problem = CASES[name]()
+    sets = jnp.asarray([[1.0, 1.0], [1.2, 0.9], [-1.0, 1.0]])  # no tissue has a negative modulus
+
+    def measured(theta: jax.Array) -> tuple[jax.Array, Any]:
+        found = balance(posed(problem, theta), tolerance=EXACT)
+        return measure(found.displacement), found
+
+    (_, found), slopes = jax.jit(jax.vmap(jax.value_and_grad(measured, has_aux=True)))(sets)
+    assert np.asarray(found.converged).tolist() == [True, True, False]
+    assert bool(jnp.all(jnp.isnan(found.displacement[2])))
+    contact = problem.contacts[0]
+    allowed = 10.0 * (contact.penetration if isinstance(contact, RigidContact) else contact.jump)
+    for theta, rows, slope in zip(sets[:2], found.displacement, slopes, strict=False):
+        expected = np.asarray(solve(posed(problem, theta), tolerance=1e-11).require_converged().final.displacement)
+        assert np.abs(expected).max() > 1e3 * allowed
+        assert np.asarray(rows) == pytest.approx(expected, abs=allowed)
+        for k, way in enumerate(jnp.eye(2)):
+            step = 1e-4
+            ends = [measure(equilibrium(posed(problem, theta + s * step * way), tolerance=EXACT)) for s in (-1, 1)]
+            assert float(slope[k]) == pytest.approx(float(ends[1] - ends[0]) / (2 * step), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_forwards_as_backwards() -> None:
+    problem, theta, way = leaning(), jnp.ones(2), jnp.asarray([1.0, -0.5])
+
+    def value(at: jax.Array) -> jax.Array:
+        return measure(equilibrium(posed(problem, at), tolerance=EXACT))
+
+    rate = float(jax.jit(lambda at: jax.jvp(value, (at,), (way,))[1])(theta))
+    assert rate == pytest.approx(float(jax.jit(jax.grad(value))(theta) @ way), rel=1e-8)
