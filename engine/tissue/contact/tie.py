@@ -17,13 +17,13 @@ from .penalty import default_penalty, surface_sizes
 from .rigid import check_numbers, replace_fields
 from .tie_table import TieTable, tie_table
 
-TIE_SHARE = 0.5
-"""Penalty over that of a contact, where multipliers close the jump: ten times more saves a third of the iterations, but
-holds every point of one surface to the other, which the nodes of meshes that do not match cannot follow: a cantilever
-of two tied layers then hangs by a tenth less."""
-BARE_SHARE = 5.0
-"""The same where the penalty alone closes it."""
-DEFAULT_JUMP = 1e-7
+TIE_SHARE = 5.0
+"""Penalty over that of a contact: the jump shrinks by about seven per Uzawa step."""
+LINEAR_SHARE = 0.5
+"""The same where multipliers close the jump of facets without nodes on their edges: more holds every point of one
+surface to the other, which such facets cannot follow: a cantilever of two tied layers then hangs by a tenth less.
+Those of six nodes can, and their many multipliers would settle too slowly."""
+DEFAULT_JUMP = 1e-6
 """Largest mean jump left at a node, over the size of a facet."""
 
 
@@ -40,8 +40,8 @@ class Tie(eqx.Module):
     |---|---|---|
     | `facets` | the set that carries λ: the finer one | – |
     | `other` | the set it is tied to, its normals opposite | – |
-    | ε `penalty` | traction per jump; None takes 10 times the softer side's stiffness per area, 100 at `jump` 0 | Pa/m |
-    | `jump` | mean jump allowed at a node; None takes 1e-7 of a facet's size; 0 is the penalty method | m |
+    | ε `penalty` | traction per jump; None takes 10 or 100 (`_stiff`) times the softer side's stiffness | Pa/m |
+    | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
 
     The segments are cut once: a derivative by node positions leaves them as they are, exact where the surfaces move as
@@ -104,9 +104,10 @@ class Tie(eqx.Module):
         )
 
     def _stiff(self, model: Model, sides: list[list[NDArray]]) -> float:
-        """Penalty [Pa/m] by the softer side."""
+        """Penalty [Pa/m] by the softer side, ten times higher for facets of six nodes or without multipliers."""
         found = [np.concatenate([default_penalty(model, facets, self.label) for facets in side]) for side in sides]
-        share = BARE_SHARE if self.jump == 0 else TIE_SHARE
+        linear = all(facets.shape[1] < 6 for facets in sides[0])
+        share = LINEAR_SHARE if linear and self.jump != 0 else TIE_SHARE
         return share * min(float(np.median(one)) for one in found)
 
     def bind(self, model: Model) -> list[Term]:
