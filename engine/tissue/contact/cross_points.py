@@ -47,7 +47,8 @@ def cross_nodes(model: Model, tie: Tie, ties: Sequence[Tie]) -> NDArray[np.bool_
 
 
 def _facets(model: Model, name: str) -> set[tuple[int, ...]]:
-    return {tuple(facet) for facet in np.sort(np.asarray(model.facets_of(name)), axis=1).tolist()}
+    groups = model.facet_groups(name)
+    return {tuple(facet) for _, facets in groups for facet in np.sort(np.asarray(facets), axis=1).tolist()}
 
 
 def _tied_once(model: Model, ties: Sequence[Tie]) -> None:
@@ -66,6 +67,6 @@ def _tied_once(model: Model, ties: Sequence[Tie]) -> None:
                 f"over-constrained contact: {len(twice)} facets are tied twice, the first at {place} mm, also by the "
                 f"{seen[twice[0]]}",
                 where=tie.label,
-                advice="Let each facet be on the first side of one tie: swap the sides of one, or take facets out",
+                advice="Let each facet lead one tie: put all that it is tied to in one set, or swap the sides of one",
             )
         seen.update(dict.fromkeys(facets, tie.label))

@@ -14,7 +14,7 @@ from ....imaging.errors import SolverError
 from ..model import MM
 from ..moving import CHUNK
 from ..problem import Problem
-from .penalty import facet_sizes
+from .penalty import surface_sizes
 from .points import contact_points
 from .rigid import RigidContact
 from .tie import Tie
@@ -117,19 +117,15 @@ def _torn(problem: Problem, tie: Tie, held: NDArray, moved: NDArray) -> list[Cla
     table = tie.table
     if table is None:
         return []
-    nodes, half = np.asarray(table.nodes), np.asarray(table.shape).shape[2]
-    fixed = held[nodes].all(axis=1)
-    jump = np.einsum("sqa,sai->sqi", table.shape, moved[nodes[:, :half]])
-    jump = jump - np.einsum("sqa,sai->sqi", table.opposite, moved[nodes[:, half:]])
-    size = np.linalg.norm(jump, axis=2).max(axis=1, initial=0.0) * fixed
+    size = table.spread(moved) * held[table.nodes].all(axis=1)
     worst = int(np.argmax(size)) if len(size) else 0
     if not len(size) or size[worst] <= max(tie.jump or 0.0, 1e-6 * _allowed(problem, tie.facets, None) / ALLOWED):
         return []
-    return [Clash(int(nodes[worst, 0]), float(size[worst]), f"held nodes of {tie.other!r}", tie.label)]
+    return [Clash(int(table.nodes[worst, 0]), float(size[worst]), f"held nodes of {tie.other!r}", tie.label)]
 
 
 def _allowed(problem: Problem, facets: str, penetration: float | None) -> float:
-    size = float(facet_sizes(problem.model, problem.model.facets_of(facets)).mean())
+    size = float(surface_sizes(problem.model, facets).mean())
     return max(ALLOWED * size, penetration or 0.0)
 
 

@@ -30,6 +30,11 @@ def facet_sizes(model: Model, facets: NDArray) -> Float[np.ndarray, " facets"]:
     return np.sqrt(2.0 * np.linalg.norm(across, axis=1) / np.sqrt(3.0))
 
 
+def surface_sizes(model: Model, name: str) -> Float[np.ndarray, " facets"]:
+    """Of all facets of a set [m], whatever their kinds."""
+    return np.concatenate([facet_sizes(model, facets) for _, facets in model.facet_groups(name)])
+
+
 def default_penalty(model: Model, facets: NDArray, where: str) -> Float[np.ndarray, " facets"]:
     """20 k/A [Pa/m]: k the mean translational stiffness of the facet's nodes in the elements behind it, at rest.
 

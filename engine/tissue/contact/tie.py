@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from .. import given
 from ..model import Model
 from ..terms import Term
-from .penalty import default_penalty, facet_sizes
+from .penalty import default_penalty, surface_sizes
 from .rigid import check_numbers, replace_fields
 from .tie_table import TieTable, tie_table
 
 TIE_SHARE = 5.0
-"""Penalty over that of a contact: the jump shrinks by about seven per Uzawa step; more would stiffen the surface."""
+"""Penalty over that of a contact: the jump shrinks by about seven per Uzawa step."""
+LINEAR_SHARE = 0.5
+"""The same where multipliers close the jump of facets without nodes on their edges: more holds every point of one
+surface to the other, which such facets cannot follow: a cantilever of two tied layers then hangs by a tenth less.
+Those of six nodes can, and their many multipliers would settle too slowly."""
 DEFAULT_JUMP = 1e-6
 """Largest mean jump left at a node, over the size of a facet."""
 
@@ -26,6 +30,7 @@ DEFAULT_JUMP = 1e-6
 class Tie(eqx.Module):
     """Two facet sets that move together, as if their meshes matched: ∫ N_a (u − u') dA = 0 at every node of the first.
 
+    Facets may be of any kind and of several in one set: triangles of three or six nodes, quadrangles, those of sheets.
     The overlap of the two meshes is cut exactly in the reference configuration. On it acts a traction
     t = λ + ε (u − u'), λ = Σ N_a λ_a with nodal multipliers that are moved on (Uzawa) by ε times the mean jump around
     each node until that is below `jump`. Only these mean jumps are driven to zero: forcing every point would stiffen
@@ -35,12 +40,14 @@ class Tie(eqx.Module):
     |---|---|---|
     | `facets` | the set that carries λ: the finer one | – |
     | `other` | the set it is tied to, its normals opposite | – |
-    | ε `penalty` | traction per jump; None takes 100 times the softer side's stiffness per area | Pa/m |
+    | ε `penalty` | traction per jump; None takes 10 or 100 (`_stiff`) times the softer side's stiffness | Pa/m |
     | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
 
     The segments are cut once: a derivative by node positions leaves them as they are, exact where the surfaces move as
-    one, no shape derivative where nodes move within the tied surface. A gap at rest is kept, not closed.
+    one, no shape derivative where nodes move within the tied surface. A gap at rest is kept, not closed: the solid
+    behind the second surface carries it, so that it turns with the body. Where there is none (a sheet) u' is that of
+    the nearest place, and a gap keeps its direction.
     Ties may meet at edges and corners, whoever leads there (`cross_points`).
     Source: Puso and Laursen (2004) for the segments and the mean jump.
     """
@@ -86,18 +93,22 @@ class Tie(eqx.Module):
         """
         held = np.zeros(model.points.shape, bool) if held is None else held
         shared = np.zeros(model.nodes, bool) if shared is None else shared
-        sides = [model.facets_of(name) for name in (self.facets, self.other)]
-        size = float(facet_sizes(model, sides[0]).mean())
+        sides = [[facets for _, facets in model.facet_groups(name)] for name in (self.facets, self.other)]
+        size = float(surface_sizes(model, self.facets).mean())
         reach = self.reach or 0.2 * size
-        softest = (
-            min(float(np.median(default_penalty(model, f, self.label))) for f in sides) if self.penalty is None else 0.0
-        )
         return replace_fields(
             self,
-            penalty=jnp.asarray(TIE_SHARE * softest) if self.penalty is None else self.penalty,
+            penalty=jnp.asarray(self._stiff(model, sides)) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(np.asarray(model.points), *sides, held, shared, reach, self.label),  # pyright: ignore[reportCallIssue]
+            table=tie_table(model, (sides[0], sides[1]), held, shared, reach, self.label),
         )
+
+    def _stiff(self, model: Model, sides: list[list[NDArray]]) -> float:
+        """Penalty [Pa/m] by the softer side, ten times higher for facets of six nodes or without multipliers."""
+        found = [np.concatenate([default_penalty(model, facets, self.label) for facets in side]) for side in sides]
+        linear = all(facets.shape[1] < 6 for facets in sides[0])
+        share = LINEAR_SHARE if linear and self.jump != 0 else TIE_SHARE
+        return share * min(float(np.median(one)) for one in found)
 
     def bind(self, model: Model) -> list[Term]:
         """One term over the segments."""
@@ -107,9 +118,7 @@ class Tie(eqx.Module):
         return [
             TieTerm(
                 jnp.asarray(table.nodes),
-                jnp.asarray(table.shape),
-                jnp.asarray(table.opposite),
-                jnp.asarray(table.weight),
+                jnp.asarray(table.gram),
                 jnp.broadcast_to(own.penalty, (len(table.nodes),)),  # pyright: ignore[reportArgumentType]
                 multiplier[table.local],
             )
@@ -125,13 +134,7 @@ class Tie(eqx.Module):
     def mean_jumps(self, model: Model, displacement: np.ndarray) -> Float[np.ndarray, "n 3"]:
         """around each node of the first surface [m]: its jump projected on N_a."""
         table: Any = (self if self.table is not None else self.resolved(model)).table
-        moved, half = np.asarray(displacement)[table.nodes], table.shape.shape[2]
-        jump = np.einsum("sqa,sai->sqi", table.shape, moved[:, :half])
-        jump -= np.einsum("sqa,sai->sqi", table.opposite, moved[:, half:])
-        right = np.zeros((len(table.slave_nodes), 3))
-        share = np.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump)
-        np.add.at(right, table.local.ravel(), share.reshape(-1, 3))
-        return table.project(right)
+        return table.project(table.jumps(np.asarray(displacement)))
 
     def multipliers(self) -> list[Any]:
         """What Uzawa's rounds move on: tractions (n, 3) [Pa]; nothing in the penalty method."""
@@ -154,9 +157,9 @@ class Tie(eqx.Module):
     def renewed(self, model: Model, displacement: Array, fraction: Any) -> tuple[list[Array], Array]:
         """What `augmented` would move λ to [Pa], and whether it need not, as a pure function of every array."""
         table, penalty, known = cast(Any, self.table), cast(Array, self.penalty), cast(Array, self.multiplier)
-        moved, half = displacement[table.nodes], table.shape.shape[2]
-        jump = table.shape @ moved[:, :half] - table.opposite @ moved[:, half:]
-        share = jnp.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump)
+        moved, half = displacement[table.nodes], table.local.shape[1]
+        apart = jnp.concatenate([moved[:, :half], -moved[:, half:]], axis=1)
+        share = table.gram[:, :half] @ apart
         right = jnp.zeros((len(table.slave_nodes), 3)).at[table.local.ravel()].add(share.reshape(-1, 3))
         jumps = jnp.einsum("kab,bk->ak", table.projections(), right)
         return [known + penalty * jumps], jnp.all(jnp.abs(jumps) <= cast(float, self.jump))
@@ -167,18 +170,17 @@ class Tie(eqx.Module):
 
 
 class TieTerm(Term):
-    """Tying traction on one segment."""
+    """Tying traction between two facets; `gram` as in `TieTable`."""
 
     nodes: Int[Array, "groups m"]
-    shape: Float[Array, "groups points half"]
-    opposite: Float[Array, "groups points half"]
-    weight: Float[Array, "groups points"]
+    gram: Float[Array, "groups m m"]
     penalty: Float[Array, " groups"]
     multiplier: Float[Array, "groups half 3"]
 
     def force(self, reference: Array, displacement: Array, fraction: Array) -> Array:
         """Nodal forces [N]; equal and opposite."""
-        half = self.shape.shape[1]
-        jump = self.shape @ displacement[:half] - self.opposite @ displacement[half:]
-        traction = self.weight[:, None] * (self.shape @ self.multiplier + self.penalty * jump)
-        return jnp.concatenate([-self.shape.T @ traction, self.opposite.T @ traction])
+        half = len(self.multiplier)
+        jump = jnp.concatenate([displacement[:half], -displacement[half:]])
+        traction = self.penalty * jump + jnp.pad(self.multiplier, ((0, len(jump) - half), (0, 0)))
+        pull = self.gram @ traction
+        return jnp.concatenate([-pull[:half], pull[half:]])

@@ -1,7 +1,8 @@
-"""Where two tied meshes overlap: segments cut once at rest, with rules for products of shape functions on them."""
+"""Where two tied meshes overlap: products of shape functions over segments cut once at rest, and the multipliers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -11,34 +12,52 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from ....imaging.errors import SolverError
-from ..elements.tri import DEGREE_2, DEGREE_4
-from ..model import MM
-from . import triangle
+from ..elements import facet_of
+from ..model import Model
 from .clipping import segments
-
-UNCOVERED = 0.02
-"""Share of the area of a tied surface that may have nothing opposite."""
+from .overlap import Overlap, overlaps, solids_behind
+from .tie_coverage import Group, check_coverage
 
 
 class TieTable(eqx.Module):
-    """Segments of a tie, cut once.
+    """Pairs of facets of a tie that overlap, found once.
+
+    Facets of several kinds stand in one table: those with fewer nodes name their first again, whose second entry in
+    `gram` is zero.
 
     Attributes:
-        nodes: of the slave's and the master's facet.
-        shape, opposite: shape functions of both at the points of each segment.
-        weight: area of each point [m²].
-        slave_nodes: nodes that carry multipliers; `local` their rows of each segment.
+        nodes: of the slave's facet, then of the master's or of the solid behind it.
+        gram: ∫ φ_i φ_j dA over the overlap [m²], φ the shape functions in the order of the nodes.
+        slave_nodes: nodes that carry multipliers; `local` their rows of each pair.
         multipliers: of each component of λ.
     """
 
-    nodes: Int[np.ndarray, "segments m"]
-    shape: Float[np.ndarray, "segments points half"]
-    opposite: Float[np.ndarray, "segments points half"]
-    weight: Float[np.ndarray, "segments points"]
+    nodes: Int[np.ndarray, "pairs m"]
+    gram: Float[np.ndarray, "pairs m m"]
     slave_nodes: Int[np.ndarray, " n"]
-    local: Int[np.ndarray, "segments half"]
+    local: Int[np.ndarray, "pairs half"]
     multipliers: tuple[Any, ...] = eqx.field(static=True)
+
+    def jumps(self, moved: NDArray) -> NDArray[np.float64]:
+        """∫ N_a (u − u') dA (n, 3) of the slave's nodes [m³]; `moved` is the displacement of all nodes [m]."""
+        right = np.zeros((len(self.slave_nodes), 3))
+        half = self.local.shape[1]
+        np.add.at(right, self.local, self.gram[:, :half] @ self._apart(moved))
+        return right
+
+    def jumps_turned(self, weight: NDArray, rows: int) -> NDArray[np.float64]:
+        """The transpose of `jumps`: (rows, 3) from (n, 3)."""
+        half, total = self.local.shape[1], np.zeros((rows, 3))
+        share = np.swapaxes(self.gram[:, :half], 1, 2) @ weight[self.local]
+        np.add.at(total, self.nodes, np.concatenate([share[:, :half], -share[:, half:]], axis=1))
+        return total
+
+    def spread(self, moved: NDArray) -> NDArray[np.float64]:
+        """Root mean square of the jump over each pair [m]."""
+        half = self.local.shape[1]
+        area = self.gram[:, :half, :half].sum(axis=(1, 2))
+        apart = self._apart(moved - moved[self.nodes[0, 0]])
+        return np.sqrt(np.maximum(np.einsum("pai,pab,pbi->p", apart, self.gram, apart) / area, 0.0))
 
     def project(self, right: NDArray) -> NDArray[np.float64]:
         """Mean jumps (n, 3) from weighted ones (n, 3)."""
@@ -47,6 +66,11 @@ class TieTable(eqx.Module):
     def projections(self) -> Float[np.ndarray, "3 n n"]:
         """`project` as a matrix for each component."""
         return np.stack([space.project(np.eye(len(self.slave_nodes))) for space in self.multipliers])
+
+    def _apart(self, moved: NDArray) -> NDArray[np.float64]:
+        """Coefficients (pairs, m, 3) of u − u' in the shape functions."""
+        own, half = moved[self.nodes], self.local.shape[1]
+        return np.concatenate([own[:, :half], -own[:, half:]], axis=1)
 
 
 class Multipliers:
@@ -89,62 +113,67 @@ def _spread(weights: sparse.csr_matrix, own: NDArray) -> sparse.csr_matrix:
 
 
 def tie_table(
-    points: NDArray, slave: NDArray, master: NDArray, held: NDArray, shared: NDArray, reach: float, where: str
+    model: Model,
+    sides: tuple[Sequence[NDArray], Sequence[NDArray]],
+    held: NDArray,
+    shared: NDArray,
+    reach: float,
+    where: str,
 ) -> TieTable:
-    """Cut the overlap of two facet sets (n, 3 or 6) over points (rows, 3) [m].
+    """Cut the overlap of two surfaces, each of groups of facets (n, 3, 4 or 6) of one kind.
 
     Args:
         held: (rows, 3) prescribed components.
         shared: (rows,) nodes that lie on another tie as well.
 
     Raises:
-        SolverError: facets that are not triangles, or a part of the slave surface without a partner.
+        SolverError: a part of the slave surface without a partner, or with two.
     """
-    if slave.shape[1] not in (3, 6) or slave.shape[1] != master.shape[1]:
-        raise SolverError("only triangles of one kind can be tied", where=where, advice="Use T4 or T10 on both sides")
-    corners = [points[side[:, :3]] for side in (slave, master)]
-    found = segments(*corners, reach)  # pyright: ignore[reportCallIssue]
-    rule = DEGREE_2 if slave.shape[1] == 3 else DEGREE_4
-    at = np.einsum("qa,sai->sqi", triangle.shape(np, 3, rule.points), found.corners)
-    double = np.linalg.norm(
-        np.cross(found.corners[:, 1] - found.corners[:, 0], found.corners[:, 2] - found.corners[:, 0]), axis=1
+    points = np.asarray(model.points)
+    first, second = ([_group(model, facets) for facets in side] for side in sides)
+    found: list[Overlap] = []
+    covered = [np.zeros(len(group.facets)) for group in first]
+    for area, slave in zip(covered, first, strict=True):
+        for master in second:
+            cut = segments(slave.corners, master.corners, reach, (slave.sheet, master.sheet))
+            area += np.bincount(cut.slave, cut.areas, minlength=len(area))
+            found += overlaps(points, (slave.facets, master.facets), cut, master.behind, where)
+    check_coverage(first, second, covered, reach, where)
+    return _joined(found, np.unique(np.concatenate([facets.ravel() for facets in sides[0]])), held, shared)
+
+
+def _group(model: Model, facets: NDArray) -> Group:
+    behind, sheet = solids_behind(model, facets), np.ones(len(facets), bool)
+    for part in behind:
+        sheet[part.facets] = False
+    corners = np.asarray(model.points)[facets[:, : facet_of(facets.shape[1]).corners]]
+    return Group(facets.astype(np.int64), corners, sheet, behind)
+
+
+def _joined(found: Sequence[Overlap], slave_nodes: NDArray, held: NDArray, shared: NDArray) -> TieTable:
+    """One table of overlaps whose facets have different numbers of nodes."""
+    widths = [max(part.slave.shape[1] for part in found), max(part.master.shape[1] for part in found)]
+    slave, master = (
+        np.concatenate([_widened(nodes, width) for nodes in side])
+        for side, width in zip(zip(*((part.slave, part.master) for part in found), strict=True), widths, strict=True)
     )
-    weight = double[:, None] * rule.weights
-    _covered(corners[0], found.slave, 0.5 * double, where)
-    shapes = [
-        triangle.shape(np, side.shape[1], _places(at, part[which]))
-        for side, part, which in zip((slave, master), corners, (found.slave, found.master), strict=True)
-    ]
-    nodes = np.concatenate([slave[found.slave], master[found.master]], axis=1)
-    slave_nodes, local = np.unique(slave, return_inverse=True)
-    local = local.reshape(slave.shape)[found.slave]
-    mass = np.einsum("sq,sqa,sqb->sab", weight, shapes[0], shapes[0])
-    whole = _summed(mass, local, len(slave_nodes))
-    spaces = tuple(Multipliers(whole, held[slave_nodes, k], shared[slave_nodes]) for k in range(3))
-    return TieTable(nodes, *shapes, weight, slave_nodes, local, spaces)  # pyright: ignore[reportCallIssue]
+    gram = np.zeros((len(slave), sum(widths), sum(widths)))
+    start = 0
+    for part in found:
+        (pairs, own), other = part.slave.shape, part.master.shape[1]
+        rows = np.concatenate([np.arange(own), widths[0] + np.arange(other)])
+        gram[start : start + pairs, rows[:, None], rows] = part.gram
+        start += pairs
+    local = np.searchsorted(slave_nodes, slave)
+    mass = _summed(gram[:, : widths[0], : widths[0]], local, len(slave_nodes))
+    spaces = tuple(Multipliers(mass, held[slave_nodes, k], shared[slave_nodes]) for k in range(3))
+    return TieTable(np.concatenate([slave, master], axis=1), gram, slave_nodes, local, spaces)
 
 
-def _places(at: NDArray, corners: NDArray) -> NDArray[np.float64]:
-    """(ξ, η) of points (s, q, 3) on the flat triangles (s, 3, 3) that they lie above."""
-    along = corners[:, 1:] - corners[:, :1]
-    metric = np.einsum("sdi,sfi->sdf", along, along)
-    right = np.einsum("sdi,sqi->sqd", along, at - corners[:, None, 0])
-    return np.swapaxes(np.linalg.solve(metric, np.swapaxes(right, 1, 2)), 1, 2)
+def _widened(nodes: NDArray, width: int) -> NDArray[np.int64]:
+    return np.concatenate([nodes, np.repeat(nodes[:, :1], width - nodes.shape[1], axis=1)], axis=1)
 
 
 def _summed(mass: NDArray, local: NDArray, count: int) -> sparse.csr_matrix:
     rows, cols = np.repeat(local, local.shape[1], axis=1).ravel(), np.tile(local, (1, local.shape[1])).ravel()
     return sparse.csr_matrix((mass.ravel(), (rows, cols)), (count, count))
-
-
-def _covered(corners: NDArray, slave: NDArray, area: NDArray, where: str) -> None:
-    whole = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    share = np.bincount(slave, area, minlength=len(whole)) / whole
-    if share @ whole < (1 - UNCOVERED) * whole.sum():
-        bad = int(np.argmin(share))
-        raise SolverError(
-            f"{100 * (1 - share @ whole / whole.sum()):.1f} % of the surface has nothing opposite, the first is facet "
-            f"{bad} at {np.round(corners[bad].mean(axis=0) / MM, 2)} mm",
-            where=where,
-            advice="Tie the smaller surface to the larger one, or give a larger reach",
-        )

@@ -22,7 +22,8 @@ def unsettled(problem: Problem, residual: NDArray, free: NDArray) -> str:
     worst = int(np.argmax(size))
     for contact in problem.contacts:
         names = [contact.facets, getattr(contact, "other", None)]
-        if any(worst in problem.model.facets_of(name) for name in names if name is not None):
+        sets = [problem.model.facet_groups(name) for name in names if name is not None]
+        if any(worst in facets for groups in sets for _, facets in groups):
             place = np.round(np.asarray(problem.model.points)[worst] / MM, 2)
             return f"{contact.label}, worst at node {worst} at {place} mm"
     return ""

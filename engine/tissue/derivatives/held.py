@@ -88,12 +88,8 @@ def held_by(problem: Problem, displacement: NDArray, fraction: float) -> list[He
 
 def jumps(tie: Any, along: NDArray) -> NDArray[np.float64]:
     """ε times the mean jumps around the nodes that carry multipliers of their own, component by component."""
-    table, moved = tie.table, along[tie.table.nodes]
-    half = table.shape.shape[2]
-    jump = np.einsum("sqa,sai->sqi", table.shape, moved[:, :half])
-    jump -= np.einsum("sqa,sai->sqi", table.opposite, moved[:, half:])
-    right = np.zeros((len(table.slave_nodes), 3))
-    np.add.at(right, table.local, np.einsum("sq,sqa,sqi->sai", table.weight, table.shape, jump))
+    table = tie.table
+    right = table.jumps(along)
     spaces = table.multipliers
     return float(tie.penalty) * np.concatenate(
         [s.solve(s.extension.T @ right[:, k]) for k, s in enumerate(spaces) if s.solve is not None]
@@ -111,9 +107,4 @@ def jumps_turned(tie: Any, own: NDArray, rows: int) -> NDArray[np.float64]:
         ],
         axis=1,
     )
-    jump = np.einsum("sq,sqa,sai->sqi", table.weight, table.shape, weight[table.local])
-    half = table.shape.shape[2]
-    total, nodes = np.zeros((rows, 3)), table.nodes
-    np.add.at(total, nodes[:, :half], np.einsum("sqa,sqi->sai", table.shape, jump))
-    np.add.at(total, nodes[:, half:], -np.einsum("sqa,sqi->sai", table.opposite, jump))
-    return float(tie.penalty) * total
+    return float(tie.penalty) * table.jumps_turned(weight, rows)
