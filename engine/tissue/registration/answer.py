@@ -62,6 +62,11 @@ class Registration:
         return self.states[int(self.probability.argmax())]
 
     @property
+    def width(self) -> float:
+        """The most probable width [m]."""
+        return float(self.widths[self.probability.argmax()])
+
+    @property
     def noise(self) -> float:
         """Standard deviation of the points along the surface's normal [m], given or found."""
         return float(np.hypot(self.errors.noise, self.errors.alike[0]))
@@ -98,7 +103,7 @@ class Registration:
 
     def _strained(self) -> str:
         """Where the widest prior is the likeliest, the data ask for more than was thought possible."""
-        if self.widest == 0.0 or self.widths[self.probability.argmax()] < self.widest:
+        if self.widest == 0.0 or self.width < self.widest:
             return ""
         return (
             f" Doubt it: the likeliest width, {1e3 * self.widest:.0f} mm, is the widest tried. Points of other tissue "
