@@ -88,12 +88,11 @@ def register(
     outline = outline or Outline.of_facets(model, surface)
     outline.check(model)
     start = _started(model, surface, outline, every, noise, prior, progress)
-    narrow, wide = _tried(prior)[0], _tried(prior)[: WHAT_BELONGS + 1][-1]
-    found = sifted(start.search, start.pose, narrow, wide, noise is None, progress)
-    refuse_strangers(found.belong)
-    answer = _answered(start, found, _over_widths(found, start.pose, prior, progress), prior)
+    answer = _sifted_answer(start, prior, noise is None, True, progress)
+    if answer.strained:
+        answer = _sifted_answer(start, prior, noise is None, False, progress)
     refuse_misfit(answer.found, prior)
-    refuse_doubtful(found.belong, answer.width, answer.widest)
+    refuse_doubtful(answer.share_left_out, answer.width, answer.widest)
     refuse_size(answer.found, prior)
     return answer
 
@@ -126,6 +125,21 @@ def _started(
     return _Start(rigid, _first_pose(rigid, rest.mean(axis=0)), search)
 
 
+def _sifted_answer(start: _Start, prior: Prior, shared: bool, in_groups: bool, progress: Progress) -> Registration:
+    """By the points that belong. Groups that lie on top are foreign if the rest then asks for small loads alone.
+
+    Where it does not, they were the organ's, pushed forward: to be judged one by one, `in_groups` false.
+
+    Raises:
+        SolverError: too few belong; no state settles.
+    """
+    widths = _tried(prior)
+    wide = widths[min(WHAT_BELONGS, len(widths) - 1)]
+    found = sifted(start.search, start.pose, widths[0], wide, shared, in_groups, progress)
+    refuse_strangers(found.belong)
+    return _answered(start, found, _over_widths(found, start.pose, prior, progress), prior)
+
+
 def _tried(prior: Prior) -> NDArray:
     """Widths of the loads' prior [m], from the smallest."""
     return prior.displacement * np.array(FACTORS if prior.found else (1.0,))
@@ -139,9 +153,10 @@ class _Widths(NamedTuple):
 
 
 def _over_widths(sifted: Sifted, pose: Pose, prior: Prior, progress: Progress) -> _Widths:
-    """States for growing widths of the loads' prior, each started from the one before.
+    """States for growing widths of the loads' prior, each started from the likely one before.
 
-    The first was found while points were sifted.
+    The first was found while points were sifted. An unlikely state that was stiffened tells of the search and not of
+    its width: the next is tried all the same.
 
     Raises:
         SolverError: none settles.
@@ -149,18 +164,20 @@ def _over_widths(sifted: Sifted, pose: Pose, prior: Prior, progress: Progress) -
     search, found, widths = sifted.search, list[Found](), list[float]()
     refused: SolverError | None = None
     displacement, loads = np.zeros_like(np.asarray(search.body.model.points)), np.zeros(search.basis.shape[2])
+    scale = 1.0
     for width in _tried(prior).tolist():
         try:
-            start = loads * (widths[-1] / width if widths else 1.0)
             one = None if widths else sifted.first
-            one = one or search.run(width, pose, displacement, start, progress)
+            one = one or search.run(width, pose, displacement, loads * (scale / width), progress)
         except SolverError as error:
             refused = error
             continue
         found, widths = [*found, one], [*widths, width]
-        displacement, loads, pose = one.displacement, one.loads, one.pose
-        if one.evidence < max(each.evidence for each in found) - UNLIKELY:
+        unlikely = one.evidence < max(each.evidence for each in found) - UNLIKELY
+        if unlikely and one.stiffened == 0.0:
             break
+        if not unlikely:
+            displacement, loads, pose, scale = one.displacement, one.loads, one.pose, width
     if not found:
         raise refused or SolverError("nothing settled", where="register")
     return _Widths(found, widths)
@@ -183,6 +200,7 @@ def _answered(start: _Start, sifted: Sifted, over: _Widths, prior: Prior) -> Reg
         belonging=seen[sifted.belong],
         left_out=seen[~sifted.belong],
         widest=float(_tried(prior)[-1]) if prior.found else 0.0,
+        assumed=prior.displacement if prior.found else 0.0,
     )
 
 
