@@ -293,7 +293,7 @@ def judged(height: float, in_groups: bool) -> tuple[float, float]:
 
 
 def test_a_lump_of_points_that_could_each_be_noise_is_none() -> None:
-    """7 mm on 2 mm of noise: single points pass at 4 standard deviations, their median does not; a dent is the organ."""
+    """7 mm on 2 mm of noise: single points pass at 4 standard deviations, their median does not; a dent belongs."""
     assert judged(7e-3, in_groups=False)[0] > 0.8
     lump, around = judged(7e-3, in_groups=True)
     assert lump < 0.2
