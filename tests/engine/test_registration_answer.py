@@ -232,3 +232,37 @@ def test_a_body_without_equilibrium_is_stiffened_and_told(searched: Searched, mo
 def test_a_posterior_without_width_is_named() -> None:
     refused(lambda: _factor(np.full((2, 2), np.nan)), "no width .* Check units, noise and Prior")
     refused(lambda: Compliance(csc_matrix((9, 9)), np.eye(9)[:, :6]), "cannot be factorised")
+
+
+def few_patterns(points: np.ndarray, width: float, **given: Any) -> Registration:
+    """A small plate of bricks with twelve patterns per axis, of which little movement is thought [m]."""
+    return register(plate("H8", (6, 1, 3)), points, prior=Prior(displacement=width, modes=12, **given))
+
+
+def far_corner() -> np.ndarray:
+    """85 points beyond the end x = 0 and in front of the plate, scattered over 30 mm and joined to nothing."""
+    draw = np.random.default_rng(7)
+    place = np.stack([-0.035 - 0.03 * draw.random(85), -0.035 - 0.03 * draw.random(85), 0.08 * draw.random(85)], axis=1)
+    return bent(place)
+
+
+def test_a_plate_that_moves_more_than_was_thought_is_doubted_or_refused() -> None:
+    """A prior of 3 mm, four times which is still not enough: told, and refused where a quarter is foreign besides.
+
+    A prior of 0.7 mm that the data may not widen is left by many times its width.
+    """
+    assert "Doubt it: the likeliest width, 12 mm, is the widest tried" in few_patterns(cloud(200), 3e-3).statement
+    both = np.concatenate([cloud(200), far_corner()])
+    refused(lambda: few_patterns(both, 3e-3), "% of the points fit no deformation of this organ, the others only 12 mm")
+    tight = "the median node would move by 2 mm, Prior.displacement is 1 mm. Crop the points"
+    refused(lambda: few_patterns(cloud(200), 0.7e-3, found=False), tight)
+
+
+def test_more_of_the_tissue_left_out_is_told_where_loads_are_large(searched: Searched) -> None:
+    """Six points together left out, and 10 mm found where 5 mm were thought; not for 10 mm, nor for points apart."""
+    together = 5e-3 * np.arange(6.0)[:, None] * [1.0, 0.0, 0.0]
+    doubted = replace(searched.registration, left_out=together, assumed=5e-3, widest=0.04)
+    doubt = "Doubt it: the likeliest width, 10 mm, is more than the 5 mm assumed"
+    assert doubt in doubted.statement
+    assert "Doubt" not in replace(doubted, assumed=searched.width).statement
+    assert "Doubt" not in replace(doubted, left_out=10.0 * together).statement

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from preop.engine.tissue.loads import Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
+from preop.engine.tissue.registration.belonging import cloud_normals, predicted
 from preop.engine.tissue.registration.errors import Errors
 from preop.engine.tissue.registration.free_body import FreeBody
 from preop.engine.tissue.registration.misfit import Misfit, Pose
@@ -277,3 +278,34 @@ def test_multipliers_carry_what_is_out_of_balance() -> None:
     stretched = 1e-3 * np.asarray(model.points)
     assert body.held(stretched, pull) == pytest.approx(np.linalg.norm(pull) / within, rel=1e-6)
     assert body.held(stretched, still) < 1e-6
+
+
+def judged(height: float, in_groups: bool) -> tuple[float, float]:
+    """Shares kept of a disc of 20 mm, raised by `height` [m], and of the flat cloud about it; 2 mm of noise."""
+    draw = np.random.default_rng(11)
+    places = np.column_stack([0.12 * draw.random((500, 2)), np.zeros(500)])
+    disc = np.linalg.norm(places[:, :2] - 0.06, axis=1) < 0.02
+    waves = np.stack([np.cos(np.pi * (k * places[:, 0] + m * places[:, 1]) / 0.12) for k in range(3) for m in range(3)])
+    misfit = flat_misfit(places)._replace(distance=np.where(disc, height, 0.0) + 2e-3 * draw.standard_normal(500))
+    law, none = Errors.of(places, 2e-3, Prior()), np.zeros(500, bool)
+    kept = predicted(misfit, 4e-3 * waves.T, np.zeros(len(waves)), law, none, np.abs(misfit.distance) < 3e-3, in_groups)
+    return float(kept[disc].mean()), float(kept[~disc].mean())
+
+
+def test_a_lump_of_points_that_could_each_be_noise_is_none() -> None:
+    """7 mm on 2 mm of noise: single points pass at 4 standard deviations, their median does not; a dent belongs."""
+    assert judged(7e-3, in_groups=False)[0] > 0.8
+    lump, around = judged(7e-3, in_groups=True)
+    assert lump < 0.2
+    assert around > 0.95
+    assert min(judged(-7e-3, in_groups=True)) > 0.8
+    assert min(judged(0.0, in_groups=True)) > 0.99
+
+
+def test_a_flying_pixel_does_not_tilt_the_plane_of_its_neighbours() -> None:
+    """A flat cloud with 4 % of its points 20 mm off."""
+    draw = np.random.default_rng(5)
+    points = np.column_stack([0.1 * draw.random((400, 2)), 5e-4 * draw.standard_normal(400)])
+    points[::25, 2] += 0.02
+    normals = np.delete(cloud_normals(points), np.s_[::25], axis=0)
+    assert np.abs(normals[:, 2]).min() > 0.98

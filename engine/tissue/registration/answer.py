@@ -42,6 +42,7 @@ class Registration:
         belonging: (n, 3) m, the points used.
         left_out: (n, 3) m, the points judged to be of something else.
         widest: width [m] beyond which none was tried; 0 where the width was given.
+        assumed: width [m] that was thought likely; 0 where it was given.
     """
 
     states: tuple[Found, ...]
@@ -55,11 +56,27 @@ class Registration:
     belonging: Float[np.ndarray, "n 3"] = field(default_factory=lambda: np.zeros((0, 3)))
     left_out: Float[np.ndarray, "n 3"] = field(default_factory=lambda: np.zeros((0, 3)))
     widest: float = 0.0
+    assumed: float = 0.0
 
     @property
     def found(self) -> Found:
         """The state of the most probable width."""
         return self.states[int(self.probability.argmax())]
+
+    @property
+    def width(self) -> float:
+        """The most probable width [m]."""
+        return float(self.widths[self.probability.argmax()])
+
+    @property
+    def strained(self) -> bool:
+        """Whether the likeliest width is the widest tried: the data ask for more than was thought possible."""
+        return self.width >= self.widest > 0.0
+
+    @property
+    def share_left_out(self) -> float:
+        """Of the points, those judged to be of something else."""
+        return len(self.left_out) / max(len(self.left_out) + len(self.belonging), 1)
 
     @property
     def noise(self) -> float:
@@ -97,12 +114,22 @@ class Registration:
         return share + f", {len(gathered)} of them together about {middle} mm."
 
     def _strained(self) -> str:
-        """Where the widest prior is the likeliest, the data ask for more than was thought possible."""
-        if self.widest == 0.0 or self.widths[self.probability.argmax()] < self.widest:
-            return ""
+        """A doubt, where the widest prior is the likeliest; or a wider one, and other tissue was found."""
+        if not self.strained:
+            return self._more_of_it()
         return (
             f" Doubt it: the likeliest width, {1e3 * self.widest:.0f} mm, is the widest tried. Points of other tissue "
             "or a noise that is too small make it so; compare with `rigid`, crop the points, or give `displacement`."
+        )
+
+    def _more_of_it(self) -> str:
+        """A doubt: tissue that touches the organ without a step is found in part, and loads follow the rest."""
+        if not self.width > self.assumed > 0.0 or len(_gathered(self.left_out)) < GATHERED:
+            return ""
+        return (
+            f" Doubt it: the likeliest width, {1e3 * self.width:.0f} mm, is more than the {1e3 * self.assumed:.0f} mm "
+            "assumed, and more of the tissue left out may be among the points kept; compare with `rigid`, crop the "
+            "points, or give `displacement`."
         )
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
@@ -155,6 +182,8 @@ class Registration:
 
 def _gathered(points: NDArray) -> NDArray:
     """The largest group of points whose members have another within `TOGETHER`."""
+    if len(points) == 0:
+        return points
     pairs = cKDTree(points).query_pairs(TOGETHER, output_type="ndarray")
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(points), len(points)))
     label = connected_components(graph, directed=False)[1]

@@ -78,13 +78,12 @@ def refuse_strangers(belong: NDArray) -> None:
         )
 
 
-def refuse_doubtful(belong: NDArray, width: float, widest: float) -> None:
+def refuse_doubtful(out: float, width: float, widest: float) -> None:
     """Points of another organ are followed in part by loads as large as can be, and left out for the rest.
 
     Raises:
-        SolverError: more than a quarter was left out, and the likeliest width [m] is the widest tried.
+        SolverError: more than a quarter was left out (`out`, a share), and the likeliest width [m] is the widest tried.
     """
-    out = 1.0 - float(belong.mean())
     if out > MANY and width >= widest > 0.0:
         raise SolverError(
             f"{100 * out:.0f} % of the points fit no deformation of this organ, the others only {1e3 * widest:.0f} mm",

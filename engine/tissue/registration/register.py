@@ -7,6 +7,8 @@ approximation.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -42,6 +44,8 @@ NEAR, FAR = 0.008, 0.025
 """m: a place of the surface nearer than the first to a point seen is seen, farther than the second is hidden."""
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 """Of `Prior.displacement`, over which answers are averaged."""
+WHAT_BELONGS = 2
+"""Which of these widths decides what points may belong: wide enough that deformation is not taken for other tissue."""
 UNLIKELY = 5.0
 """Wider priors are not tried once the evidence has fallen by so much."""
 MOST_POINTS = 1500
@@ -81,74 +85,123 @@ def register(
         raise SolverError(f"a {type(model).__name__} is no model", where="register", advice="Make one: Model.from_mesh")
     prior.check()
     every = checked_points(points, model)
-    rest = np.asarray(model.points)
     outline = outline or Outline.of_facets(model, surface)
     outline.check(model)
-    seen = _thinned(every)
+    start = _started(model, surface, outline, every, noise, prior, progress)
+    answer = _sifted_answer(start, prior, noise is None, True, progress)
+    if answer.strained:
+        answer = _sifted_answer(start, prior, noise is None, False, progress)
+    refuse_misfit(answer.found, prior)
+    refuse_doubtful(answer.share_left_out, answer.width, answer.widest)
+    refuse_size(answer.found, prior)
+    return answer
+
+
+class _Start(NamedTuple):
+    """By rigid alignment: what it found, the pose of the body's mean, and a search with all points."""
+
+    rigid: Rigid
+    pose: Pose
+    search: Search
+
+
+def _started(
+    model: Model,
+    surface: str,
+    outline: Outline,
+    every: NDArray,
+    noise: float | None,
+    prior: Prior,
+    progress: Progress,
+) -> _Start:
+    """Loads that all of the points say are hidden, and a search with as many of the points as are used."""
+    seen, rest = _thinned(every), np.asarray(model.points)
     errors = Errors.of(seen, checked_noise(noise, seen, rest), prior)
     body = FreeBody(model, surface, softest_young(model))
     progress(0.0, "rigid alignment")
     rigid = align_from_many(seen, outline.points, outline.triangles)
     share = _hidden_share(rigid.model_from_seen(every), rest)
-    every_point = Search(body, outline, scaled_patterns(body, surface, share, prior), seen, errors, prior.pose_width)
-    pose = _first_pose(rigid, rest.mean(axis=0))
-    narrow = (FACTORS[0] if prior.found else 1.0) * prior.displacement
-    wide = (FACTORS[2] if prior.found else 1.0) * prior.displacement
-    found = sifted(every_point, pose, narrow, wide, noise is None, progress)
+    search = Search(body, outline, scaled_patterns(body, surface, share, prior), seen, errors, prior.pose_width)
+    return _Start(rigid, _first_pose(rigid, rest.mean(axis=0)), search)
+
+
+def _sifted_answer(start: _Start, prior: Prior, shared: bool, in_groups: bool, progress: Progress) -> Registration:
+    """By the points that belong. Groups that lie on top are foreign if the rest then asks for small loads alone.
+
+    Where it does not, they were the organ's, pushed forward: to be judged one by one, `in_groups` false.
+
+    Raises:
+        SolverError: too few belong; no state settles.
+    """
+    widths = _tried(prior)
+    wide = widths[min(WHAT_BELONGS, len(widths) - 1)]
+    found = sifted(start.search, start.pose, widths[0], wide, shared, in_groups, progress)
     refuse_strangers(found.belong)
-    states, widths = _over_widths(found, pose, prior, progress)
-    evidence = np.array([one.evidence for one in states])
-    probability = np.exp(evidence - evidence.max())
-    best = states[int(evidence.argmax())]
-    refuse_misfit(best, prior)
-    widest = FACTORS[-1] * prior.displacement if prior.found else 0.0
-    refuse_doubtful(found.belong, float(widths[int(evidence.argmax())]), widest)
-    refuse_size(best, prior)
-    near = _distance(best.pose.model_from_seen(seen[found.belong]), outline.moved(best.displacement)) < NEAR
-    visible = _area_share(outline.points, outline.triangles, near)
-    return Registration(
-        tuple(states),
-        widths,
-        probability / probability.sum(),
-        rigid,
-        model,
-        found.search.errors,
-        visible,
-        prior.pose_width,
-        seen[found.belong],
-        seen[~found.belong],
-        widest,
-    )
+    return _answered(start, found, _over_widths(found, start.pose, prior, progress), prior)
 
 
-def _over_widths(sifted: Sifted, pose: Pose, prior: Prior, progress: Progress) -> tuple[list[Found], NDArray]:
-    """States for growing widths of the loads' prior, each started from the one before; and the widths [m].
+def _tried(prior: Prior) -> NDArray:
+    """Widths of the loads' prior [m], from the smallest."""
+    return prior.displacement * np.array(FACTORS if prior.found else (1.0,))
 
-    The first was found while points were sifted.
+
+class _Widths(NamedTuple):
+    """The states that settled, and the width of the loads' prior [m] of each."""
+
+    states: list[Found]
+    widths: list[float]
+
+
+def _over_widths(sifted: Sifted, pose: Pose, prior: Prior, progress: Progress) -> _Widths:
+    """States for growing widths of the loads' prior, each started from the likely one before.
+
+    The first was found while points were sifted. An unlikely state that was stiffened tells of the search and not of
+    its width: the next is tried all the same.
 
     Raises:
         SolverError: none settles.
     """
-    search, found = sifted.search, list[Found]()
-    widths: list[float] = []
+    search, found, widths = sifted.search, list[Found](), list[float]()
     refused: SolverError | None = None
     displacement, loads = np.zeros_like(np.asarray(search.body.model.points)), np.zeros(search.basis.shape[2])
-    for factor in FACTORS if prior.found else (1.0,):
-        width = factor * prior.displacement
+    scale = 1.0
+    for width in _tried(prior).tolist():
         try:
-            start = loads * (widths[-1] / width if widths else 1.0)
             one = None if widths else sifted.first
-            one = one or search.run(width, pose, displacement, start, progress)
+            one = one or search.run(width, pose, displacement, loads * (scale / width), progress)
         except SolverError as error:
             refused = error
             continue
         found, widths = [*found, one], [*widths, width]
-        displacement, loads, pose = one.displacement, one.loads, one.pose
-        if one.evidence < max(each.evidence for each in found) - UNLIKELY:
+        unlikely = one.evidence < max(each.evidence for each in found) - UNLIKELY
+        if unlikely and one.stiffened == 0.0:
             break
+        if not unlikely:
+            displacement, loads, pose, scale = one.displacement, one.loads, one.pose, width
     if not found:
         raise refused or SolverError("nothing settled", where="register")
-    return found, np.array(widths)
+    return _Widths(found, widths)
+
+
+def _answered(start: _Start, sifted: Sifted, over: _Widths, prior: Prior) -> Registration:
+    """The states, each as probable as its evidence says."""
+    evidence = np.array([one.evidence for one in over.states])
+    probability = np.exp(evidence - evidence.max())
+    seen, best = start.search.seen, over.states[int(evidence.argmax())]
+    return Registration(
+        states=tuple(over.states),
+        widths=np.array(over.widths),
+        probability=probability / probability.sum(),
+        rigid=start.rigid,
+        model=start.search.body.model,
+        errors=sifted.search.errors,
+        visible_share=_visible_share(start.search.outline, best, seen[sifted.belong]),
+        pose_width=prior.pose_width,
+        belonging=seen[sifted.belong],
+        left_out=seen[~sifted.belong],
+        widest=float(_tried(prior)[-1]) if prior.found else 0.0,
+        assumed=prior.displacement if prior.found else 0.0,
+    )
 
 
 def _first_pose(rigid: Rigid, pivot: NDArray) -> Pose:
@@ -174,7 +227,9 @@ def _distance(points: NDArray, places: NDArray) -> NDArray:
     return cKDTree(points).query(places)[0]
 
 
-def _area_share(points: NDArray, facets: NDArray, near: NDArray) -> float:
-    corner = points[facets]
+def _visible_share(outline: Outline, found: Found, seen: NDArray) -> float:
+    """Of the outline's area, what lies near the points that belong."""
+    near = _distance(found.pose.model_from_seen(seen), outline.moved(found.displacement)) < NEAR
+    corner = outline.points[outline.triangles]
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
-    return float((area * near[facets].mean(axis=1)).sum() / area.sum())
+    return float((area * near[outline.triangles].mean(axis=1)).sum() / area.sum())

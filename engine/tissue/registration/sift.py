@@ -37,7 +37,9 @@ class Sifted(NamedTuple):
     first: Found | None
 
 
-def sifted(every: Search, pose: Pose, width: float, wide: float, shared: bool, progress: Progress) -> Sifted:
+def sifted(
+    every: Search, pose: Pose, width: float, wide: float, shared: bool, in_groups: bool, progress: Progress
+) -> Sifted:
     """The points of `every` that belong to the organ.
 
     Args:
@@ -46,13 +48,14 @@ def sifted(every: Search, pose: Pose, width: float, wide: float, shared: bool, p
         width: of the loads' prior for the search [m].
         wide: of the loads' prior for what may belong [m].
         shared: whether to judge how much of their noise neighbours share.
+        in_groups: whether points are judged with their neighbours too.
         progress: told of each step.
     """
     still = np.zeros_like(np.asarray(every.body.model.points))
     loads = np.zeros(every.basis.shape[2])
     normals = cloud_normals(every.seen)
     slope = every.body.compliance(still).times(every.basis)
-    belong = _belonging(every, still, loads, pose, wide * slope, normals, None)
+    belong = _belonging(every, still, loads, pose, wide * slope, normals, None, in_groups)
     first: tuple[Found, float] | None = None
     for _ in range(ROUNDS):
         search = every.of_some(belong)
@@ -63,9 +66,8 @@ def sifted(every: Search, pose: Pose, width: float, wide: float, shared: bool, p
         (one, own), law = first, every.errors
         if shared:
             every, shared = replace(every, errors=replace(law, alike=_shared_noise(one))), False
-        again = _belonging(
-            every, one.displacement, one.loads * own / wide, one.pose, one.slope * (wide / own), normals, belong
-        )
+        loads, slope = one.loads * own / wide, one.slope * (wide / own)
+        again = _belonging(every, one.displacement, loads, one.pose, slope, normals, belong, in_groups)
         if (again != belong).mean() < CHANGED and every.errors.alike == law.alike:
             return Sifted(search, belong, one if own == width else None)
         belong = again
@@ -92,6 +94,7 @@ def _belonging(
     slope: NDArray,
     normals: NDArray,
     trusted: NDArray | None,
+    in_groups: bool,
 ) -> Bool[np.ndarray, " n"]:
     """At a state; from the nearer half on, or from those trusted."""
     law = every.errors.deformed(displacement)
@@ -101,7 +104,7 @@ def _belonging(
         away = np.abs(misfit.distance)
         trusted = away <= float(np.median(away[~suspect] if (~suspect).any() else away))
     state = np.concatenate([pose.numbers() / every.pose_width, loads])
-    return predicted(misfit, every.jacobian(misfit, slope), state, law, suspect, trusted)
+    return predicted(misfit, every.jacobian(misfit, slope), state, law, suspect, trusted, in_groups)
 
 
 def _shared_noise(found: Found) -> tuple[float, float]:
