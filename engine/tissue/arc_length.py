@@ -46,7 +46,8 @@ def trace(
 
     Args:
         problem: what is solved.
-        until: load fraction at which the path ends, when it is reached from below.
+        until: load fraction at which the path ends, when it is reached from below: at the first state above it where no
+            balance is found just there, or beyond 1; its `load_fraction` tells.
         first: load fraction of the first step.
         longest: longest step, over the length of the first.
         steps: how many at most; a path that needs more ends as `steps_ran_out`.

@@ -53,9 +53,13 @@ class Trail:
         return abs(rise - 0.5 * length * sum(slopes)) / max(length * max(abs(slope) for slope in slopes), 1e-300)
 
     def _gone_over(self, found: Point) -> bool:
-        """Whether a point lies on a step that led to an earlier point: the path goes back over itself."""
+        """Whether a point lies on a step that led to an earlier point: the path goes back over itself.
+
+        Beyond the end of a step lies what came after it, near to it where later steps were much shorter.
+        """
         for first, last in zip(self.gone[:-2], self.gone[1:-1], strict=True):
-            if self._distance(found.displacement - first, last - first) < NEAR:
+            way, off = last - first, found.displacement - first
+            if self.corrector.dot(off, way) < self.corrector.dot(way, way) and self._distance(off, way) < NEAR:
                 return True
         return False
 

@@ -73,10 +73,13 @@ def _mapped(law: Any, along: Callable[[Array], Array]) -> Any:
     for frame in getattr(law, "frames", ()):
         found: list[Array] = []
         for name in frame:
-            way = along(_at_points(getattr(law, name)))
+            before = _at_points(getattr(law, name))
+            way = along(before)
             for unit in found:
                 way = way - jnp.sum(way * unit, axis=-1, keepdims=True) * unit
-            found.append(way / jnp.linalg.norm(way, axis=-1, keepdims=True))
+            length = jnp.linalg.norm(way, axis=-1, keepdims=True)
+            # A direction across a sheet has no line of tissue to follow.
+            found.append(jnp.where(length > 1e-9, way / jnp.where(length > 1e-9, length, 1.0), before))
         law = eqx.tree_at(lambda m, f=frame: [getattr(m, name) for name in f], law, found)
     return law
 

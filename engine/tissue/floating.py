@@ -41,9 +41,13 @@ def check_held(problem: Problem) -> None:
         hangs = not any(rigid[nodes].any() for nodes in parts)
         free = free_motion(points, parts, held, springs, may_turn=hangs)
         if free:
-            raise SolverError(
-                f"{ResultCode.floating_body.value}: {free}", where="supports", advice=ResultCode.floating_body.advice
-            )
+            advice = ResultCode.floating_body.advice
+            if any(getattr(support, "one_sided", False) for support in problem.supports):
+                advice = (
+                    "A one-sided bed does not hold a body at rest: add one that pulls as well, a thousandth as stiff, "
+                    "or let the body settle with dynamic.solve"
+                )
+            raise SolverError(f"{ResultCode.floating_body.value}: {free}", where="supports", advice=advice)
 
 
 def touching(groups: list[list[NDArray]], springs: Springs, count: int) -> list[list[NDArray]]:

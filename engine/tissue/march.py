@@ -14,6 +14,7 @@ from .contact.watch import Watch
 from .history import Past
 from .newton import NewtonOutcome, guided, newton
 from .places import element_place
+from .plausible_motion import carried_away
 from .problem import Problem
 from .record import step_statistics
 from .solution import ResultCode, State, StepStatistics
@@ -59,6 +60,8 @@ class March:
             guess = None
             if outcome.result is not ResultCode.converged:
                 return self._failure(outcome, self.history[-1][0], goal)
+            if far := carried_away(self.system, outcome.displacement, wanted):
+                return ResultCode.carried_away, far
             state = self.system.state_of(wanted, outcome.displacement)
             self.states.append(self.past.kept(self.system.problem, state))
             settled = not self.system.problem.contacts

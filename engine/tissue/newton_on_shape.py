@@ -26,8 +26,11 @@ would creep on for all its rounds at every one of the halved steps."""
 
 def newton_on_shape(
     problem: Problem, load_steps: int, tolerance: float, progress: Progress, place: Placing = carried_to
-) -> LoadFree:
-    """Load step by load step; a step that fails is halved.
+) -> LoadFree | None:
+    """Load step by load step; a step that fails is halved. None where even the smallest first step fails.
+
+    That happens where fibres that bear no compression, most of them just slack or just taut, make the tangent jump at
+    rest: whichever side Newton's method takes, the step leads to the other.
 
     Raises:
         SolverError: no load-free shape is found; tells from which share of the load on.
@@ -48,6 +51,8 @@ def newton_on_shape(
         if after is None:
             length *= 0.5
             if length < 2.0**-MAX_CUTBACKS / load_steps:
+                if reached == 0.0:
+                    return None
                 raise SolverError(
                     f"no load-free shape was found beyond {100 * reached:.3g} % of the load",
                     where="unloaded_shape",

@@ -27,6 +27,7 @@ class ResultCode(enum.Enum):
     passed_through = "bodies would pass through each other: one is deeper in the other than contact is felt"
     steps_ran_out = "the steps ran out before the end of the path"
     path_lost = "the path turns too sharply, or comes back on itself, however short the step"
+    carried_away = "the load carries the body off by many times its size"
     blown_up = "the motion blows up"
 
     @property
@@ -50,6 +51,7 @@ _ADVICE = {
     ResultCode.steps_ran_out: "Allow more steps or longer ones, or end the path with stop=",
     ResultCode.path_lost: "Use a smaller first step; where the path branches, a small sideways load leads to one of "
     "the branches",
+    ResultCode.carried_away: "Check the units of loads and moduli (Pa, N, m/s²; 1 mmHg is 133.3 Pa)",
     ResultCode.blown_up: "Use a smaller step, or leave the step to the solver; a softer contact, spring or strand "
     "allows a larger one, and dynamic.solve damps what its steps do not resolve with GeneralizedAlpha(0.5)",
     ResultCode.floating_body: "Hold it: fix a node set, give it springs, or grasp it",

@@ -7,7 +7,7 @@ A scan shows x. Sought is X, so that the loads carry it to x: R(u = x − X, ref
     found.miss                               # m: how far from the scan a solve from rest ends, at most
 
 Rounds of forward solves come first (`fixed_point`), while each brings the shape closer; where they do not, Newton's
-method on X (`newton_on_shape`) has its turn.
+method on X (`newton_on_shape`) has its turn; where that finds no first step, rounds again, however slow.
 """
 
 from __future__ import annotations
@@ -130,18 +130,25 @@ def unloaded_shape(
         result = Unloaded(body, found.state, offset, np.nan, found.residual, found.iterations, how)
         return _verified(result, problem, (load_steps, duration), accuracy, check) if verify else result
 
-    if method != "newton":
-        rounds = FixedPoint(
-            loaded, load_steps, tolerance, patient=method == "fixed point", place=place, duration=duration
-        )
+    def rounds(patient: bool) -> LoadFree | None:
+        way = FixedPoint(loaded, load_steps, tolerance, patient=patient, place=place, duration=duration)
+        return way.search(CLOSE * accuracy, search)
+
+    if method == "auto":
         try:
-            found = rounds.search(CLOSE * accuracy, search)
-            if found is not None:
+            if (found := rounds(patient=False)) is not None:
                 return finished(found, "fixed point")
         except SolverError:
-            if method == "fixed point":
-                raise
-    return finished(newton_on_shape(loaded, load_steps, tolerance, search, place), "newton")
+            pass  # Newton's method may find a shape that rounds came close to but do not load again from rest
+    if method != "fixed point":
+        if (found := newton_on_shape(loaded, load_steps, tolerance, search, place)) is not None:
+            return finished(found, "newton")
+        if method == "newton":
+            advice = "Use method='fixed point': its rounds need no tangent there"
+            raise SolverError("Newton's method finds no way from the scan", where="unloaded_shape", advice=advice)
+    found = rounds(patient=True)
+    assert found is not None  # it raises where there is none
+    return finished(found, "fixed point")
 
 
 def _remembering(found: LoadFree, problem: Problem, place: Placing) -> LoadFree:

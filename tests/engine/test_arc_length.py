@@ -13,6 +13,8 @@ from scipy.interpolate import CubicSpline
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.arc_length import trace
+from preop.engine.tissue.arc_length_continuity import Trail
+from preop.engine.tissue.arc_length_corrector import Point
 from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Sphere
 from preop.engine.tissue.loads import Traction
 from preop.engine.tissue.materials import Damage, DecoupledNeoHookean, NeoHookean, SaintVenantKirchhoff
@@ -181,3 +183,20 @@ def test_a_path_that_only_rises_ends_at_full_load() -> None:
     other = solve(problem).final
     assert np.abs(np.asarray(path.states[-1].displacement - other.displacement)).max() < 1e-6
     assert all(state.stable for state in path.states)
+
+
+def test_short_steps_after_a_long_one_do_not_come_back() -> None:
+    """What lies beyond the end of a step is its continuation, however near; what lies beside it is not."""
+
+    class Plane:
+        dot = staticmethod(lambda left, right: float((left * right).sum()))
+        norm = staticmethod(lambda field: float(np.linalg.norm(field)))
+
+    def at(*place: float) -> Point:
+        return Point(np.array(place), 0.0, *([np.zeros(2)] * 2), 1.0, 0.0, 0.0, 1.0, 0)
+
+    trail = Trail(Plane(), at(0.0, 0.0))  # pyright: ignore[reportArgumentType]
+    for place in ((1.0, 0.0), (1.02, 0.0)):
+        trail.add(at(*place))
+    assert not trail._gone_over(at(1.04, 0.0))
+    assert trail._gone_over(at(0.98, 0.02))

@@ -7,13 +7,13 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from preop.engine.tissue.loads import Traction
+from preop.engine.tissue.loads import Gravity, Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
 from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
-from preop.engine.tissue.supports import Fixed
+from preop.engine.tissue.supports import Fixed, Springs
 from preop.imaging.errors import MeshError, SolverError
 
 LAW = NeoHookean.from_young(1e4, 0.3)
@@ -84,3 +84,27 @@ def test_a_load_too_large_gives_advice() -> None:
     solution = solve(problem, max_iterations=8)
     assert not solution.converged
     assert solution.result.advice
+
+
+def test_a_load_that_carries_the_body_away_is_no_answer() -> None:
+    """A dead traction of 60 times the modulus pushes a block through its own support, in perfect balance."""
+    model = Model.from_mesh(bodies.box((3, 2, 1), size=(60.0, 40.0, 20.0)), {"body": NeoHookean.from_young(5e3, 0.3)})
+    supports = [Fixed("z0")]
+    wrong = solve(model.problem(loads=[Traction("z1", (0.0, 0.0, -3e5))], supports=supports), load_steps=2)
+    assert wrong.result is ResultCode.carried_away
+    assert "times the body's size" in wrong.where
+    with pytest.raises(SolverError, match="Check the units"):
+        wrong.require_converged()
+    assert solve(model.problem(loads=[Traction("z1", (0.0, 0.0, -3e2))], supports=supports)).converged
+
+
+def test_a_body_on_a_one_sided_bed_alone_is_told_why_it_floats() -> None:
+    model = Model.from_mesh(bodies.box((2, 2, 1), size=(40.0, 40.0, 20.0)), {"body": LAW}, density=1000.0)
+    bed = Springs("z0", 3e5, one_sided=True, tangential=3e4)
+    weight = [Gravity((0.0, 0.0, -9.81))]
+    with pytest.raises(SolverError, match="A one-sided bed does not hold a body at rest: add one that pulls"):
+        model.problem(loads=weight, supports=[bed])
+    held = model.problem(loads=weight, supports=[bed, Springs("z0", 3e2)])
+    sunk = np.asarray(solve(held).require_converged().final.displacement)[model.nodes_of("z0"), 2]
+    # Weight over the bed's stiffness, and half the width in which that grows from zero.
+    assert sunk.mean() == pytest.approx(-(1000.0 * 9.81 * 0.02 / 3e5 + 0.5 * float(bed.onset)), rel=0.02)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -118,10 +118,36 @@ def _torn(problem: Problem, tie: Tie, held: NDArray, moved: NDArray) -> list[Cla
     if table is None:
         return []
     size = table.spread(moved) * held[table.nodes].all(axis=1)
+    carried = _carried_apart(problem, tie, held, moved)
+    size = np.maximum(size, carried) if len(size) else size
     worst = int(np.argmax(size)) if len(size) else 0
     if not len(size) or size[worst] <= max(tie.jump or 0.0, 1e-6 * _allowed(problem, tie.facets, None) / ALLOWED):
         return []
     return [Clash(int(table.nodes[worst, 0]), float(size[worst]), f"held nodes of {tie.other!r}", tie.label)]
+
+
+def _carried_apart(problem: Problem, tie: Tie, held: NDArray, moved: NDArray) -> NDArray[np.float64]:
+    """Likewise (pairs,) of pairs across a gap, carried by the solid behind the second; its other nodes are free.
+
+    What both facets have in common with a turn or a stretch about them is no jump: only what their means lie further
+    apart than three times what their own spread leads to over their distance.
+    """
+    table: Any = tie.table
+    points, half = np.asarray(problem.model.points), table.local.shape[1]
+    on_second = np.zeros(len(held), bool)
+    for nodes in problem.model.facet_groups(tie.other):
+        on_second[np.unique(np.asarray(nodes[1]))] = True
+    first, second = table.nodes[:, :half], table.nodes[:, half:]
+    facing = on_second[second]
+    across = ~facing.all(axis=1) & held[first].all(axis=1) & (held[second] | ~facing).all(axis=1)
+    found = np.zeros(len(table.nodes))
+    for pair in np.flatnonzero(across & facing.any(axis=1)):
+        sides = first[pair], second[pair][facing[pair]]
+        way = np.linalg.norm(moved[sides[0]].mean(axis=0) - moved[sides[1]].mean(axis=0))
+        apart = np.linalg.norm(points[sides[0]].mean(axis=0) - points[sides[1]].mean(axis=0))
+        size, spread = (max(float(np.ptp(field[part], axis=0).max()) for part in sides) for field in (points, moved))
+        found[pair] = way if way > 3.0 * spread * (1.0 + apart / size) else 0.0
+    return found
 
 
 def _allowed(problem: Problem, facets: str, penetration: float | None) -> float:

@@ -31,7 +31,7 @@ class Group(NamedTuple):
 def check_coverage(
     slave: Sequence[Group], master: Sequence[Group], covered: Sequence[NDArray], reach: float, where: str
 ) -> None:
-    """Every facet of the first surface has the other opposite, once.
+    """The first surface has the other opposite, but for 2 % of its area, and nowhere twice.
 
     Args:
         covered: area [m²] of each facet of each group that was found opposite.

@@ -108,8 +108,13 @@ def fiber_problems(**moduli: Scalar) -> list[str]:
         flat = np.ravel(np.asarray(value, float))
         odd = flat[(flat > 0) & (flat < SOFTEST_FIBERS)]
         if odd.size:
-            found.append(f"{name.replace('_', ' ')} is {odd[0]:g} Pa, {_compared(odd[0])}")
+            found.append(f"{_spoken(name)} is {odd[0]:g} Pa, {_compared(odd[0])}")
     return found
+
+
+def _spoken(name: str) -> str:
+    """A parameter in words; symbols such as `a_fs` as they are."""
+    return name if len(name) < 5 else name.replace("_", " ")
 
 
 def number_problems(low: float = 0.0, *, strict: bool = False, high: float = np.inf, **numbers: Scalar) -> list[str]:
@@ -121,7 +126,7 @@ def number_problems(low: float = 0.0, *, strict: bool = False, high: float = np.
         if not good.all():
             limit = f"above {low:g}" if strict else f"{low:g} or more"
             limit += "" if np.isinf(high) else f", and at most {high:g}"
-            found.append(f"{name.replace('_', ' ')} is {flat[~good][0]:g}; it must be {limit}")
+            found.append(f"{_spoken(name)} is {flat[~good][0]:g}; it must be {limit}")
     return found
 
 
