@@ -247,7 +247,7 @@ MIXED: dict[str, tuple[str, Integrator, Damping | None]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[LONG] * (name == "T10P1")) for name in MIXED])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[LONG] * (name in ("T4P1", "T10P1"))) for name in MIXED])
 def test_bodies_with_unknown_pressures(name: str) -> None:
     """Hardly compressible, swung against a wall on which they rub."""
     element, rule, damping = MIXED[name]

@@ -129,8 +129,14 @@ def test_gradients_through_the_motion_of_a_body() -> None:
         assert float(np.sum(np.asarray(pick(found)) * way)) == pytest.approx(slope, rel=1e-5), name
 
 
+RULES = [
+    pytest.param(GeneralizedAlpha(0.8), id="viscous", marks=pytest.mark.long),
+    pytest.param(EnergyMomentum(), id="energy-momentum"),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", [GeneralizedAlpha(0.8), EnergyMomentum()], ids=["viscous", "energy-momentum"])
+@pytest.mark.parametrize("rule", RULES)
 def test_gradients_through_viscous_and_conserving_steps(rule) -> None:
     """A Prony series in time on a table that it touches; and the forces that conserve energy: as above."""
     mesh = bodies.box((1, 1, 1), size=(40.0, 40.0, 60.0), jitter=0.1)

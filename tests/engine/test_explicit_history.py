@@ -80,7 +80,11 @@ SWAYING = {
 
 
 @pytest.mark.parametrize(
-    "law", [pytest.param(name, marks=[pytest.mark.long] * (name in ("viscoelastic", "damage"))) for name in SWAYING]
+    "law",
+    [
+        pytest.param(name, marks=[pytest.mark.slow, *[pytest.mark.long] * (name != "damage that has grown")])
+        for name in SWAYING
+    ],
 )
 def test_materials_remember_as_with_implicit_steps(law: str) -> None:
     """A block sways under a sudden load: the history that central differences carry is that of implicit steps."""
