@@ -15,7 +15,8 @@ import pytest
 from test_contact_tissue import two_blocks
 
 from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Tie
-from preop.engine.tissue.equilibrium import balance, equilibrium
+from preop.engine.tissue.device_newton import Options
+from preop.engine.tissue.equilibrium import Frame, _traceable, balance, equilibrium
 from preop.engine.tissue.loads import Traction
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -43,7 +44,14 @@ def tied() -> Problem:
     return model.problem(supports=[Fixed("low_z0")], loads=[pull], contacts=[Tie("up_z0", "low_z1")])
 
 
-CASES: dict[str, Callable[[], Problem]] = {"wall": leaning, "tie": tied}
+def held_tie(held: str = "up_x0") -> Problem:
+    """Meshes that are not nested, where a support holds an edge of the tie's first side."""
+    model = two_blocks((2, 2, 1), (3, 3, 1), "T4", poisson=0.3)
+    pull = Traction("up_z1", (200.0, 100.0, -300.0))
+    return model.problem(supports=[Fixed("low_z0"), Fixed(held)], loads=[pull], contacts=[Tie("up_z0", "low_z1")])
+
+
+CASES: dict[str, Callable[[], Problem]] = {"wall": leaning, "tie": tied, "tie at a support": held_tie}
 
 
 def posed(problem: Problem, theta: jax.Array) -> Problem:
@@ -84,6 +92,18 @@ def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
             step = 1e-4
             ends = [measure(equilibrium(posed(problem, theta + s * step * way), tolerance=EXACT)) for s in (-1, 1)]
             assert float(slope[k]) == pytest.approx(float(ends[1] - ends[0]) / (2 * step), rel=1e-5)
+
+
+def test_a_tie_built_again_finds_what_is_compiled() -> None:
+    """Equal frames are one entry of the compiled function's cache; another support makes other multipliers."""
+    one, again, other = (
+        Frame(eqx.partition(held_tie(held).begun(), _traceable)[1], Options()) for held in ("up_x0", "up_x0", "up_y0")
+    )
+    assert one == again
+    assert hash(one) == hash(again)
+    assert one != other
+    own, differing = (held_tie(held).begun().contacts[0].table.multipliers for held in ("up_x0", "up_y0"))
+    assert own != differing
 
 
 @pytest.mark.slow

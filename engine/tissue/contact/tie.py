@@ -144,6 +144,11 @@ class Tie(eqx.Module):
         """With others."""
         return replace_fields(self, multiplier=values[0]) if values else self
 
+    def admissible(self) -> Tie:
+        """With the nearest multipliers that the rule of held and shared nodes allows, to which Uzawa's rounds keep."""
+        table, known = cast(Any, self.table), cast(Array, self.multiplier)
+        return replace_fields(self, multiplier=jnp.einsum("kab,bk->ak", table.admissible(), known))
+
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[Tie, bool]:
         """λ_a ← λ_a + ε × mean jump, where one is larger than allowed."""
         jumps = self.mean_jumps(model, displacement)

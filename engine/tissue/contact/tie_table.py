@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,10 @@ class TieTable(eqx.Module):
         """`project` as a matrix for each component."""
         return np.stack([space.project(np.eye(len(self.slave_nodes))) for space in self.multipliers])
 
+    def admissible(self) -> Float[np.ndarray, "3 n n"]:
+        """Π of each component: the nearest multipliers that `Multipliers` can take."""
+        return np.stack([space.admissible() for space in self.multipliers])
+
     def _apart(self, moved: NDArray) -> NDArray[np.float64]:
         """Coefficients (pairs, m, 3) of u − u' in the shape functions."""
         own, half = moved[self.nodes], self.local.shape[1]
@@ -78,6 +83,8 @@ class Multipliers:
 
     They have nothing left for a multiplier of their own to do; that they take their neighbours' keeps constants. Where
     ties share every node, λ is one constant; where all are held, there is none.
+
+    Equal by content: a static part of what is compiled, which the same problem built again is to find.
     """
 
     def __init__(self, mass: Any, held: NDArray, shared: NDArray) -> None:
@@ -89,11 +96,34 @@ class Multipliers:
         small = (self.extension.T @ mass @ self.extension).tocsc()
         shift = 1e-12 * max(small.diagonal().max(initial=0.0), 1e-300)
         count = small.shape[0]
-        self.solve = splu(small + shift * sparse.identity(count, format="csc")).solve if count else None
+        small = (small + shift * sparse.identity(count, format="csc")).tocsc()
+        self.solve = splu(small).solve if count else None
+        self._content = _digest(self.extension, small)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Multipliers) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
 
     def project(self, right: NDArray) -> NDArray[np.float64]:
         """The function nearest to weighted jumps."""
         return np.zeros_like(right) if self.solve is None else self.extension @ self.solve(self.extension.T @ right)
+
+    def admissible(self) -> Float[np.ndarray, "n n"]:
+        """Π = E (EᵀE)⁻¹ Eᵀ, E the extension: the orthogonal projector onto its range."""
+        whole = self.extension.toarray()
+        return whole @ np.linalg.solve(whole.T @ whole, whole.T)
+
+
+def _digest(*parts: Any) -> bytes:
+    """Of what sparse matrices hold, whose bytes need not be kept then."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(repr(part.shape).encode())
+        for array in (part.indptr, part.indices, part.data):
+            found.update(array.tobytes())
+    return found.digest()
 
 
 def _spread(weights: sparse.csr_matrix, own: NDArray) -> sparse.csr_matrix:
