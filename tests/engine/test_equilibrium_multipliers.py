@@ -69,7 +69,7 @@ def measure(rows: jax.Array) -> jax.Array:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n == "tie")) for n in CASES])
 def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
     """The displacement of `static.solve`, as far as what it leaves open; values and slopes of a batch by `vmap`."""
     problem = CASES[name]()
