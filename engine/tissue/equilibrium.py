@@ -105,9 +105,7 @@ class Frame:
     def __init__(self, rest: Any, options: Options) -> None:
         self.rest, self.options = rest, options
         leaves, structure = jax.tree.flatten(rest)
-        keys = [
-            (leaf.shape, leaf.dtype.str, leaf.tobytes()) if isinstance(leaf, np.ndarray) else leaf for leaf in leaves
-        ]
+        keys = [_content(leaf) for leaf in leaves]
         self._key = (structure, tuple(keys), options)
         self._hash = hash((structure, options, tuple(hash(key) for key in keys)))
 
@@ -118,7 +116,7 @@ class Frame:
         return isinstance(other, Frame) and self._hash == other._hash and self._key == other._key
 
 
-def _key(leaf: Any) -> Any:
+def _content(leaf: Any) -> Any:
     return (leaf.shape, leaf.dtype.str, leaf.tobytes()) if isinstance(leaf, np.ndarray) else leaf
 
 
