@@ -109,7 +109,7 @@ class Registration:
         share = f" {count} of {total} points ({100 * count / total:.1f} %) were left out as another surface's"
         gathered = _gathered(self.left_out)
         if len(gathered) < GATHERED:
-            return share + ", none of them together."
+            return share + f", no {GATHERED} of them together."
         middle = np.round(1e3 * gathered.mean(axis=0)).astype(int).tolist()
         return share + f", {len(gathered)} of them together about {middle} mm."
 
