@@ -108,13 +108,7 @@ def unloaded_shape(
     given.tolerance(tolerance, "unloaded_shape")
     given.whole(load_steps, "load steps", "unloaded_shape")
     given.number(accuracy, "an accuracy", "unloaded_shape", above=0.0, advice="Give m")
-    if method not in METHODS:
-        raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice=f"Use one of {METHODS}")
-    if beds_at_rest not in ("unloaded", "scan"):
-        raise SolverError(f"beds cannot be at rest in {beds_at_rest!r}", where="unloaded_shape", advice="Use scan")
-    if fibers not in ("scan", "unloaded"):
-        advice = "Use scan or unloaded"
-        raise SolverError(f"fibres cannot be seen in {fibers!r}", where="unloaded_shape", advice=advice)
+    _check_words(method, beds_at_rest, fibers)
     place = carried_to if fibers == "scan" and has_fibers(problem) else moved_to
     loaded = problem if beds_at_rest == "unloaded" else _without_beds(problem)
     if len(problem.model.pressure_corners) or problem.moving():
@@ -149,6 +143,17 @@ def unloaded_shape(
     found = rounds(patient=True)
     assert found is not None  # it raises where there is none
     return finished(found, "fixed point")
+
+
+def _check_words(method: str, beds_at_rest: str, fibers: str) -> None:
+    """Each choice is one there is; raises where it is not."""
+    if method not in METHODS:
+        raise SolverError(f"no method is named {method!r}", where="unloaded_shape", advice=f"Use one of {METHODS}")
+    if beds_at_rest not in ("unloaded", "scan"):
+        raise SolverError(f"beds cannot be at rest in {beds_at_rest!r}", where="unloaded_shape", advice="Use scan")
+    if fibers not in ("scan", "unloaded"):
+        advice = "Use scan or unloaded"
+        raise SolverError(f"fibres cannot be seen in {fibers!r}", where="unloaded_shape", advice=advice)
 
 
 def _remembering(found: LoadFree, problem: Problem, place: Placing) -> LoadFree:
