@@ -10,21 +10,23 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import MeshError
 from .connectivity import without_unused
+from .file_sets import with_file_sets
 from .mesh import HEXAHEDRON_FACES, HexMesh, hexahedron_jacobians
-from .readers import check_indices, in_mm, read_cells
+from .readers import in_mm, read_file, regions_of, renumbering
 
 UPSIDE_DOWN = [4, 5, 6, 7, 0, 1, 2, 3]
 
 
 def read_hexahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", region: int = 1) -> HexMesh:
-    """Read hexahedra from .vtk or .msh (version 2, ASCII), one region, with the facet set "surface" around them.
+    """Read hexahedra from .vtk, .msh or .inp, with the facet set "surface" around them and the file's own sets.
 
-    Upside-down ones are turned round. `Model.from_mesh(mesh, …, element="H8")` takes what this returns.
+    Sets are those that `read_tetrahedra` tells, of quadrangles instead of triangles. Upside-down hexahedra are turned
+    round. `Model.from_mesh(mesh, …, element="H8")` takes what this returns.
 
     Args:
         path: the file.
         unit: of the file's coordinates: "mm", "cm" or "m".
-        name: of the region.
+        name: of what the file gives no region.
         region: its id.
 
     Raises:
@@ -32,18 +34,20 @@ def read_hexahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", r
         MeshError: the file is missing, damaged, of another format, holds no hexahedron, or one that is folded.
     """
     path = Path(path)
-    points, cells, _ = read_cells(path)
-    hexahedra = cells.get("hexahedron", np.empty((0, 8), np.int64))
+    file = read_file(path)
+    hexahedra = file.cells.get("hexahedron", np.empty((0, 8), np.int64))
     if not len(hexahedra):
         raise MeshError("the file holds no hexahedron", where=str(path), advice="Read it with read_tetrahedra")
-    check_indices(points, hexahedra, path)
-    points = in_mm(points, hexahedra, unit, path)
+    points = in_mm(file.points, hexahedra, unit, path)
     turned: NDArray[np.bool_] = np.all(hexahedron_jacobians(points[hexahedra]) < 0, axis=1)
     hexahedra = np.where(turned[:, None], hexahedra[:, UPSIDE_DOWN], hexahedra)
+    labels, named = regions_of(file, "hexahedron", np.ones(len(hexahedra), bool), name, region)
+    number = renumbering(len(points), hexahedra)
     points, hexahedra = without_unused(points, hexahedra)
-    labels = np.full(len(hexahedra), region, np.int32)
     surface = boundary_quadrangles(hexahedra)
-    return HexMesh(points, hexahedra, labels, {region: name}, facet_sets={"surface": surface})
+    mesh = HexMesh(points, hexahedra, labels, named, facet_sets={"surface": surface})
+    facets = {text: number[group["quad"]] for text, group in file.facets.items() if "quad" in group}
+    return with_file_sets(mesh, facets, {text: number[group] for text, group in file.nodes.items()}, path)
 
 
 def boundary_quadrangles(hexahedra: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -1,7 +1,6 @@
-"""Legacy VTK and Gmsh MSH files, parsed here because VTK's own reader crashes on damaged ones.
+"""Legacy VTK files and Gmsh's of version 1, parsed here because VTK's own reader crashes on damaged ones.
 
-Each parser returns points and cells by kind, in the file's own unit, and raises MeshError that
-names the file and what is wrong with it.
+Each parser raises MeshError that names the file and what is wrong with it.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import MeshError
-
-Cells = dict[int, NDArray[np.int64]]
-"""Corners per cell → (n, corners); surfaces have 3 or 4, solids are kept apart (see the parsers)."""
+from .file_mesh import CORNERS, FileMesh
 
 _TYPES = {
     "float": ">f4", "double": ">f8", "int": ">i4", "long": ">i8", "vtktypeint64": ">i8", "vtktypeint32": ">i4",
@@ -22,11 +19,10 @@ _TYPES = {
 }  # fmt: skip
 _VTK_KINDS = {5: "triangle", 9: "quad", 10: "tetrahedron", 12: "hexahedron"}
 _MSH_KINDS = {2: "triangle", 3: "quad", 4: "tetrahedron", 5: "hexahedron"}
-CORNERS = {"triangle": 3, "quad": 4, "tetrahedron": 4, "hexahedron": 8}
 
 
-def read_vtk(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
-    """Points (n, 3) and kind → cells of a legacy .vtk PolyData or UnstructuredGrid, ASCII or binary."""
+def read_vtk(path: Path) -> FileMesh:
+    """The mesh of a legacy .vtk PolyData or UnstructuredGrid, ASCII or binary."""
     reader = _VtkText(path)
     points = np.empty((0, 3))
     polygons: list[NDArray[np.int64]] = []
@@ -45,19 +41,16 @@ def read_vtk(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int6
             break
     if not known:
         raise MeshError("the file holds no polygons or cells", where=str(path), advice="Export the mesh again")
-    return points, _by_kind(polygons, types, path)
+    return FileMesh(points, _by_kind(polygons, types, path))
 
 
-def read_msh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
-    """Points (n, 3) and kind → cells of a Gmsh file of version 1 or 2, ASCII."""
+def read_msh1(path: Path) -> FileMesh:
+    """The mesh of a Gmsh file of version 1, which `named_formats` does not read."""
     lines = path.read_text(encoding="ascii", errors="replace").split("\n")
     sections = {line.strip(): n for n, line in enumerate(lines) if line.startswith("$") and "End" not in line}
-    nodes, elements = (
-        next((sections[k] for k in keys if k in sections), None) for keys in (("$Nodes", "$NOD"), ("$Elements", "$ELM"))
-    )
+    nodes, elements = sections.get("$NOD"), sections.get("$ELM")
     if nodes is None or elements is None:
-        raise MeshError("the file has no node or element section", where=str(path), advice="Save it as MSH 2 ASCII")
-    old = "$ELM" in sections
+        raise MeshError("the file has no node or element section", where=str(path), advice="Save it as MSH 4")
     try:
         count = int(lines[nodes + 1])
         table = np.array([line.split() for line in lines[nodes + 2 : nodes + 2 + count]], dtype=np.float64)
@@ -67,14 +60,13 @@ def read_msh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int6
             values = [int(v) for v in line.split()]
             kind = _MSH_KINDS.get(values[1])
             if kind is not None:
-                first = 5 if old else 3 + values[2]
-                found.setdefault(kind, []).append([number[v] for v in values[first : first + CORNERS[kind]]])
+                found.setdefault(kind, []).append([number[v] for v in values[5 : 5 + CORNERS[kind]]])
     except KeyError as error:
         raise MeshError(f"the file is damaged: a cell names node {error}, which it does not have", where=str(path),
                         advice="Export the mesh again") from error  # fmt: skip
     except (ValueError, IndexError) as error:
         raise MeshError(f"the file is damaged ({error})", where=str(path), advice="Export the mesh again") from error
-    return table[:, 1:4], {kind: np.array(cells, dtype=np.int64) for kind, cells in found.items()}
+    return FileMesh(table[:, 1:4], {kind: np.array(cells, dtype=np.int64) for kind, cells in found.items()})
 
 
 def _by_kind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import GeometryError, MeshError
 from .connectivity import without_unused
-from .legacy_formats import read_msh, read_vtk
+from .file_mesh import FileMesh
+from .file_sets import with_file_sets
+from .legacy_formats import read_msh1, read_vtk
 from .mesh import SurfaceMesh, TetMesh
+from .named_formats import read_named
 from .sets import boundary_facets, with_region_sets
 from .tetwild import turned_round
 from .vtk_arrays import region_names
@@ -19,10 +23,11 @@ from .vtk_arrays import region_names
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 PLAUSIBLE_MM = (2.0, 3000.0)
 """Diagonals of bounding boxes between a nodule and a tall patient."""
+_SIDES = np.array([[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]])
 
 
 def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> SurfaceMesh:
-    """Read a surface from .stl, .obj, .vtp, .vtk, .vtu or .msh (solids give their boundary).
+    """Read a surface from .stl, .obj, .vtp, .vtk, .vtu, .msh or .inp (solids give their boundary).
 
     Args:
         path: the file.
@@ -37,72 +42,100 @@ def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> Surfa
         MeshError: the file is missing, damaged, of another format, or holds no triangle.
     """
     path = Path(path)
-    points, cells, _ = read_cells(path)
+    file = read_file(path)
+    points, cells = file.points, file.cells
     if "triangle" not in cells and "quad" not in cells:
-        solid, facets = _tetrahedra(points, cells, path)
-        points, cells = solid, {"triangle": boundary_facets(facets)[0].astype(np.int64)}
+        solid = _cut(file, path)
+        points, cells = solid.points, {"triangle": boundary_facets(solid.cells["tetrahedron"].astype(np.int32))[0]}
     triangles = [cells[k] for k in ("triangle",) if k in cells]
     if "quad" in cells:
         triangles += [cells["quad"][:, [0, 1, 2]], cells["quad"][:, [0, 2, 3]]]
-    merged = np.concatenate(triangles)
-    check_indices(points, merged, path)
+    merged = np.concatenate(triangles).astype(np.int64)
     points, merged = _merge(points, merged)
     points = in_mm(points, merged, unit, path)
     return SurfaceMesh(points, merged, None, name or path.stem)
 
 
 def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", region: int = 1) -> TetMesh:
-    """Read tetrahedra from .vtu, .vtk or .msh; hexahedra are cut into 24 each (`read_hexahedra` keeps them whole).
+    """Read tetrahedra from .vtu, .vtk, .msh or .inp; hexahedra are cut into 24 (`read_hexahedra` keeps them whole).
+
+    Gmsh's physical groups and Abaqus' sets come along: groups of solids as regions (of a cell in several the smallest),
+    groups of triangles as facet sets, groups of lines and points and sets of nodes as node sets. Of quadratic elements
+    the corners are read. Tetrahedra without volume are dropped.
 
     Args:
         path: the file.
         unit: of the file's coordinates: "mm", "cm" or "m".
-        name: of the one region; of several that the file does not name, followed by their ids.
-        region: its id, unless the file has integer cell data "region" (.vtu written by preop). Tetrahedra without
-            volume are dropped.
+        name: of what the file gives no region; of several regions that the file does not name, followed by their ids.
+        region: its id, where the file has none: groups of .msh and .inp, integer cell data "region" of .vtu.
 
     Raises:
         GeometryError: the size is implausible for the unit.
-        MeshError: the file is missing, damaged, of another format, or holds no tetrahedron.
+        MeshError: the file is missing, damaged, of another format, or holds no tetrahedron; a set that it names cannot
+            be placed (`file_sets.with_file_sets`).
     """
     path = Path(path)
-    points, cells, names = read_cells(path)
-    points, tetrahedra = _tetrahedra(points, cells, path)
-    stored = cells["region"].ravel() if "region" in cells else np.empty(0, dtype=np.int64)
-    if stored.size != len(tetrahedra):  # none, or several values per element: no ids
-        stored = np.full(len(tetrahedra), region)
-    points = in_mm(points, tetrahedra, unit, path)
-    tetrahedra, kept = turned_round(points, tetrahedra)
+    file = _cut(read_file(path), path)
+    points = in_mm(file.points, file.cells["tetrahedron"], unit, path)
+    tetrahedra, kept = turned_round(points, file.cells["tetrahedron"].astype(np.int32))
     if not kept.any():
         raise MeshError("no tetrahedron of the file has a volume", where=str(path), advice="Export the mesh again")
-    stored = stored[kept].astype(np.int32)
+    stored, named = regions_of(file, "tetrahedron", kept, name, region)
+    number = renumbering(len(points), tetrahedra[kept])
     points, tetrahedra = without_unused(points, tetrahedra[kept])
-    present = np.unique(stored).tolist()
+    mesh = with_region_sets(TetMesh(points, tetrahedra, stored, named))
+    facets = {text: number[group["triangle"]] for text, group in file.facets.items() if "triangle" in group}
+    return with_file_sets(mesh, facets, {text: number[group] for text, group in file.nodes.items()}, path)
+
+
+def regions_of(
+    file: FileMesh, kind: str, kept: NDArray[np.bool_], name: str, region: int
+) -> tuple[NDArray[np.int32], dict[int, str]]:
+    """Ids of the cells of a kind that are kept, and the names of the regions; 0 of a file with names is in none."""
+    stored = file.regions.get(kind, np.empty(0, np.int64))
+    if stored.size != len(kept):  # none, or several values per element: no ids
+        stored = np.full(len(kept), region)
+    stored = stored[kept]
+    if file.names and 0 not in file.names:
+        free = region if region not in stored else int(stored.max()) + 1
+        stored = np.where(stored == 0, free, stored)
+    present = [i for i in np.unique(stored).tolist() if i not in file.names]
     named = {i: name if len(present) == 1 else f"{name}_{i}" for i in present}
-    named |= {i: text for i, text in names.items() if i in named}
-    return with_region_sets(TetMesh(points, tetrahedra, stored, named))
+    return stored.astype(np.int32), named | {i: text for i, text in file.names.items() if i in stored}
 
 
-def read_cells(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]], dict[int, str]]:
-    """Points, kind → cells (with "region", where the file has it), and the names of the regions."""
-    readers = {".vtk": read_vtk, ".msh": read_msh, ".stl": _trimesh, ".obj": _trimesh, ".vtp": _xml, ".vtu": _xml}
+def renumbering(points: int, cells: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(points,) what `without_unused` makes of each index; −1 of those that go."""
+    used = np.zeros(points, dtype=bool)
+    used[cells.ravel()] = True
+    return np.where(used, np.cumsum(used) - 1, -1)
+
+
+def read_file(path: Path) -> FileMesh:
+    """What the file holds.
+
+    Raises:
+        MeshError: the file is missing, damaged or of another format.
+    """
+    kinds = {".vtk": read_vtk, ".stl": _trimesh, ".obj": _trimesh, ".vtp": _xml, ".vtu": _xml}
+    readers = {**kinds, ".msh": _msh, ".inp": read_named}
     if path.suffix.lower() not in readers:
         raise MeshError(f"meshes are not read from {path.suffix!r}", where=str(path),
                         advice=f"Use one of {', '.join(readers)}")  # fmt: skip
     if not path.is_file():
         raise MeshError("there is no such file", where=str(path))
-    points, cells, *more = readers[path.suffix.lower()](path)
-    names = more[0] if more else {}
-    if not len(points) or not any(len(c) for c in cells.values()):
-        raise MeshError("the file holds no mesh", where=str(path))
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1) | (np.abs(points) > 1e9).any(axis=1))
-    if bad.size:
-        raise MeshError(f"the file is damaged: point {bad[0]} is at {points[bad[0]]}", where=str(path),
-                        advice="Export the mesh again")  # fmt: skip
-    return points, cells, names
+    file = readers[path.suffix.lower()](path)
+    file.check(path)
+    return file
 
 
-def _trimesh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+def _msh(path: Path) -> FileMesh:
+    with open(path, "rb") as stream:
+        first = stream.readline().strip()
+    return read_msh1(path) if first == b"$NOD" else read_named(path)
+
+
+def _trimesh(path: Path) -> FileMesh:
     import trimesh
 
     try:
@@ -111,10 +144,11 @@ def _trimesh(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int6
         raise MeshError(f"the file cannot be read ({error})", where=str(path), advice="Export it again") from error
     if not isinstance(loaded, trimesh.Trimesh) or not len(loaded.faces):
         raise MeshError("the file holds no triangle", where=str(path))
-    return np.asarray(loaded.vertices, dtype=np.float64), {"triangle": np.asarray(loaded.faces, dtype=np.int64)}
+    triangles = np.asarray(loaded.faces, dtype=np.int64)
+    return FileMesh(np.asarray(loaded.vertices, dtype=np.float64), {"triangle": triangles})
 
 
-def _xml(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]], dict[int, str]]:
+def _xml(path: Path) -> FileMesh:
     from vtkmodules import vtkIOXML
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -135,47 +169,59 @@ def _xml(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]],
     wanted = 3 if surface else 4
     if not len(corners) or (corners != wanted).any():
         raise MeshError("the file holds other cells than triangles or tetrahedra", where=str(path))
-    cells = {"triangle" if surface else "tetrahedron": flat.reshape(-1, wanted)}
+    kind = "triangle" if surface else "tetrahedron"
     region = data.GetCellData().GetArray("region")
-    if region is not None:
-        cells["region"] = np.asarray(vtk_to_numpy(region), dtype=np.int64).reshape(-1, 1)
-    return points, cells, region_names(data)
+    regions = {} if region is None else {kind: np.asarray(vtk_to_numpy(region), dtype=np.int64).ravel()}
+    return FileMesh(points, {kind: flat.reshape(-1, wanted)}, regions, region_names(data))
 
 
-def _tetrahedra(points, cells, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    parts = [cells["tetrahedron"]] if "tetrahedron" in cells else []
-    for group in (*parts, *([cells["hexahedron"]] if "hexahedron" in cells else [])):
-        check_indices(points, group, path)
-    if "hexahedron" in cells:
-        points, cut = cut_hexahedra(points, cells["hexahedron"])
-        parts.append(cut)
-    if not parts:
-        raise MeshError("the file holds no tetrahedron", where=str(path))
-    return points, np.concatenate(parts).astype(np.int32)
+def _cut(file: FileMesh, path: Path) -> FileMesh:
+    """The file's solids as tetrahedra, and the quadrangles of its sets cut as the hexahedra are."""
+    if "hexahedron" not in file.cells:
+        if "tetrahedron" not in file.cells:
+            raise MeshError("the file holds no tetrahedron", where=str(path))
+        return file
+    hexahedra = file.cells["hexahedron"]
+    points, cut = cut_hexahedra(file.points, hexahedra)
+    none = np.empty(0, np.int64)
+    solids = np.concatenate([file.cells.get("tetrahedron", none.reshape(0, 4)), cut])
+    owners = [file.regions.get("tetrahedron", none), np.repeat(file.regions.get("hexahedron", none), 24)]
+    facets = {name: {"triangle": _quartered(group, hexahedra, len(file.points))} for name, group in file.facets.items()}
+    cells, regions = {"tetrahedron": solids}, {"tetrahedron": np.concatenate(owners)}
+    return FileMesh(points, cells, regions, file.names, facets, file.nodes)
+
+
+def _quartered(group: Mapping[str, NDArray[np.int64]], hexahedra: NDArray[np.int64], points: int) -> NDArray[np.int64]:
+    """(F, 3) a set's triangles and the quarters of its quadrangles about the nodes that `cut_hexahedra` puts there."""
+    parts = [group["triangle"]] if "triangle" in group else []
+    if "quad" in group:
+        quads, (faces, _) = group["quad"], _faces(hexahedra)
+        both, inverse = np.unique(np.concatenate([faces, np.sort(quads, axis=1)]), axis=0, return_inverse=True)
+        node = np.full(len(both), -1)
+        node[inverse.ravel()[: len(faces)]] = points + np.arange(len(faces))
+        middle = node[inverse.ravel()[len(faces) :]]
+        parts += [np.stack([quads[:, i], quads[:, (i + 1) % 4], middle], axis=1) for i in range(4)]
+    return np.concatenate(parts)
 
 
 def cut_hexahedra(points: NDArray[np.float64], hexahedra: NDArray[np.int64]) -> tuple[NDArray, NDArray[np.int64]]:
     """24 tetrahedra per hexahedron about its centre and its faces' centres: conforming whatever its orientation."""
-    sides = np.array([[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]])
-    faces = hexahedra[:, sides].reshape(-1, 4)
-    distinct, which = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
-    face_node = len(points) + which.ravel().reshape(-1, 6)
+    distinct, which = _faces(hexahedra)
+    face_node = len(points) + which
     centre = len(points) + len(distinct) + np.arange(len(hexahedra))
     merged = np.concatenate([points, points[distinct].mean(axis=1), points[hexahedra].mean(axis=1)])
     cells = [
         np.stack([hexahedra[:, side[i]], hexahedra[:, side[(i + 1) % 4]], face_node[:, number], centre], axis=1)
-        for number, side in enumerate(sides)
+        for number, side in enumerate(_SIDES)
         for i in range(4)
     ]
-    return merged, np.concatenate(cells)
+    return merged, np.stack(cells, axis=1).reshape(-1, 4)
 
 
-def check_indices(points: NDArray, cells: NDArray, path: Path) -> None:
-    """Raises MeshError where a cell names a point that is not there."""
-    if cells.size and (cells.min() < 0 or cells.max() >= len(points)):
-        named = int(cells.min() if cells.min() < 0 else cells.max())
-        raise MeshError(f"the file is damaged: a cell names point {named} of {len(points)}",
-                        where=str(path), advice="Export the mesh again")  # fmt: skip
+def _faces(hexahedra: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(F, 4) distinct faces, their nodes ascending, and (H, 6) which each hexahedron has."""
+    distinct, which = np.unique(np.sort(hexahedra[:, _SIDES].reshape(-1, 4), axis=1), axis=0, return_inverse=True)
+    return distinct, which.ravel().reshape(-1, 6)
 
 
 def _merge(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> tuple[NDArray, NDArray[np.int32]]:
