@@ -32,12 +32,12 @@ from .system import Timer
 
 def deformation_gradient(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
     """F, averaged over each element."""
-    return _by_element(model, state, _mean_gradient, (3, 3))
+    return by_element(model, state, _mean_gradient, (3, 3))
 
 
 def green_lagrange_strain(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
     """E = (FᵀF − I)/2."""
-    return _by_element(model, state, _mean_strain, (3, 3))
+    return by_element(model, state, _mean_strain, (3, 3))
 
 
 def principal_strains(model: Model, state: State) -> Float[np.ndarray, "elements 3"]:
@@ -47,7 +47,7 @@ def principal_strains(model: Model, state: State) -> Float[np.ndarray, "elements
 
 def cauchy_stress(model: Model, state: State) -> Float[np.ndarray, "elements 3 3"]:
     """σ = P Fᵀ / J [Pa], LPS axes."""
-    return _by_element(remembered_model(model, state), state, _mean_cauchy, (3, 3))
+    return by_element(remembered_model(model, state), state, _mean_cauchy, (3, 3))
 
 
 def von_mises_stress(model: Model, state: State) -> Float[np.ndarray, " elements"]:
@@ -68,13 +68,13 @@ def maximum_principal_stress(model: Model, state: State) -> Float[np.ndarray, " 
 
 def element_volumes(model: Model, state: State | None = None) -> Float[np.ndarray, " elements"]:
     """m³, at rest or at a state."""
-    volumes = _by_element(model, _rest(model), _volume, ())
+    volumes = by_element(model, _rest(model), _volume, ())
     return volumes if state is None else volumes * volume_ratio(model, state)
 
 
 def volume_ratio(model: Model, state: State) -> Float[np.ndarray, " elements"]:
     """V/V₀ of each element: the mean of det F."""
-    return _by_element(model, state, _mean_jacobian, ())
+    return by_element(model, state, _mean_jacobian, ())
 
 
 def volume_change(model: Model, state: State) -> float:
@@ -88,7 +88,7 @@ def strain_energy(model: Model, state: State) -> float:
 
     What a Prony series has relaxed is not in it, nor what damage took; it is negative where rest must be forced on it.
     """
-    return float(_by_element(remembered_model(model, state), state, _energy, ()).sum())
+    return float(by_element(remembered_model(model, state), state, _energy, ()).sum())
 
 
 def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
@@ -137,7 +137,7 @@ def region_elements(model: Model, name: str) -> NDArray[np.int64]:
 def region_displacement(model: Model, state: State, name: str) -> Float[np.ndarray, "3"]:
     """Volume mean of the displacement over a region [m]: the shift of its centroid (of its material points)."""
     chosen = region_elements(model, name)
-    mean = _by_element(model, state, _mean_displacement, (3,))[chosen]
+    mean = by_element(model, state, _mean_displacement, (3,))[chosen]
     weight = element_volumes(model)[chosen]
     return weight @ mean / weight.sum()
 
@@ -175,7 +175,8 @@ def _rest(model: Model) -> State:
 _Measure = Callable[[Element, Material, Array, Array], Array]
 
 
-def _by_element(model: Model, state: State, measure: _Measure, shape: tuple[int, ...]) -> NDArray:
+def by_element(model: Model, state: State, measure: _Measure, shape: tuple[int, ...]) -> NDArray:
+    """(elements, *shape) what `measure` finds as (*shape, E) of an element, material, reference and displacement."""
     points, moved = np.asarray(model.row_points), np.asarray(state.rows)
     result = np.zeros((sum(len(block.nodes) for block in model.blocks), *shape))
     for block in model.blocks:
@@ -192,14 +193,15 @@ def _chunks(block: ElementBlock) -> list[tuple[NDArray, int]]:
     return [(np.minimum(np.arange(s, s + size), count - 1), min(size, count - s)) for s in range(0, count, size)]
 
 
-def _mean(values: Array, weight: Array) -> Array:
+def mean_of(values: Array, weight: Array) -> Array:
+    """(..., E) mean over the points of values (..., Q, E), weighted by their volumes (Q, E)."""
     return jnp.sum(values * weight, axis=-2) / jnp.sum(weight, axis=0)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_gradient(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
     at = element.point_fields(reference, displacement, material)
-    return _mean(at.deformation_gradient, at.weight)
+    return mean_of(at.deformation_gradient, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -207,19 +209,19 @@ def _mean_strain(element: Element, material: Material, reference: Array, displac
     at = element.point_fields(reference, displacement, material)
     f = at.deformation_gradient
     strain = 0.5 * (jnp.sum(f[:, :, None] * f[:, None], axis=0) - jnp.eye(3)[:, :, None, None])
-    return _mean(strain, at.weight)
+    return mean_of(strain, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_cauchy(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
     at = element.point_fields(reference, displacement, material)
-    return _mean(at.cauchy, at.weight)
+    return mean_of(at.cauchy, at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
 def _mean_jacobian(element: Element, material: Material, reference: Array, displacement: Array) -> Array:
     at = element.point_fields(reference, displacement, material)
-    return _mean(jnp.linalg.det(jnp.moveaxis(at.deformation_gradient, (0, 1), (-2, -1))), at.weight)
+    return mean_of(jnp.linalg.det(jnp.moveaxis(at.deformation_gradient, (0, 1), (-2, -1))), at.weight)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -238,4 +240,4 @@ def _mean_displacement(element: Element, material: Material, reference: Array, d
     _, weight = element.geometry(reference, rule)
     shape = jnp.asarray(element.shape(rule.points))
     values = jnp.einsum("qa,eai->iqe", shape, displacement[:, : element.nodes])
-    return _mean(values, weight)
+    return mean_of(values, weight)
