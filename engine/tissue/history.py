@@ -140,15 +140,17 @@ def remembers(model: Model) -> bool:
     """Whether a material of the model has a history.
 
     Raises:
-        SolverError: one of a sheet or strand has, which is not followed there.
+        SolverError: one of a sheet or strand that goes slack has: what is remembered would push there.
     """
     found = [block for block in model.blocks if _remembers(block.material)]
     for block in found:
-        if block.element.dimension < 3:
+        section: Any = getattr(block.material, "sheet", block.material)
+        slack = next((name for name in ("wrinkles", "cable") if getattr(section, name, False)), None)
+        if slack:
             raise SolverError(
-                f"a {block.element.name} cannot follow the history of its material",
+                f"a {block.element.name} with {slack}=True cannot follow the history of its material",
                 where=f"region {model.region_name(int(block.region[0]))!r}",
-                advice="Give sheets and strands an elastic material",
+                advice=f"Leave {slack}=True out, or give it an elastic material",
             )
     return bool(found)
 
@@ -235,7 +237,7 @@ def _advanced(model: Model, block: ElementBlock, rows: Any, fraction: Any) -> Ma
 def move_on(element: Element, reference: Any, displacement: Any, material: Material, fraction: Any) -> Material:
     """`Material.advanced` at the points of the strain energy; parameters that are no history stay as stored."""
     now = material.at(fraction)
-    gradient = element.point_fields(reference, displacement, now).deformation_gradient
+    gradient = element.material_gradient(reference, displacement, now)
     seen = batch_last(now)
     after = seen.advanced(from_array(gradient))
     stored, before, new = (jax.tree.leaves(tree) for tree in (material, seen, after))

@@ -72,6 +72,8 @@ def blocks_of(
         if isinstance(kind, Shell6):
             nodes, edges = shell_patches(nodes, None if part.clamped is None else np.asarray(part.clamped), points)
             material = ShellSection.of(material, edges)
+        if kind.dimension < 3:
+            material = material.prepared(kind.material_points)
         region = np.full(len(nodes), labels[part.region], np.int32)
         check_rest(points, nodes, kind, first)
         blocks.append(

@@ -106,6 +106,11 @@ class Element(abc.ABC):
         """How many of the nodes lie on the element; a shell looks at its neighbours' too."""
         return self.nodes
 
+    @property
+    def material_points(self) -> int:
+        """How many points of an element have a history of their own: those of the strain energy."""
+        return len(self.quadrature.weights)
+
     @abc.abstractmethod
     def shape(self, points: NDArray) -> NDArray:
         """Shape functions (Q, n) at points (Q, d) of the reference element."""
@@ -167,6 +172,10 @@ class Element(abc.ABC):
         kinematics = self.kinematics(reference, displacement)
         f = kinematics.deformation_gradient
         return PointFields(f, cauchy(batch_last(material).first_piola(f), f), kinematics.weight)
+
+    def material_gradient(self, reference: Array, displacement: Array, material: Any) -> Float[Array, "3 3 points E"]:
+        """F as the material's energy sees it, at its points: what its history is moved on with."""
+        return self.point_fields(reference, displacement, material).deformation_gradient
 
     def mass(self, reference: Array, density: Array, material: Any) -> Float[Array, "elements nodes nodes"]:
         """∫ ρ N_a N_b dV [kg] of each element, over its displacement nodes.

@@ -42,6 +42,11 @@ class Shell6(SheetElement):
         """Six."""
         return 6
 
+    @property
+    def material_points(self) -> int:
+        """Of all layers."""
+        return len(self.quadrature.weights) * len(LAYERS.weights)
+
     def shape(self, points: NDArray) -> NDArray:
         """Of its own nodes; zero for the others."""
         own = TRI6.shape(points)

@@ -53,7 +53,8 @@ class Strand2(EnergyElement):
         """ℓ₀ × energy per rest length."""
         direction, length = _unit(reference)
         rest = material.rest * length
-        return rest * material.line_energy(_unit(reference + displacement)[1] / rest, direction)
+        each = rest * material.line_energy(_unit(reference + displacement)[1] / rest, direction)
+        return jnp.sum(jnp.atleast_2d(each), axis=0)  # (1, E) of a material that remembers
 
     def ratio(self, reference: Array, displacement: Array) -> Float[Array, "points elements"]:
         """ℓ/L."""
@@ -69,6 +70,13 @@ class Strand2(EnergyElement):
         stress = tension * stretch / seen.area * after[:, None] * after[None]
         gradient = _turned(before, after, stretch)
         return PointFields(gradient[:, :, None], stress[:, :, None], (length * seen.area)[None])
+
+    def material_gradient(self, reference: Array, displacement: Array, material: Strand) -> Float[Array, "3 3 1 E"]:
+        """λ T⊗T + λ^{-1/2} (I − T⊗T) with λ over the rest length, and no turn."""
+        places = jnp.transpose(reference, (1, 2, 0))
+        along, length = _unit(places)
+        now = _unit(places + jnp.transpose(displacement, (1, 2, 0)))[1]
+        return _turned(along, along, now / (material.rest * length))[:, :, None]
 
 
 def _unit(places: Float[Array, "2 3 elements"]) -> tuple[Array, Array]:

@@ -54,6 +54,10 @@ class ShellSection(eqx.Module):
         """With its sheet at a load fraction."""
         return eqx.tree_at(lambda whole: whole.sheet, self, self.sheet.at(fraction))
 
+    def prepared(self, points: int) -> Self:
+        """With room for its sheet's history at so many points, all layers counted."""
+        return eqx.tree_at(lambda whole: whole.sheet, self, self.sheet.prepared(points))
+
     def stepped(self, seconds: Scalar) -> Self:
         """With its sheet in a time step of this length."""
         return eqx.tree_at(lambda whole: whole.sheet, self, self.sheet.stepped(seconds))

@@ -84,12 +84,16 @@ class Strand(eqx.Module):
         """With its material at a load fraction."""
         return _with_law(self, "at", fraction)
 
+    def prepared(self, points: int) -> Self:
+        """With room for its material's history at so many points."""
+        return _with_law(self, "prepared", points)
+
     def stepped(self, seconds: Scalar) -> Self:
         """With its material in a time step of this length."""
         return _with_law(self, "stepped", seconds)
 
     def advanced(self, deformation_gradient: Tensor) -> Self:
-        """With its material's history moved on; one that has any is refused here (`history.remembers`)."""
+        """With its material's history moved on."""
         return _with_law(self, "advanced", deformation_gradient)
 
 
