@@ -105,7 +105,9 @@ def _groups(found: Any, rows: list[NDArray[np.int64]]) -> Iterator[Group]:
         yield Group(name, number, _members(found, rows, picked))
     physical = found.cell_data.get("gmsh:physical", [])
     tags = {
-        (int(tag), _dimension(block.type)) for block, own in zip(found.cells, physical, strict=False) for tag in own
+        (int(tag), _dimension(block.type))
+        for block, own in zip(found.cells, physical, strict=False)
+        for tag in np.unique(own)
     }
     for tag, dimension in sorted(tags):
         name = numbers.get((tag, dimension), "" if dimension == 3 else f"group_{tag}")
