@@ -2,8 +2,10 @@
 
     .venv/bin/python benchmarks/tissue.py [--cells 8 16 32] [--element T4] [--linear-solver host] [--write]
 
-"products" is the warm time in units of one product with the assembled tangent, timed in the same process: a figure that
-other machines can be compared by.
+"cold" is a first solve of a new process with nothing compiled, "kept" the same where a process with another mesh size
+left its compiled programs (`keep_compiled`, as the command line does), "new size" the first of this size in a process
+that has solved another. "products" is the warm time in units of one product with the assembled tangent, timed in the
+same process: a figure that other machines can be compared by.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import resource
 import statistics as statistics_of
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,11 +37,19 @@ TOP_REACTION = (884.769, -2.235, 2063.666)
 """N, 32 cells."""
 
 
-def case(cells: int, element: str, linear_solver: str) -> dict:
-    """Solve twice in this process: cold, then warm."""
+OTHER = 4
+"""Cells of the other mesh size."""
+
+
+def case(cells: int, element: str, linear_solver: str, before: bool, kept: str) -> dict:
+    """Solve twice in this process, cold, then warm; `before` these another size, with programs kept in a folder."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    if kept:
+        from preop.engine.compiled import keep_compiled
+
+        keep_compiled(Path(kept))
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "engine"))
     import bodies
 
@@ -49,15 +60,18 @@ def case(cells: int, element: str, linear_solver: str) -> dict:
     from preop.engine.tissue.static import solve
     from preop.engine.tissue.supports import Fixed
 
-    mesh = bodies.box((cells, cells, cells))
+    meshes = {size: bodies.box((size, size, size)) for size in (cells, OTHER)}
 
-    def once():
+    def once(size: int = cells):
+        mesh = meshes[size]
         start, busy = time.perf_counter(), time.process_time()
         model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(1e4, 0.45)}, element=element)
         problem = model.problem(supports=[Fixed("z0")], prescribed=[Prescribed("z1", (0.3, 0.0, 0.2))])
         solution = solve(problem, linear_solver=linear_solver).require_converged()
         return time.perf_counter() - start, time.process_time() - busy, model, problem, solution
 
+    if before:
+        once(OTHER)
     (cold, *_), (warm, busy, model, problem, solution) = once(), once()
     statistics = solution.statistics
     return {
@@ -99,27 +113,38 @@ def main() -> None:
     parser.add_argument("--linear-solver", default="host")
     parser.add_argument("--write", action="store_true", help=f"keep the table in results/{RESULTS.name}")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--before", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--kept", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(case(options.one, options.element, options.linear_solver)))
+        print(json.dumps(case(options.one, options.element, options.linear_solver, options.before, options.kept)))
         return
     lines = [f"{options.element}, {options.linear_solver}, float64; {machine_line()}", "", *HEADER]
     one_thread = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
     print("\n".join(lines))
-    for cells in options.cells:
+
+    def alone(cells: int, *more: str) -> dict:
         call = [sys.executable, __file__, "--one", str(cells), "--element", options.element]
-        call += ["--linear-solver", options.linear_solver]
-        row = json.loads(subprocess.run(call, capture_output=True, encoding="utf-8", check=True, env=one_thread).stdout)
-        lines.append(line(cells, row, options.element))
-        print(lines[-1], flush=True)
+        call += ["--linear-solver", options.linear_solver, *more]
+        done = subprocess.run(call, capture_output=True, encoding="utf-8", check=True, env=one_thread)
+        return json.loads(done.stdout)
+
+    with tempfile.TemporaryDirectory() as kept:
+        alone(OTHER, "--kept", kept)
+        for cells in options.cells:
+            row = alone(cells)
+            row["kept_s"] = alone(cells, "--kept", kept)["cold_s"]
+            row["new_size_s"] = alone(cells, "--before")["cold_s"]
+            lines.append(line(cells, row, options.element))
+            print(lines[-1], flush=True)
     if options.write:
         RESULTS.write_text("# The sheared and stretched cube\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 HEADER = (
-    "| cells | unknowns | cold s | warm s | products | Newton | CG | energy J | off the reference | top reaction N "
-    "| parts s: " + ", ".join(PARTS) + " | peak MiB |",
-    "|" + "---|" * 12,
+    "| cells | unknowns | cold s | kept s | new size s | warm s | products | Newton | CG | energy J "
+    "| off the reference | top reaction N | parts s: " + ", ".join(PARTS) + " | peak MiB |",
+    "|" + "---|" * 14,
 )
 
 
@@ -130,9 +155,10 @@ def line(cells: int, row: dict, element: str) -> str:
     products = f"{row['warm_s'] / row['product_s']:.0f}" if row["product_s"] else "–"
     parts = ", ".join(f"{row['parts_s'][name]:.2f}" for name in PARTS)
     top = ", ".join(f"{force:.3f}" for force in row["top_N"])
+    seconds = " | ".join(f"{row[name]:.2f}" for name in ("cold_s", "kept_s", "new_size_s", "warm_s"))
     return (
-        f"| {cells} | {row['unknowns']} | {row['cold_s']:.2f} | {row['warm_s']:.2f} | {products} | {row['newton']} "
-        f"| {row['linear']} | {row['energy_J']:.6f} | {off} | {top} | {parts} | {row['peak_MiB']:.0f} |"
+        f"| {cells} | {row['unknowns']} | {seconds} | {products} | {row['newton']} | {row['linear']} "
+        f"| {row['energy_J']:.6f} | {off} | {top} | {parts} | {row['peak_MiB']:.0f} |"
     )
 
 
