@@ -16,7 +16,7 @@ LIMIT = (RINGS * hertz.INNER / hertz.FINE) ** -3 + 2 * hertz.SCALE * hertz.CONTA
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [hertz.ball_on_plane, hertz.ball_on_ball])
+@pytest.mark.parametrize("make", [hertz.ball_on_plane, pytest.param(hertz.ball_on_ball, marks=pytest.mark.long)])
 def test_approach_radius_and_peak(make) -> None:
     found = hertz.compute(make(RINGS, RINGS, "T10", penalty=hertz.PENALTY), silent).values
     assert found["approach"] == pytest.approx(hertz.APPROACH, rel=LIMIT)

@@ -79,13 +79,10 @@ SWAYING = {
 }
 
 
-@pytest.mark.parametrize(
-    "law",
-    [
-        pytest.param(name, marks=[pytest.mark.slow, *[pytest.mark.long] * (name != "damage that has grown")])
-        for name in SWAYING
-    ],
-)
+# A strand's history in explicit steps is among the short tests (`test_sheet_history.py`).
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("law", SWAYING)
 def test_materials_remember_as_with_implicit_steps(law: str) -> None:
     """A block sways under a sudden load: the history that central differences carry is that of implicit steps."""
     material = SWAYING[law]

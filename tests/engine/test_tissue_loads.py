@@ -275,8 +275,9 @@ ORDERS = {
 }
 
 
+# Those of the others are in the table of `preop verify tissue`, which runs with the short tests.
 @pytest.mark.slow
-@pytest.mark.parametrize("element", ORDERS)
+@pytest.mark.parametrize("element", [pytest.param(e, marks=[pytest.mark.long] * (e != "T10")) for e in ORDERS])
 def test_order_of_convergence(element: str) -> None:
     """L² and H¹ errors of a manufactured solution fall with the orders p + 1 and p (within 0.25)."""
     order_l2, order_h1, counts = ORDERS[element]
