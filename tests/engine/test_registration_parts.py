@@ -176,12 +176,10 @@ def test_what_the_model_cannot_follow_is_shared_along_the_normal_alone() -> None
 
 def test_what_the_model_cannot_follow_grows_with_the_deformation() -> None:
     """δ² = δ₀² + (c U)², U the RMS along each axis."""
-    errors = Errors.of(np.zeros((1, 3)), 1e-3, Prior(unfollowed=(0.6e-3, 0.02), unlike=0.1, pushed=0.5))
+    errors = Errors.of(np.zeros((1, 3)), 1e-3, Prior(unfollowed=(0.6e-3, 0.02), unlike=0.1))
     moved = 8e-3 * np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
     assert errors.deformed(moved).unfollowed == pytest.approx(1e-3)
     assert errors.deformed(0.0 * moved).unfollowed == pytest.approx(0.6e-3)
-    away = np.array([[0.02, 0.0, 0.0], [0.0375, 0.0, 0.0], [0.0, 0.2, 0.0]])
-    assert np.sqrt(errors.unseen(away, flat_misfit(np.zeros((1, 3))), moved)) == pytest.approx([0.0, 2e-3, 4e-3])
 
 
 def test_a_body_in_pieces_is_named() -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.special import ndtr
 
+from .. import given
 from ..fitting.location import locate
 from ..fitting.observation import vectors
 from ..model import Model
 from .all_at_once import Found
 from .errors import Errors
 from .rigid import Rigid
+from .statement import said_of
+from .uneven import Mixture, Scales, rescaled
 
-TOLD = 0.05
-"""Probability of a width from which on `statement` speaks of its body."""
-TOGETHER, GATHERED = 0.01, 5
-"""m between neighbours of one group of points left out, and members from which on it is told."""
+ASKED = 150
+"""Nodes, about, at which the answer is compared with rigid alignment."""
 SUBCAPSULAR = 0.5
 """Element sizes that a target may lie outside of the mesh: its facets cut corners of the organ."""
 
@@ -43,6 +43,7 @@ class Registration:
         left_out: (n, 3) m, the points judged to be of something else.
         widest: width [m] beyond which none was tried; 0 where the width was given.
         assumed: width [m] that was thought likely; 0 where it was given.
+        uneven: `Prior.uneven`.
     """
 
     states: tuple[Found, ...]
@@ -57,6 +58,7 @@ class Registration:
     left_out: Float[np.ndarray, "n 3"] = field(default_factory=lambda: np.zeros((0, 3)))
     widest: float = 0.0
     assumed: float = 0.0
+    uneven: float = 0.0
 
     @property
     def found(self) -> Found:
@@ -85,73 +87,61 @@ class Registration:
 
     @property
     def statement(self) -> str:
-        """What the surface seen cannot tell."""
-        explained = 1.0 - np.diag(self.found.covariance)[6:]
-        most = max(one.stiffened for one, p in zip(self.states, self.probability, strict=True) if p >= TOLD)
-        stiffened = (
-            f" A stable shape was found with {most:g} times the stiffness at rest added alone: it is nearer to linear "
-            "elasticity than the material given."
-            if most > 0
-            else ""
-        )
-        return (
-            f"{100 * self.visible_share:.0f} % of the surface was seen. It determines {explained.sum():.1f} of "
-            f"{len(explained)} patterns of load; of the others the prior speaks: a change of the median node by "
-            f"{1e3 * float(self.probability @ self.widths):.0f} mm (RMS). {100 * self.found.held:.2g} % of the force "
-            "within is what holds the body against rigid motion." + stiffened + self._refused() + self._strained()
-        )
+        """What the surface seen cannot tell, and what speaks against this answer."""
+        return said_of(self)
 
-    def _refused(self) -> str:
-        """How many points were left out, and where most of them lie."""
-        count, total = len(self.left_out), len(self.left_out) + len(self.belonging)
-        if count == 0:
-            return ""
-        share = f" {count} of {total} points ({100 * count / total:.1f} %) were left out as another surface's"
-        gathered = _gathered(self.left_out)
-        if len(gathered) < GATHERED:
-            return share + f", no {GATHERED} of them together."
-        middle = np.round(1e3 * gathered.mean(axis=0)).astype(int).tolist()
-        return share + f", {len(gathered)} of them together about {middle} mm."
+    @cached_property
+    def rigid_nearer(self) -> float:
+        """Probability that `rigid` places a point of the body nearer to the truth than `targets`, in the mean over it.
 
-    def _strained(self) -> str:
-        """A doubt, where the widest prior is the likeliest; or a wider one, and other tissue was found."""
-        if not self.strained:
-            return self._more_of_it()
-        return (
-            f" Doubt it: the likeliest width, {1e3 * self.widest:.0f} mm, is the widest tried. Points of other tissue "
-            "or a noise that is too small make it so; compare with `rigid`, crop the points, or give `displacement`."
-        )
-
-    def _more_of_it(self) -> str:
-        """A doubt: tissue that touches the organ without a step is found in part, and loads follow the rest."""
-        if not self.width > self.assumed > 0.0 or len(_gathered(self.left_out)) < GATHERED:
-            return ""
-        return (
-            f" Doubt it: the likeliest width, {1e3 * self.width:.0f} mm, is more than the {1e3 * self.assumed:.0f} mm "
-            "assumed, and more of the tissue left out may be among the points kept; compare with `rigid`, crop the "
-            "points, or give `displacement`."
-        )
+        Nearer is what lies beyond the plane half way: Φ(−|a|/2σ), a from the one place to the other, σ along a.
+        """
+        nodes = np.asarray(self.model.points)
+        some = nodes[:: max(len(nodes) // ASKED, 1)]
+        place, covariance = self.targets(some)
+        way = self.rigid.seen_from_model(some) - place
+        size = np.maximum(np.linalg.norm(way, axis=1), 1e-12)
+        across = np.sqrt(np.einsum("ki,kij,kj->k", way, covariance, way)) / size
+        return float(ndtr(-0.5 * size / across).mean())
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
         """Where points of the preoperative model [m] now are [m], and their covariance [m²].
 
-        Means over the widths; the covariance holds how far the widths disagree (Hoeting et al., Stat Sci 14:382, 1999)
-        and what the model cannot follow.
+        Means over the widths; the covariance holds how far the widths disagree (Hoeting et al., Stat Sci 14:382, 1999),
+        what the model cannot follow, and that hidden loads may be larger than those seen (`uneven`).
 
         Raises:
             SolverError: a point lies outside of the model.
         """
+        return self._mixture(points).moments()
+
+    def intervals(
+        self, points: Float[NDArray, "k 3"], share: float = 0.95
+    ) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3"]]:
+        """Between which each coordinate [m] of points of the preoperative model [m] now lies, with a probability.
+
+        Quantiles: the law has heavier tails than the Gaussian of `targets`, so that 1 and 1.96 of its standard
+        deviations hold more than 68 and less than 95 %.
+
+        Raises:
+            SolverError: a point lies outside of the model; a share that is no probability.
+        """
+        given.number(share, "a share", "intervals", above=0.0, below=1.0, advice="Give 0.95 for 95 %")
+        mixture = self._mixture(points)
+        return mixture.quantile((1.0 - share) / 2.0), mixture.quantile((1.0 + share) / 2.0)
+
+    def _mixture(self, points: Float[NDArray, "k 3"]) -> Mixture:
         rest = vectors(points, "targets", "targets")
         nodes, weights, _ = locate(self.model, rest, "targets", outside=SUBCAPSULAR)
-        each = [self._placed(found, rest, nodes, weights) for found in self.states]
-        places = np.array([place for place, _ in each])
-        mean = np.einsum("w,wki->ki", self.probability, places)
-        apart = places - mean
-        covariance = np.einsum("w,wkij->kij", self.probability, np.array([spread for _, spread in each]))
-        return mean, covariance + np.einsum("w,wki,wkj->kij", self.probability, apart, apart)
+        scales = Scales.of(self.uneven)
+        each = [self._placed(found, rest, nodes, weights, scales) for found in self.states]
+        place, spread = (np.array(values) for values in zip(*each, strict=True))
+        return Mixture(place, spread, np.outer(self.probability, scales.probability))
 
-    def _placed(self, found: Found, rest: NDArray, nodes: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
-        """Positions and covariance for one width.
+    def _placed(
+        self, found: Found, rest: NDArray, nodes: NDArray, weights: NDArray, scales: Scales
+    ) -> tuple[NDArray, NDArray]:
+        """Positions (k, 3) for one width, and their covariance (s, k, 3, 3) for each scale of the hidden loads.
 
         The model's place and d, of which the points see n · d: given all else, d's mean is c C⁻¹ r and its covariance
         δ² − c C⁻¹ cᵀ, c its covariance with what the points see; r = r₀ − J δξ carries it into the derivative.
@@ -162,11 +152,11 @@ class Registration:
         solved = found.errors.inverse(shared.reshape(-1, shared.shape[2]).T).T.reshape(shared.shape)
         now = now + solved @ found.misfit.distance
         rate = self.rate(found, now, nodes, weights) - self._turned(found, solved @ found.jacobian)
-        own = law.unfollowed**2 + law.unseen(now, found.misfit, found.displacement)
-        left = own[:, None, None] * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
+        left = law.unfollowed**2 * np.eye(3) - np.einsum("kin,kjn->kij", solved, shared, optimize=True)
         turn = found.pose.rotation.as_matrix()
-        spread = np.einsum("kin,nm,kjm->kij", rate, found.covariance, rate, optimize=True)
-        return found.pose.seen_from_model(now), spread + turn @ left @ turn.T
+        wide = [rescaled(found.covariance, len(self.pose_width), size) for size in scales.size]
+        spread = [np.einsum("kin,nm,kjm->kij", rate, one, rate, optimize=True) for one in wide]
+        return found.pose.seen_from_model(now), np.array(spread) + turn @ left @ turn.T
 
     def rate(self, found: Found, now: NDArray, nodes: NDArray, weights: NDArray) -> Float[np.ndarray, "k 3 m"]:
         """How places of the model follow pose (in units of its prior) and loads [m]."""
@@ -178,16 +168,6 @@ class Registration:
     @staticmethod
     def _turned(found: Found, values: NDArray) -> NDArray:
         return np.einsum("ij,kjn->kin", found.pose.rotation.as_matrix(), values, optimize=True)
-
-
-def _gathered(points: NDArray) -> NDArray:
-    """The largest group of points whose members have another within `TOGETHER`."""
-    if len(points) == 0:
-        return points
-    pairs = cKDTree(points).query_pairs(TOGETHER, output_type="ndarray")
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(points), len(points)))
-    label = connected_components(graph, directed=False)[1]
-    return points[label == np.bincount(label).argmax()]
 
 
 def _cross(vectors: NDArray) -> NDArray:

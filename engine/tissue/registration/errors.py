@@ -7,9 +7,7 @@ J R Stat Soc B 63:425, 2001). Without it, hundreds of points beside each other c
 moves by the model's displacement and d: what is said of it holds both, as there prediction of reality does.
 
 δ² = δ₀² + (c U)², U the RMS of the model's displacement along each axis, rigid motion taken out: a part of what a model
-errs by, where its stiffness is not the patient's, grows with what it deforms by. Far from all points a target errs by
-h U more, of which they see nothing: what pushes an organ from behind does so in places smaller than the prior of the
-tractions has, and nobody saw where.
+errs by, where its stiffness is not the patient's, grows with what it deforms by.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..fitting.observation import STUDENT_FREEDOM
@@ -30,8 +27,6 @@ from .prior import Prior
 
 ROUNDS = 2
 """Of weights given what the model cannot follow, and of that given the weights."""
-NEAR, FAR = 0.025, 0.05
-"""m: a target nearer than the first to a point seen is not pushed unseen, one farther than the second fully."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +37,6 @@ class Errors:
         noise: σ [m].
         unfollowed: δ [m], δ₀ of a body at rest.
         unlike: c.
-        pushed: h.
         length: ℓ [m].
         places: (n, 3) m of the points.
         alike: standard deviation [m] of noise that neighbours share, and over which distance [m].
@@ -51,7 +45,6 @@ class Errors:
     noise: float
     unfollowed: float
     unlike: float
-    pushed: float
     length: float
     places: Float[np.ndarray, "n 3"]
     alike: tuple[float, float] = (0.0, 1e-3)
@@ -60,7 +53,7 @@ class Errors:
     def of(cls, seen: NDArray, noise: float, prior: Prior) -> Errors:
         """For points (n, 3) m, on a body at rest."""
         size, length = prior.unfollowed
-        return cls(noise, size, prior.unlike, prior.pushed, length, seen)
+        return cls(noise, size, prior.unlike, length, seen)
 
     def of_some(self, chosen: Bool[NDArray, " n"]) -> Errors:
         """The law for some of the points."""
@@ -96,12 +89,6 @@ class Errors:
             factor = cho_factor(np.diag(self.noise**2 / weight) + beside, lower=True)
             expected = beside @ cho_solve(factor, misfit.distance)
         return Weighed(self, weight, expected, factor)
-
-    def unseen(self, places: NDArray, misfit: Misfit, displacement: NDArray) -> Float[np.ndarray, " k"]:
-        """Variance [m²] along each axis, at places (k, 3), of pushes that no point saw."""
-        away = cKDTree(misfit.points).query(places)[0]
-        share = np.clip((away - NEAR) / (FAR - NEAR), 0.0, 1.0)
-        return (self.pushed * _deformation(displacement) * share) ** 2
 
     def shared(self, places: NDArray, misfit: Misfit) -> Float[np.ndarray, "k 3 n"]:
         """Covariance [m²] of d at places (k, 3) of the deformed model with what the points see of it."""

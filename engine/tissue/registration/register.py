@@ -43,7 +43,9 @@ SEEN_SHARE = 0.2
 NEAR, FAR = 0.008, 0.025
 """m: a place of the surface nearer than the first to a point seen is seen, farther than the second is hidden."""
 FACTORS = (0.5, 1.0, 2.0, 4.0)
-"""Of `Prior.displacement`, over which answers are averaged."""
+"""Of `Prior.displacement`, over which answers are averaged; points are sifted with the first."""
+LEAST = 0.25
+"""A factor that is tried last, from the state of the first: organs that hardly deform would be said too wide."""
 WHAT_BELONGS = 2
 """Which of these widths decides what points may belong: wide enough that deformation is not taken for other tissue."""
 UNLIKELY = 5.0
@@ -141,7 +143,7 @@ def _sifted_answer(start: _Start, prior: Prior, shared: bool, in_groups: bool, p
 
 
 def _tried(prior: Prior) -> NDArray:
-    """Widths of the loads' prior [m], from the smallest."""
+    """Widths of the loads' prior [m], growing; the least comes after them."""
     return prior.displacement * np.array(FACTORS if prior.found else (1.0,))
 
 
@@ -180,7 +182,20 @@ def _over_widths(sifted: Sifted, pose: Pose, prior: Prior, progress: Progress) -
             displacement, loads, pose, scale = one.displacement, one.loads, one.pose, width
     if not found:
         raise refused or SolverError("nothing settled", where="register")
-    return _Widths(found, widths)
+    return _with_least(_Widths(found, widths), search, prior, progress)
+
+
+def _with_least(over: _Widths, search: Search, prior: Prior, progress: Progress) -> _Widths:
+    """And the state for the least width, from the one for the narrowest; as they are where that is unlikely itself."""
+    first, width = over.states[0], over.widths[0]
+    if not prior.found or first.evidence < max(one.evidence for one in over.states) - UNLIKELY:
+        return over
+    least = LEAST * prior.displacement
+    try:
+        one = search.run(least, first.pose, first.displacement, first.loads * (width / least), progress)
+    except SolverError:
+        return over
+    return _Widths([one, *over.states], [least, *over.widths])
 
 
 def _answered(start: _Start, sifted: Sifted, over: _Widths, prior: Prior) -> Registration:
@@ -201,6 +216,7 @@ def _answered(start: _Start, sifted: Sifted, over: _Widths, prior: Prior) -> Reg
         left_out=seen[~sifted.belong],
         widest=float(_tried(prior)[-1]) if prior.found else 0.0,
         assumed=prior.displacement if prior.found else 0.0,
+        uneven=prior.uneven,
     )
 
 

@@ -25,6 +25,8 @@ CHANGED = 0.02
 """Share of the points whose coming or going makes a state worth another search."""
 HIDDEN = 2.0
 """Times the roughness of the cloud that is left where most of the noise is shared."""
+SLACK = 1.4
+"""Times δ₀ while points are judged: an organ's own points that are left out cost more than a few foreign ones kept."""
 SHORTEST = 1e-3
 """m over which noise that neighbours share is alike, at least."""
 
@@ -97,7 +99,7 @@ def _belonging(
     in_groups: bool,
 ) -> Bool[np.ndarray, " n"]:
     """At a state; from the nearer half on, or from those trusted."""
-    law = every.errors.deformed(displacement)
+    law = replace(every.errors, unfollowed=SLACK * every.errors.unfollowed).deformed(displacement)
     misfit = Misfit.at(every.outline, displacement, pose, every.seen)
     suspect = overhanging(misfit, pose.rotation.inv().apply(normals), law.expected)
     if trusted is None:
