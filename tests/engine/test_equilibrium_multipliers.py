@@ -124,6 +124,28 @@ def test_rounds_that_ran_out_give_a_state_and_no_slope() -> None:
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
+def test_second_order(name: str) -> None:
+    """Hessian products, forward over reverse and the other way, against differences of gradients."""
+    problem, theta, way = CASES[name](), jnp.ones(2), jnp.asarray([1.0, -0.5])
+
+    def value(at: jax.Array) -> jax.Array:
+        return measure(equilibrium(posed(problem, at), tolerance=EXACT))
+
+    slope, step = jax.jit(jax.grad(value)), 1e-3
+    near, far = ((slope(theta + d * way) - slope(theta - d * way)) / (2 * d) for d in (step, 2 * step))
+    expected = np.asarray((4 * near - far) / 3)
+    assert jax.jit(lambda at: jax.jvp(slope, (at,), (way,))[1])(theta) == pytest.approx(expected, rel=1e-5)
+    if name == "wall":
+        twice = jax.jit(jax.grad(lambda at: slope(at) @ way))(theta)
+        rate = jax.jit(jax.grad(lambda at: jax.jvp(value, (at,), (way,))[1]))(theta)
+        assert np.asarray([twice, rate]) == pytest.approx(np.stack([expected] * 2), rel=1e-5)
+        again = jax.jit(lambda at: jax.jvp(lambda b: jax.jvp(value, (b,), (way,))[1], (at,), (way,))[1])(theta)
+        assert float(again) == pytest.approx(float(expected @ np.asarray(way)), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.long
 def test_forwards_as_backwards() -> None:
     problem, theta, way = leaning(), jnp.ones(2), jnp.asarray([1.0, -0.5])
 
