@@ -89,10 +89,19 @@ class MotionStart:
         curved, tree = self.forces.pull_rate(
             weight, moved, self.steps.way(change.history, along, self.forces.parameters)
         )
-        found = First(given[0] - self.forces.pull_both(weight)[0], given[1], given[2], -jnp.asarray(weight))
-        by_first = self.pieces.first_pull_rate(at, way, found)[1]
-        through = self.pieces.first_pull(at, First(-jnp.asarray(curved), still, still, still))[1]
+        slope, by_rate, by_rate_rate = self.forces.pull_both(weight)[0], np.zeros(()), np.zeros_like(still)
         history_rate, rest = self.steps.parted(tree)
+        if self.drag.damping:
+            more, _, by_rate = self.drag.pull(weight)
+            early = self.steps.way(change.history, along, self.drag.parameters)
+            speed = np.asarray(padded(change.velocity, len(moved)))
+            bent, tree, by_rate_rate = self.drag.pull_rate(weight, early, moved, speed)
+            slope, curved = slope + more, curved + bent
+            history_rate, rest = jax.tree.map(lambda a, b: a + b, (history_rate, rest), self.steps.parted(tree))
+        found = First(given[0] - slope, given[1] - by_rate, given[2], -jnp.asarray(weight))
+        by_first = self.pieces.first_pull_rate(at, way, found)[1]
+        turned = First(-jnp.asarray(curved), -jnp.asarray(by_rate_rate), still, still)
+        through = self.pieces.first_pull(at, turned)[1]
         total = jax.tree.map(lambda a, b, c: a + b + c, by_problem, by_first, through)
         minus = jax.tree.map(jnp.negative, rest)
         return history, jax.tree.map(lambda a, b: a - b, rate, history_rate), gathered(total, minus)

@@ -20,8 +20,9 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from ....imaging.errors import SolverError
+from .drag import Drag
 from .motion_march import Fields
-from .motion_pieces import Inertial
+from .motion_pieces import Before, Inertial
 from .motion_steps import Measure, MotionSteps, StepAt
 from .parameters import Parameters, split
 from .remembered import History
@@ -51,18 +52,17 @@ class MotionRates:
         along: ṗ, all float arrays of the problem.
 
     Raises:
-        SolverError: damping by stiffness, or an integrator that conserves energy.
+        SolverError: an integrator that conserves energy.
     """
 
     def __init__(self, steps: MotionSteps, measures: Mapping[int, Measure], along: Parameters) -> None:
         self.steps, self.measures, self.along = steps, measures, along
-        what = "damping by stiffness" if steps.stiff else "an integrator that conserves energy"
-        if steps.stiff or steps.rule.conserving:
+        if steps.rule.conserving:
             raise SolverError(
-                f"{what} has no second derivatives through time",
+                "an integrator that conserves energy has no second derivatives through time",
                 where="hessian_product",
-                advice="Damp by mass, and take GeneralizedAlpha, Midpoint or Newmark; or take differences of "
-                "MotionSteps.gradient, or Gauss-Newton products by MotionSteps.directional and gradient",
+                advice="Take GeneralizedAlpha, Midpoint or Newmark; or differences of MotionSteps.gradient, or "
+                "Gauss-Newton products by MotionSteps.directional and gradient",
             )
 
     def start(self) -> Pair:
@@ -81,17 +81,26 @@ class MotionRates:
         at = (rows, steps.before(before[0]), steps.parameters, steps.time(index))
         (by_rows, by_end), (by_rows_rate, by_end_rate) = self._history(ended, rows, before, after, index, cotangent)
         weight, own = near.adjoints(np.asarray(steps.right(at, given) + by_rows), by_end)
-        turned = self._turned(near, at, before, after, given, weight, own)
-        right = np.asarray(steps.right(at, given_rate) + by_rows_rate) + turned.after
-        held, _ = steps.less(*steps.parted(by_end_rate), turned.tree)
-        rates = near.adjoints(right, held)
+        turned = [self._turned(near, at, before, after, given, weight, own)]
+        if near.drag is not None:
+            turned.append(self._dragged(near.drag, at, before, after, weight))
+        history, rest = steps.parted(by_end_rate)
+        for part in turned:
+            history, rest = steps.less(history, rest, part.tree)
+        right = np.asarray(steps.right(at, given_rate) + by_rows_rate) + sum(part.after for part in turned)
+        rates = near.adjoints(right, history)
         value = steps.carried(near, at, given, by_end, weight, own)
-        (fields, total) = steps.carried(near, at, given_rate, by_end_rate, *rates)
-        history, rest = steps.less(fields.history, added(turned.inertial, total), turned.tree)
-        history = steps.remembered.without_multipliers(history)
-        moved, speed, pushed, pressure = jax.tree.map(jnp.add, steps.parts(fields), steps.parts(turned.before))
-        rate = Fields(moved, speed, pushed, history, pressure)
-        return (value[0], rate), (value[1], rest)
+        rate, total = steps.carried(near, at, given_rate, by_end_rate, *rates)
+        for part in turned:
+            rate, total = self._with(part, rate, total)
+        return (value[0], rate), (value[1], total)
+
+    def _with(self, part: _Turned, rate: Fields, total: Parameters) -> tuple[Fields, Parameters]:
+        """The rate of what a step carries back, with a part of the change of its slopes."""
+        steps = self.steps
+        history, total = steps.less(rate.history, added(part.inertial, total), part.tree)
+        moved, speed, pushed, pressure = jax.tree.map(jnp.add, steps.parts(rate), steps.parts(part.before))
+        return Fields(moved, speed, pushed, steps.remembered.without_multipliers(history), pressure), total
 
     def _history(
         self, ended: Any, rows: Array, before: Pair, after: Pair, index: int, cotangent: Pair
@@ -117,19 +126,39 @@ class MotionRates:
     ) -> _Turned:
         steps, kept = self.steps, near.multipliers
         old, new = (np.asarray(steps.rows(part)) for part in (before[1], after[1]))
-        ways = (jnp.asarray(new), steps.before(before[1]), self.along, jnp.zeros(()))
         still = jnp.zeros_like(at[0])
+        free = weight * steps.base.free
         asked = Inertial(-jnp.asarray(weight), given.velocity, given.acceleration, still)
-        by_rows, earlier, inertial, _ = steps.pieces.inertial_pull_rate(at, ways, asked)
+        if near.drag is not None:
+            asked = asked._replace(damped=-jnp.asarray(near.drag.pull(free)[2]))
+        by_rows, earlier, inertial, _ = steps.pieces.inertial_pull_rate(at, self._ways(before, after), asked)
         # Displacements are taken in the middle of the step, pressures belong to it.
         lag = steps.rule.force_lag * np.asarray(steps.system.pressureless)
         along = (1.0 - lag) * new + lag * old
         way = self._way(before[1].history, after[1].history, near.sensitivity.parameters)
         beside = (kept.beside(own), kept.rates_beside(own, along, way)) if len(own) else ((), ())
-        curved, tree = near.sensitivity.pull_rate(weight * steps.base.free, along, way, *beside)
-        moved = steps.fields(jnp.asarray(-lag * curved), earlier.velocity, earlier.acceleration, None)
-        moved = moved._replace(displacement=moved.displacement + earlier.displacement)
+        curved, tree = near.sensitivity.pull_rate(free, along, way, *beside)
+        moved = self._earlier(-lag * curved, earlier)
         return _Turned(np.asarray(by_rows) - (1.0 - lag) * curved, moved, inertial, tree)
+
+    def _dragged(self, drag: Drag, at: StepAt, before: Pair, after: Pair, weight: NDArray) -> _Turned:
+        """What the change of the slopes of b K₀ v_α adds."""
+        steps, still = self.steps, jnp.zeros_like(at[0])
+        early, old = steps.way(before[1].history, self.along, drag.parameters), np.asarray(steps.rows(before[1]))
+        rate = np.asarray(steps.pieces.inertial_push(at, self._ways(before, after)).damped)
+        curved, tree, by_rate = drag.pull_rate(weight * steps.base.free, early, old, rate)
+        nothing = jnp.zeros_like(at[1].velocity)
+        by_rows, earlier, inertial, _ = steps.pieces.inertial_pull(at, Inertial(still, nothing, nothing, -by_rate))
+        return _Turned(np.asarray(by_rows), self._earlier(-curved, earlier), inertial, tree)
+
+    def _earlier(self, slope: NDArray, rates: Before) -> Fields:
+        """Of the fields before a step: what forces give their unknowns (rows, 3), and what inertia gives them."""
+        moved = self.steps.fields(slope, rates.velocity, rates.acceleration, None)
+        return moved._replace(displacement=moved.displacement + rates.displacement)
+
+    def _ways(self, before: Pair, after: Pair) -> tuple[Array, Before, Parameters, Array]:
+        """The change of a step's `StepAt`."""
+        return self.steps.rows(after[1]), self.steps.before(before[1]), self.along, jnp.zeros(())
 
     def seed(self, index: int, state: Pair) -> tuple[Pair | None, Pair | None]:
         """What is measured at a state, and its rate."""

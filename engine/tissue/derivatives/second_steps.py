@@ -45,8 +45,8 @@ def hessian_product(
         checkpoints: states kept besides the start; all of them by default.
 
     Raises:
-        SolverError: as `LoadSteps.gradient`; the direction is not shaped like the problem; in time, damping by
-            stiffness or an integrator that conserves energy.
+        SolverError: as `LoadSteps.gradient`; the direction is not shaped like the problem; in time,
+            an integrator that conserves energy.
     """
     check_measures(measures, steps.count, type(steps).__name__)
     parameters, _ = split(steps.problem)
