@@ -15,7 +15,7 @@ from ..precision import require_float64
 from . import given
 from .arc_length_march import March
 from .arc_length_problem import check_traceable
-from .host_system import HostSystem
+from .arc_length_system import ProportionalSystem
 from .path import Path, PathState
 from .problem import Problem
 from .record import compile_seconds
@@ -46,8 +46,8 @@ def trace(
 
     Args:
         problem: what is solved.
-        until: load fraction at which the path ends, when it is reached from below: at the first state above it where no
-            balance is found just there, or beyond 1; its `load_fraction` tells.
+        until: load fraction at which the path ends, when it is reached from below. Where no balance is found just
+            there, the first state above it is the last one and the path ends as `path_lost`.
         first: load fraction of the first step.
         longest: longest step, over the length of the first.
         steps: how many at most; a path that needs more ends as `steps_ran_out`.
@@ -77,7 +77,7 @@ def trace(
         raise SolverError(f"a {type(stop).__name__} cannot tell when to stop", where=where, advice="Give a function")
     timer = Timer()
     with timer.part("total"), compile_seconds(timer):
-        march = March(HostSystem(problem, timer), tolerance, max_iterations, progress)
+        march = March(ProportionalSystem(problem, timer), tolerance, max_iterations, progress)
         result, where = march.run(start, until, first, longest, steps, stop)
     statistics = Statistics(
         steps=tuple(march.steps),

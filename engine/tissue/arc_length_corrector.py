@@ -1,4 +1,4 @@
-"""Points of a path of equilibria: directions at them, corrections onto the cylinder, the end at a given load."""
+"""Points of a path of equilibria: directions at them, corrections onto the cylinder or at a given load."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..linear.indefinite import DIRECT_UNKNOWNS
+from .arc_length_system import ProportionalSystem, blended
 from .augmentation import augmented
-from .host_system import HostSystem, HostTangent
+from .host_system import HostTangent
 from .newton import ROUND_OFF, NewtonOutcome, NewtonRecord, newton, norm
 from .solution import ResultCode
 from .system import Evaluation
@@ -52,7 +53,7 @@ class Direction(NamedTuple):
 class Corrector:
     """Finds points of the path and directions at them."""
 
-    def __init__(self, system: HostSystem, tolerance: float, max_iterations: int) -> None:
+    def __init__(self, system: ProportionalSystem, tolerance: float, max_iterations: int) -> None:
         self.system, self.tolerance, self.max_iterations = system, tolerance, max_iterations
         self.motion = system.prescribed(1.0) - system.prescribed(0.0)
         self.inside = (np.arange(len(system.points)) < system.problem.model.nodes)[:, None] * 1.0
@@ -60,21 +61,17 @@ class Corrector:
 
     def point(self, displacement: NDArray, fraction: float) -> Point:
         """The balance r = (1 − λ) r(u, 0) + λ r(u, 1), and ∂r/∂λ."""
-        low, high = (self.system.evaluate(displacement, at) for at in (0.0, 1.0))
-        residual = (1.0 - fraction) * low.residual + fraction * high.residual
-        slope = high.residual - low.residual
+        low, high = self.system.ends(displacement)
+        now, slope = blended(low, high, fraction), high.residual - low.residual
         held = 1.0 - self.system.free
-        scale = max(norm(high.external), norm(low.external), norm(residual * held))
-        worst = min(low, high, key=lambda part: part.min_jacobian)
-        noise = ROUND_OFF * max(low.force_norm, high.force_norm)
-        energy = (1.0 - fraction) * low.energy + fraction * high.energy
-        return Point(
-            displacement, fraction, residual, slope, scale, noise, energy, worst.min_jacobian, worst.worst_element
-        )
+        scale = max(norm(high.external), norm(low.external), norm(now.residual * held))
+        noise = ROUND_OFF * now.force_norm
+        balance = (now.residual, slope, scale, noise, now.energy, now.min_jacobian, now.worst_element)
+        return Point(displacement, fraction, *balance)
 
     def along(self, now: Point) -> Direction | None:
         """The direction of the path at a point, with a load that grows; None where it was not found."""
-        tangent = self.system.linearize(now.displacement, self.known(now.fraction))
+        tangent = self.system.linearize(now.displacement, now.fraction)
         right, negative = self._turning(tangent, now), None
         if right.size <= DIRECT_UNKNOWNS:
             solver = tangent.indefinite_solver()
@@ -98,15 +95,11 @@ class Corrector:
             return _outcome(kept, ResultCode.newton_diverged if again is None else ResultCode.converged)
 
         first = _outcome(found, ResultCode.converged)
-        ended = augmented(self.system, first, self.known(found.fraction), balanced)
+        ended = augmented(self.system, first, found.fraction, balanced)
         return (kept if ended.result is ResultCode.converged else None), spent
 
-    def at_load(self, before: Point, after: Point, until: float) -> Point:
-        """The equilibrium at `until`, between two points; the point beyond where it is not found."""
-        share = (until - before.fraction) / max(after.fraction - before.fraction, 1e-300)
-        guess = before.displacement + share * (after.displacement - before.displacement)
-        if not 0.0 <= until <= 1.0:
-            return after
+    def at_load(self, guess: NDArray, until: float) -> Point | None:
+        """The equilibrium at a load fraction, from a displacement near it; None where Newton's method finds none."""
 
         def balanced(first: NDArray) -> NewtonOutcome:
             return newton(
@@ -119,7 +112,7 @@ class Corrector:
             )
 
         outcome = augmented(self.system, balanced(guess), until, balanced)
-        return self.point(outcome.displacement, until) if outcome.result is ResultCode.converged else after
+        return self.point(outcome.displacement, until) if outcome.result is ResultCode.converged else None
 
     def _correct(self, start: Point, change: NDArray, rise: float, length: float) -> tuple[Point | None, int]:
         """Newton's method on r(u, λ) = 0 and ‖Δu‖ = Δl (Crisfield 1981, *Computers & Structures* 13:55).
@@ -130,7 +123,7 @@ class Corrector:
             now = self.point(start.displacement + change, start.fraction + rise)
             if not now.min_jacobian > 0 or not np.isfinite(now.residual).all():
                 return None, iteration
-            tangent = self.system.linearize(now.displacement, self.known(now.fraction))
+            tangent = self.system.linearize(now.displacement, now.fraction)
             size = norm(now.residual * self.system.free)
             if size <= max(self.tolerance * now.scale, now.noise, tangent.round_off):
                 return now, iteration
@@ -181,10 +174,6 @@ class Corrector:
     def dot(self, left: NDArray, right: NDArray) -> float:
         """uᵀv of displacements alone."""
         return float((left * right * self.inside).sum())
-
-    def known(self, fraction: float) -> float:
-        """Where schedules have ended or not begun, the tangent at their end."""
-        return min(max(fraction, 0.0), 1.0)
 
 
 def _outcome(point: Point, result: ResultCode) -> NewtonOutcome:

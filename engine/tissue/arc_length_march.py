@@ -11,7 +11,8 @@ from ...imaging.errors import SolverError
 from ...imaging.progress import Progress
 from .arc_length_continuity import Trail
 from .arc_length_corrector import Corrector, Direction, Point
-from .host_system import HostSystem
+from .arc_length_end import at_load
+from .arc_length_system import ProportionalSystem
 from .path import PathState
 from .places import element_place
 from .solution import ResultCode, State, StepStatistics
@@ -39,7 +40,7 @@ class Step(NamedTuple):
 class March:
     """Goes along the path: predicts, corrects on a cylinder, cuts back, grows again."""
 
-    def __init__(self, system: HostSystem, tolerance: float, max_iterations: int, progress: Progress) -> None:
+    def __init__(self, system: ProportionalSystem, tolerance: float, max_iterations: int, progress: Progress) -> None:
         self.system, self.progress = system, progress
         self.corrector = Corrector(system, tolerance, max_iterations)
         self.states: list[PathState] = []
@@ -71,9 +72,13 @@ class March:
                 continue
             found, before = step.found, now
             ends = now.fraction < until <= found.fraction
-            now, along = corrector.at_load(now, found, until) if ends else found, step.after
+            end = at_load(corrector, now, found, until) if ends else None
+            now, along = end or found, step.after
             trail.add(now)
-            if self._ended(self._keep(now, along, known=now is found), ends, stop, length, steps):
+            ended = self._ended(self._keep(now, along, known=end is None), ends, stop, length, steps)
+            if ends and end is None:
+                return ResultCode.path_lost, f"no balance found at {100 * until:.4g} % of the load; {self._where(now)}"
+            if ended:
                 return ResultCode.converged, ""
             length = min(length * self._growth(step, now, before, along), largest)
         return ResultCode.steps_ran_out, self._where(now)
@@ -114,11 +119,11 @@ class March:
 
     def _keep(self, now: Point, along: Direction, *, known: bool) -> PathState:
         """The state, and whether it is stable: by the direction's negative eigenvalues, where those are known there."""
-        state, at = self.system.state_of(now.fraction, now.displacement), self.corrector.known(now.fraction)
+        state = self.system.state_of(now.fraction, now.displacement)
         if known and along.negative is not None and self.system.definite:
             found = Stability.unstable if along.negative else Stability.stable
         else:
-            found = stability(self.system, State(at, state.displacement, state.pressure))
+            found = stability(self.system, state)
         self.corrector.indefinite = found is Stability.unstable
         kept = PathState(now.fraction, state.displacement, state.pressure, stability=found.value)
         self.states.append(kept)

@@ -17,7 +17,6 @@ from jaxtyping import Array, Bool, Float
 from .device_newton import Newton, Options
 from .problem import Problem
 
-MAX_ROUNDS = 40
 DEPTH = 5
 """Earlier rounds that Anderson's mixing takes part of."""
 SETTLED = 100.0
@@ -28,12 +27,12 @@ the balance, which the penalty hands on to them."""
 class Found(NamedTuple):
     """A balance: displacement and pressures (rows, 3), NaN where there is none; multipliers (n,) Pa; a record.
 
-    The record is (converged, ‖residual‖ / force scale, Newton iterations).
+    The record is (converged, ‖residual‖ / force scale, Newton iterations, multipliers settled).
     """
 
     rows: Float[Array, "rows 3"]
     multipliers: Float[Array, " n"]
-    record: Float[Array, "3"]
+    record: Float[Array, "4"]
 
 
 class Round(NamedTuple):
@@ -92,16 +91,17 @@ def balanced(problem: Problem, options: Options, first: Array, fraction: Array) 
     """Equilibrium with multipliers at their limit."""
     if not multipliers_of(problem).size:
         rows, record = Newton(problem, options).run(first, fraction)
-        return Found(rows, jnp.zeros(0), record)
+        return Found(rows, jnp.zeros(0), jnp.append(record, record[0]))
     rows, record = Newton(problem, options._replace(check_stability=False)).run(first, fraction)
     last = jax.lax.while_loop(
-        _unsettled(options), _round(problem, options, fraction), _begun(problem, rows, record, fraction)
+        _going(options), _round(problem, options, fraction), _begun(problem, rows, record, fraction)
     )
     good = ~last.failed & last.close & jnp.all(jnp.isfinite(last.rows))
     newton = Newton(with_multipliers(problem, last.multipliers), options)
     if options.check_stability and newton.symmetric and newton.definite:
         good = good & ~newton.unstable(last.rows / newton.scale, fraction)
-    record = jnp.stack([good.astype(float), last.share, last.iterations])
+    settled = good & _settled(last, options)
+    record = jnp.stack([good.astype(float), last.share, last.iterations, settled.astype(float)])
     return Found(jnp.where(good, last.rows, jnp.nan), last.multipliers, record)
 
 
@@ -114,15 +114,17 @@ def _begun(problem: Problem, rows: Array, record: Array, fraction: Array) -> Rou
     return Round(rows, known, found - known, found > 0, close, record[0] < 0.5, *start)
 
 
-def _unsettled(options: Options) -> Any:
-    limit = SETTLED * options.tolerance
-
+def _going(options: Options) -> Any:
     def go(now: Round) -> Array:
-        size = jnp.max(jnp.abs(now.multipliers + now.change))
-        settled = now.close & (jnp.max(jnp.abs(now.change)) <= limit * size)
-        return ~settled & ~now.failed & (now.rounds < MAX_ROUNDS)
+        return ~_settled(now, options) & ~now.failed & (now.rounds < options.rounds)
 
     return go
+
+
+def _settled(now: Round, options: Options) -> Bool[Array, ""]:
+    """Whether another round would leave the multipliers as they are."""
+    size = jnp.max(jnp.abs(now.multipliers + now.change))
+    return now.close & (jnp.max(jnp.abs(now.change)) <= SETTLED * options.tolerance * size)
 
 
 def _round(problem: Problem, options: Options, fraction: Array) -> Any:

@@ -79,12 +79,14 @@ def gathered(members: Iterable[tuple[int, Solution]]) -> Balance:
             advice=solutions[0].result.advice if solutions else "",
         )
     nothing = jnp.full_like(found, jnp.nan)
+    converged, multipliers = jnp.asarray([s.converged for s in solutions]), _multipliers(solutions)
     return Balance(
         jnp.stack([s.final.rows if s.converged else nothing for s in solutions]),
-        jnp.asarray([s.converged for s in solutions]),
+        converged,
         jnp.asarray([s.statistics.steps[-1].residuals[-1] for s in solutions]),
         jnp.asarray([float(s.statistics.newton_iterations) for s in solutions]),
-        _multipliers(solutions),
+        multipliers,
+        converged & (multipliers.shape[1] == 0),
     )
 
 

@@ -35,6 +35,8 @@ class Options(NamedTuple):
     tolerance: float = 1e-10
     max_iterations: int = 30
     check_stability: bool = True
+    rounds: int = 40
+    """Of multipliers, at most."""
 
 
 class Look(NamedTuple):

@@ -44,6 +44,9 @@ class Balance(NamedTuple):
         iterations: Newton iterations in all.
         multipliers: Pa, of contacts with `penetration=` and of ties, at their limit; those of the problem whose forces
             balance (`augmented_balance.with_multipliers`). Of `batch.gathered`, those of each member's last problem.
+        settled: whether multipliers came to their limit, True without any. Where rounds ran out before, but all is as
+            close as asked, the displacement stands; derivatives, which are those of the limit, are NaN. Of
+            `batch.gathered`, False with multipliers: the host stops where all is as close as asked.
     """
 
     displacement: Float[Array, "rows 3"]
@@ -51,6 +54,7 @@ class Balance(NamedTuple):
     residual: Float[Array, ""]
     iterations: Float[Array, ""]
     multipliers: Float[Array, " n"]
+    settled: Bool[Array, ""]
 
 
 def equilibrium(problem: Problem, guess: Array | None = None, **options: Any) -> Float[Array, "rows 3"]:
@@ -67,6 +71,7 @@ def balance(
     tolerance: float = 1e-10,
     max_iterations: int = 30,
     check_stability: bool = True,
+    rounds: int = 40,
 ) -> Balance:
     """Equilibrium at a load fraction, and whether it was found.
 
@@ -77,6 +82,7 @@ def balance(
         tolerance: on ‖residual‖ relative to the larger of external forces and reactions.
         max_iterations: Newton iterations per step.
         check_stability: whether an unstable balance counts as none.
+        rounds: of multipliers at most, each with a balance; see `Balance.settled`.
 
     Raises:
         SolverError: 64-bit floats are off, or the problem is one for the host: contact between tissues, unknown
@@ -87,16 +93,18 @@ def balance(
     given.whole(load_steps, "load steps", "equilibrium")
     given.tolerance(tolerance, "equilibrium")
     given.whole(max_iterations, "iterations", "equilibrium")
+    given.whole(rounds, "rounds", "equilibrium")
     begun = problem.begun()
     _check(begun, load_steps)
     arrays, rest = eqx.partition(begun, _traceable)
-    frame = Frame(rest, Options(load_steps, tolerance, max_iterations, check_stability))
+    frame = Frame(rest, Options(load_steps, tolerance, max_iterations, check_stability, rounds))
     start, shape = jnp.zeros_like(problem.model.row_points), problem.model.row_points.shape
     start = start if guess is None else given.array(guess, "a guess", "equilibrium", shape, advice="Give m")
     at = given.array(fraction, "a load fraction", "equilibrium", ())
     given.at_least(at, 0.0, "a load fraction", "", "equilibrium", "Give 0 to 1")
     found = _balanced(frame, arrays, jax.lax.stop_gradient(start), at)
-    return Balance(found.rows, found.record[0] > 0.5, found.record[1], found.record[2], found.multipliers)
+    converged, residual, iterations, settled = found.record
+    return Balance(found.rows, converged > 0.5, residual, iterations, found.multipliers, settled > 0.5)
 
 
 class Frame:
@@ -179,6 +187,7 @@ def _balanced(frame: Frame, arrays: Any, start: Array, fraction: Array) -> Found
         held = jax.jvp(moved, (parameters, share), tangents[:2])[1] * (1.0 - free)
         right = (-rate(forces) * free, -rate(closing) if still.size else still)
         change, own = answered(problem, (found.rows, found.multipliers), share, right)
-        return found, Found(change + held, own, jnp.zeros_like(found.record))
+        known = jnp.where(found.record[3] > 0.5, 1.0, jnp.nan)  # a factor: it stays when transposed
+        return found, Found(known * (change + held), known * own, jnp.zeros_like(found.record))
 
     return root(floats, fraction, integers, start)

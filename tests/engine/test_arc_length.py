@@ -11,18 +11,21 @@ import pytest
 from refusals import refused
 from scipy.interpolate import CubicSpline
 
-from preop.engine.tissue import fields
+from preop.engine.tissue import arc_length_march, fields
 from preop.engine.tissue.arc_length import trace
 from preop.engine.tissue.arc_length_continuity import Trail
 from preop.engine.tissue.arc_length_corrector import Point
+from preop.engine.tissue.arc_length_system import ProportionalSystem
 from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Sphere
-from preop.engine.tissue.loads import Traction
+from preop.engine.tissue.loads import Pressure, Traction
 from preop.engine.tissue.materials import Damage, DecoupledNeoHookean, NeoHookean, SaintVenantKirchhoff
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Grasp, Grip, Prescribed
+from preop.engine.tissue.problem import Problem
 from preop.engine.tissue.solution import ResultCode
 from preop.engine.tissue.static import solve
 from preop.engine.tissue.supports import Fixed
+from preop.engine.tissue.system import Timer
 from preop.imaging.errors import SolverError
 
 YOUNG = 1e4
@@ -183,6 +186,64 @@ def test_a_path_that_only_rises_ends_at_full_load() -> None:
     other = solve(problem).final
     assert np.abs(np.asarray(path.states[-1].displacement - other.displacement)).max() < 1e-6
     assert all(state.stable for state in path.states)
+
+
+@pytest.mark.parametrize(("place", "load", "until"), [(0.0203, 300.0, 1.0), (0.022, 1000.0, 1.0), (0.022, 500.0, 2.0)])
+def test_a_path_ends_at_its_load_behind_a_stiff_wall(place: float, load: float, until: float) -> None:
+    """The first step goes from no contact to beyond that load; Newton's method finds no balance between at once."""
+    model = Model.from_mesh(bodies.box((2, 2, 2), size=(20.0, 20.0, 20.0)), {"body": NeoHookean.from_young(YOUNG, 0.3)})
+    wall = RigidContact("x1", RigidBody(HalfSpace((place, 0.0, 0.0), (-1.0, 0.0, 0.0))), penalty=1e10)
+
+    def pushed(most: float) -> Problem:
+        return model.problem(loads=[Traction("z1", (most, 0.0, 0.0))], supports=[Fixed("z0")], contacts=[wall])
+
+    path = trace(pushed(load), first=0.5, until=until).require_converged()
+    assert path.load_fractions[-1] == pytest.approx(until, rel=1e-8)
+    other = solve(pushed(until * load), load_steps=10).final
+    assert np.abs(np.asarray(path.final.displacement - other.displacement)).max() < 1e-9
+    face = model.nodes_of("x1")
+    reached = np.asarray(model.points)[face, 0] + np.asarray(path.final.displacement)[face, 0]
+    assert reached.max() > place  # it leans on the wall there
+
+
+def test_an_end_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arc_length_march, "at_load", lambda *given: None)
+    path = trace(suction(1500.0), first=0.8)
+    assert path.result is ResultCode.path_lost
+    assert "at 100 % of the load" in path.where
+    assert path.load_fractions[-1] > 1.0  # kept, and in balance
+
+
+@cache
+def sucked() -> Model:
+    return Model.from_mesh(bodies.box((2, 2, 2)), {"body": NeoHookean.from_young(YOUNG, 0.3)})
+
+
+def suction(most: float) -> Problem:
+    return sucked().problem(loads=[Pressure("z1", -most)], supports=[Fixed("z0")])
+
+
+@pytest.mark.parametrize("fraction", [-0.6, 1.8])
+def test_the_tangent_outside_the_load_is_that_of_the_residual_there(fraction: float) -> None:
+    """A pressure that follows the surface has a stiffness, which goes on growing with it."""
+    system, draw = ProportionalSystem(suction(1500.0), Timer()), np.random.default_rng(1)
+    field, way = (scale * draw.standard_normal(system.points.shape) for scale in (1e-4, 1.0))
+    step = 1e-6
+    ends = [system.evaluate(field + sign * step * way, fraction).residual for sign in (-1.0, 1.0)]
+    expected = (ends[1] - ends[0]) / (2 * step)
+    found = system.linearize(field, fraction).product(way)
+    assert np.abs(found - expected).max() < 1e-6 * np.abs(expected).max()
+    clipped = system.linearize(field, min(max(fraction, 0.0), 1.0)).product(way)
+    assert np.abs(clipped - expected).max() > 1e-3 * np.abs(expected).max()
+
+
+def test_a_pressure_that_follows_goes_on_beyond_full_load() -> None:
+    """To the state of the larger pressure at its own full load, in as many iterations a step as before."""
+    path = trace(suction(1500.0), until=1.8, first=0.2, longest=2.0, tolerance=1e-10).require_converged()
+    assert path.load_fractions[-1] == 1.8
+    assert max(step.newton_iterations for step in path.statistics.steps) <= 3
+    other = solve(suction(1.8 * 1500.0), tolerance=1e-11).final
+    assert np.abs(np.asarray(path.final.displacement - other.displacement)).max() < 1e-9
 
 
 def test_short_steps_after_a_long_one_do_not_come_back() -> None:

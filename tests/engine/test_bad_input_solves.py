@@ -82,7 +82,7 @@ WAYS: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, ...]]]] = {
         "tolerance": (*NEVER, 0.0), "accuracy": (*NEVER, 0.0, -1.0), "load_steps": (*NEVER, 0)}),
     "equilibrium": (lambda **k: equilibrium.balance(GOOD, **k), {
         "guess": (REST * NAN, REST[:3], "a"), "fraction": (*NEVER, -1.0), "load_steps": (*NEVER, 0),
-        "tolerance": (*NEVER, 0.0), "max_iterations": (*NEVER, 0)}),
+        "tolerance": (*NEVER, 0.0), "max_iterations": (*NEVER, 0), "rounds": (*NEVER, 0)}),
     "batch": (lambda **k: list(batch.solve_many([GOOD], **k)), {
         "tolerance": (*NEVER, 0.0), "max_iterations": (*NEVER, 0)}),
     "fit": (lambda **k: fitted(**k), {

@@ -47,6 +47,13 @@ def tied() -> Problem:
     return model.problem(supports=[Fixed("low_z0")], loads=[pull], contacts=[Tie("up_z0", "low_z1")])
 
 
+def tied_at(held: str) -> Problem:
+    """Meshes that are not nested, where a support holds an edge of one side of the tie, or of both."""
+    model = two_blocks((2, 2, 1), (3, 3, 1), "T4", poisson=0.3)
+    pull, edges = Traction("up_z1", (200.0, 100.0, -300.0)), [Fixed(name) for name in held.split()]
+    return model.problem(supports=[Fixed("low_z0"), *edges], loads=[pull], contacts=[Tie("up_z0", "low_z1")])
+
+
 def across_a_gap() -> Problem:
     """Tetrahedra on hexahedra, 0.5 mm apart, which the solids behind carry."""
     low, high = (0.0, 0.0, 20.5), (40.0, 40.0, 40.0)
@@ -90,15 +97,18 @@ POINTS: Pick = lambda p: p.model.points  # noqa: E731
 CASES: dict[str, tuple[Callable[[], Problem], Pick]] = {
     "rigid": (pressed, lambda p: p.contacts[0].body.path),
     "tie": (tied, lambda p: p.loads[0].traction),
+    "tie, first side held": (lambda: tied_at("up_x0"), lambda p: p.loads[0].traction),
+    "tie, second side held": (lambda: tied_at("low_x0"), lambda p: p.loads[0].traction),
+    "tie, both sides held": (lambda: tied_at("up_x0 low_x0"), lambda p: p.loads[0].traction),
     "tie across a gap": (across_a_gap, lambda p: p.loads[0].traction),
     "tissue": (facing, lambda p: p.loads[0].traction),
 }
 
+LONG = ("tie, second side held", "tie, both sides held", "tie across a gap")
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name == "tie across a gap" else name for name in CASES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in CASES])
 def test_gradient_with_multipliers(name: str) -> None:
     """Modulus, node positions, load or path: reverse and forward; the penalty, on which the limit does not depend."""
     make, load = CASES[name]

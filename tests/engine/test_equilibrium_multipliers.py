@@ -28,11 +28,11 @@ EXACT = 1e-12
 
 
 @cache
-def leaning() -> Problem:
+def leaning(penetration: float = 1e-9) -> Problem:
     """A block pushed sideways against a wall that it reaches with some of its points, no point deeper than 1 nm."""
     mesh = bodies.box((2, 2, 2), size=(20.0, 20.0, 20.0))
     model = Model.from_mesh(mesh, {"body": NeoHookean.from_young(1e4, 0.3)})
-    wall = RigidContact("x1", RigidBody(HalfSpace((0.0201, 0.0, 0.0), (-1.0, 0.0, 0.0))), penetration=1e-9)
+    wall = RigidContact("x1", RigidBody(HalfSpace((0.0201, 0.0, 0.0), (-1.0, 0.0, 0.0))), penetration=penetration)
     return model.problem(loads=[Traction("z1", (2000.0, 0.0, 0.0))], supports=[Fixed("z0")], contacts=[wall])
 
 
@@ -80,7 +80,7 @@ def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
         return measure(found.displacement), found
 
     (_, found), slopes = jax.jit(jax.vmap(jax.value_and_grad(measured, has_aux=True)))(sets)
-    assert np.asarray(found.converged).tolist() == [True, True, False]
+    assert np.asarray(found.converged).tolist() == np.asarray(found.settled).tolist() == [True, True, False]
     assert bool(jnp.all(jnp.isnan(found.displacement[2])))
     contact = problem.contacts[0]
     allowed = 10.0 * (contact.penetration if isinstance(contact, RigidContact) else contact.jump)
@@ -104,6 +104,44 @@ def test_a_tie_built_again_finds_what_is_compiled() -> None:
     assert one != other
     own, differing = (held_tie(held).begun().contacts[0].table.multipliers for held in ("up_x0", "up_y0"))
     assert own != differing
+
+
+@pytest.mark.slow
+def test_rounds_that_ran_out_give_a_state_and_no_slope() -> None:
+    """As close as asked after one round, but not at the limit, of which derivatives are: told, and NaN."""
+    problem = leaning(1e-3)
+
+    def measured(theta: jax.Array) -> tuple[jax.Array, Any]:
+        found = balance(posed(problem, theta), tolerance=EXACT, rounds=1)
+        return measure(found.displacement), found
+
+    (value, found), slope = jax.jit(jax.value_and_grad(measured, has_aux=True))(jnp.ones(2))
+    assert bool(found.converged)
+    assert not bool(found.settled)
+    assert bool(jnp.isfinite(value))
+    assert bool(jnp.all(jnp.isnan(slope)))
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
+def test_second_order(name: str) -> None:
+    """Hessian products, forward over reverse and the other way, against differences of gradients."""
+    problem, theta, way = CASES[name](), jnp.ones(2), jnp.asarray([1.0, -0.5])
+
+    def value(at: jax.Array) -> jax.Array:
+        return measure(equilibrium(posed(problem, at), tolerance=EXACT))
+
+    slope, step = jax.jit(jax.grad(value)), 1e-3
+    near, far = ((slope(theta + d * way) - slope(theta - d * way)) / (2 * d) for d in (step, 2 * step))
+    expected = np.asarray((4 * near - far) / 3)
+    assert jax.jit(lambda at: jax.jvp(slope, (at,), (way,))[1])(theta) == pytest.approx(expected, rel=1e-5)
+    if name == "wall":
+        twice = jax.jit(jax.grad(lambda at: slope(at) @ way))(theta)
+        rate = jax.jit(jax.grad(lambda at: jax.jvp(value, (at,), (way,))[1]))(theta)
+        assert np.asarray([twice, rate]) == pytest.approx(np.stack([expected] * 2), rel=1e-5)
+        again = jax.jit(lambda at: jax.jvp(lambda b: jax.jvp(value, (b,), (way,))[1], (at,), (way,))[1])(theta)
+        assert float(again) == pytest.approx(float(expected @ np.asarray(way)), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -92,7 +92,9 @@ class Multipliers:
         if own.size:
             self.extension = _spread(abs(mass), own)
         else:
+            own = np.arange(0 if held.all() else 1)
             self.extension = sparse.csr_matrix(np.ones((len(held), 0 if held.all() else 1)))
+        self.own = own  # nodes where the extension is the identity
         small = (self.extension.T @ mass @ self.extension).tocsc()
         shift = 1e-12 * max(small.diagonal().max(initial=0.0), 1e-300)
         count = small.shape[0]

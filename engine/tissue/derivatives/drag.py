@@ -34,5 +34,15 @@ class Drag:
         slope, tree = self.forces.pull_rate(share, self.rate, self._nothing())
         return slope, tree, self.forces.pull_both(share)[0]
 
+    def pull_rate(
+        self, weight: NDArray, way: Parameters, along: NDArray, rate: NDArray
+    ) -> tuple[NDArray[np.float64], Parameters, NDArray[np.float64]]:
+        """The derivative of `pull` as parameters, displacements and v change, λ constant."""
+        share = self.damping * weight
+        curved, own = self.forces.pull_rate_rate(share, self.rate, along, way)
+        slope, tree = self.forces.pull_rate(share, rate, self._nothing())
+        by_rate, _ = self.forces.pull_rate(share, along, way)
+        return slope + curved, jax.tree.map(lambda a, b: a + b, tree, own), by_rate
+
     def _nothing(self) -> Parameters:
         return jax.tree.map(np.zeros_like, self.parameters)

@@ -46,8 +46,16 @@ class Held:
         found[self.chosen] = values.reshape(found[self.chosen].shape)
         return found
 
+    def read(self, leaf: Any) -> NDArray[np.float64]:
+        """The multipliers from which `laid` makes the whole array."""
+        whole = np.asarray(leaf)
+        if self.tie is not None:
+            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
+            return np.concatenate([whole[s.own, k] for k, s in enumerate(spaces)])
+        return whole[self.chosen].ravel()
+
     def gathered(self, leaf: Any) -> NDArray[np.float64]:
-        """The transpose of `laid`."""
+        """The transpose of `laid`: of a cotangent. Multipliers themselves are `read`."""
         whole = np.asarray(leaf)
         if self.tie is not None:
             spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]

@@ -95,6 +95,19 @@ def _pull_rate_any(law: Law, place: Place, rest: Any, fraction: Array, weight: A
     return jax.jvp(pull, (place,), (along,))[1]
 
 
+@partial(jax.jit, static_argnames="law")
+def _pull_rate_rate(
+    law: Law, place: Place, rest: Any, fraction: Array, weight: Array, first: Array, along: Place
+) -> Place:
+    def rate(at: Place) -> Place:
+        def pull(u: Array) -> Place:
+            return jax.vjp(lambda p: _force(law, p, rest, fraction), (at[0], u, at[2]))[1](weight)[0]
+
+        return jax.jvp(pull, (at[1],), (first,))[1]
+
+    return jax.jvp(rate, (place,), (along,))[1]
+
+
 class Batch:
     """Elements of one block, or groups of one term, at one displacement.
 
@@ -161,6 +174,17 @@ class Batch:
         calls = [
             _pull_rate(self.law, place, rest, self.fraction, w, way)  # pyright: ignore[reportArgumentType]
             for place, rest, w, way in zip(self.places, self.rest, weights, ways, strict=True)
+        ]
+        return self._joined(calls)
+
+    def pull_rate_rate(
+        self, weight: NDArray, first: NDArray, along_points: NDArray, along: NDArray, along_parameters: Parameters
+    ) -> Place:
+        """The derivative of `pull_rate` along displacements `first` (rows, 3) alone, along a direction."""
+        weights, ways = self._weights(weight), self._along(along_points, along, along_parameters)
+        calls = [
+            _pull_rate_rate(self.law, place, rest, self.fraction, w, first[self.nodes[rows]], way)  # pyright: ignore[reportArgumentType]
+            for place, rest, w, rows, way in zip(self.places, self.rest, weights, self.chunks.rows, ways, strict=True)
         ]
         return self._joined(calls)
 

@@ -74,9 +74,11 @@ class MotionPieces:
         self.inertial = jax.jit(self._inertial)
         self.inertial_push = jax.jit(lambda at, way: jax.jvp(self._inertial, at, way)[1])
         self.inertial_pull = jax.jit(lambda at, cotangent: jax.vjp(self._inertial, *at)[1](cotangent))
+        self.inertial_pull_rate = jax.jit(self._inertial_pull_rate)
         self.first = jax.jit(self._first)
         self.first_push = jax.jit(lambda at, way: jax.jvp(self._first, at, way)[1])
         self.first_pull = jax.jit(lambda at, cotangent: jax.vjp(self._first, *at)[1](cotangent))
+        self.first_pull_rate = jax.jit(self._first_pull_rate)
         self._beyond_push = jax.jit(self._beyond_rate)
         self._beyond_pull = jax.jit(self._beyond_turned)
 
@@ -102,6 +104,14 @@ class MotionPieces:
         speed, pushed = jnp.where(held, rate, self.speed), jnp.where(held, curvature, 0.0)
         carried = jnp.where(held, pushed, acceleration) + self.damping.mass * speed
         return First(jnp.where(held, moved, 0.0), speed, pushed, mass_product(problem.model, carried, self.mass))
+
+    def _inertial_pull_rate(self, at: Any, way: Any, cotangent: Inertial) -> Any:
+        """The derivative of `inertial_pull` along a direction, the cotangent constant."""
+        return jax.jvp(lambda *now: jax.vjp(self._inertial, *now)[1](cotangent), at, way)[1]
+
+    def _first_pull_rate(self, at: Any, way: Any, cotangent: First) -> Any:
+        """The derivative of `first_pull` along a direction, the cotangent constant."""
+        return jax.jvp(lambda *now: jax.vjp(self._first, *now)[1](cotangent), at, way)[1]
 
     def _beyond(self, rows: Array, before: Array, fraction: Array) -> Array:
         return beyond_half_way(before, rows, eqx.combine(self.parameters, self.fixed), fraction)

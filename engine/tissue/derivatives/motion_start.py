@@ -5,6 +5,7 @@ The unknown is the acceleration alone, so that the solves are with M_ff.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -49,11 +50,14 @@ class MotionStart:
         force = self.forces.push_forces(change, moved)
         if self.drag.damping:
             force = force + self.drag.push(change, moved, np.asarray(way.velocity))
-        return way.displacement, way.velocity, self._pushed(-force - np.asarray(way.balance)) + way.pushed
+        return way.displacement, way.velocity, self.answered(-force - np.asarray(way.balance)) + way.pushed
 
     def pull(self, moved: Array, speed: Array, pushed: Array) -> tuple[History, Parameters]:
         """Cotangents (rows, 3), carried to the history at rest and to the problem."""
-        weight = self._pushed(np.asarray(pushed))
+        return self.carried(self.answered(np.asarray(pushed)), moved, speed, pushed)
+
+    def carried(self, weight: NDArray, moved: Array, speed: Array, pushed: Array) -> tuple[History, Parameters]:
+        """`pull` with `weight` M_ff⁻¹ of `pushed`: linear in all of them."""
         slope, tree = self.forces.pull_both(weight)
         history, rest = self.steps.parted(tree)
         if self.drag.damping:
@@ -65,6 +69,43 @@ class MotionStart:
         minus = jax.tree.map(jnp.negative, (history, rest))
         return minus[0], gathered(by_first, minus[1])
 
-    def _pushed(self, force: NDArray) -> NDArray[np.float64]:
+    def pull_rate(
+        self, given: Sequence[Array], rates: Sequence[Array], change: Any, along: Parameters
+    ) -> tuple[History, History, Parameters]:
+        """What `pull` gives the history at rest, its rate, and the rate of what it gives the problem.
+
+        Args:
+            given, rates: cotangents (rows, 3) of displacement, velocity and acceleration, and their rates.
+            change: of the fields at time 0, as parameters change along ṗ (`along`).
+        """
+        at, way = (self.acceleration, self.pieces.parameters), (padded(change.acceleration, len(self.free)), along)
+        weight, still = self.answered(np.asarray(given[2])), jnp.zeros_like(self.acceleration)
+        # M ẇ = d(cotangent) − Ṁ w
+        heavier = self.pieces.first_pull_rate(at, way, First(still, still, still, jnp.asarray(weight)))[0]
+        weight_rate = self.answered(np.asarray(rates[2] - heavier))
+        history, _ = self.carried(weight, *given)
+        rate, by_problem = self.carried(weight_rate, *rates)
+        moved = np.asarray(padded(change.displacement, len(self.free)))
+        curved, tree = self.forces.pull_rate(
+            weight, moved, self.steps.way(change.history, along, self.forces.parameters)
+        )
+        slope, by_rate, by_rate_rate = self.forces.pull_both(weight)[0], np.zeros(()), np.zeros_like(still)
+        history_rate, rest = self.steps.parted(tree)
+        if self.drag.damping:
+            more, _, by_rate = self.drag.pull(weight)
+            early = self.steps.way(change.history, along, self.drag.parameters)
+            speed = np.asarray(padded(change.velocity, len(moved)))
+            bent, tree, by_rate_rate = self.drag.pull_rate(weight, early, moved, speed)
+            slope, curved = slope + more, curved + bent
+            history_rate, rest = jax.tree.map(lambda a, b: a + b, (history_rate, rest), self.steps.parted(tree))
+        found = First(given[0] - slope, given[1] - by_rate, given[2], -jnp.asarray(weight))
+        by_first = self.pieces.first_pull_rate(at, way, found)[1]
+        turned = First(-jnp.asarray(curved), -jnp.asarray(by_rate_rate), still, still)
+        through = self.pieces.first_pull(at, turned)[1]
+        total = jax.tree.map(lambda a, b, c: a + b + c, by_problem, by_first, through)
+        minus = jax.tree.map(jnp.negative, rest)
+        return history, jax.tree.map(lambda a, b: a - b, rate, history_rate), gathered(total, minus)
+
+    def answered(self, force: NDArray) -> NDArray[np.float64]:
         """M_ff⁻¹ of what acts where free."""
         return solve_mass(self.mass, force * self.free, self.free)

@@ -12,12 +12,14 @@ where contacts and ties have multipliers, then v⁺ and a⁺ by Newmark and h⁺
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from numpy.typing import NDArray
 
 from ..motion import Motion, padded
 from ..problem import Problem
@@ -34,6 +36,8 @@ from .swept_steps import added
 
 Measure = Callable[[Motion, Problem], Array]
 """J(motion, problem) → scalar, written with jax.numpy."""
+StepAt = tuple[Array, Before, Parameters, Array]
+"""Unknowns (rows, 3) after a step, the fields before it, the parameters, and the time [s] at which it begins."""
 
 
 class MotionSteps(MotionMarch):
@@ -57,9 +61,9 @@ class MotionSteps(MotionMarch):
 
     def push(self, before: Fields, after: Fields, index: int, change: Fields, along: Parameters) -> Fields:
         """The change of the fields after a step as those before and the parameters change."""
-        near, rows, ended = self._near(before, after, index)
-        at = (rows, self._before(before), self.parameters, self.time(index))
-        ways = (self._before(change), along, jnp.zeros(()))
+        near, rows, ended = self.near(before, after, index)
+        at = (rows, self.before(before), self.parameters, self.time(index))
+        ways = (self.before(change), along, jnp.zeros(()))
         still: Inertial = self.pieces.inertial_push(at, (jnp.zeros_like(rows), *ways))
         way = self.way(change.history, along, near.sensitivity.parameters)
         way, old = near.multipliers.put(way, np.zeros(near.multipliers.size)), self.rows(change)
@@ -79,33 +83,51 @@ class MotionSteps(MotionMarch):
 
     def pull(self, before: Fields, after: Fields, index: int, cotangent: Fields) -> tuple[Fields, Parameters]:
         """The cotangent of the fields after a step, carried to those before and to the problem."""
-        near, rows, ended = self._near(before, after, index)
+        near, rows, ended = self.near(before, after, index)
         parameters, fixed = split(ended)
         _, back = jax.vjp(self.moving_on(fixed, self.ends(index)), rows, parameters)
         by_rows, by_end = back(split(cotangent.history)[0])
-        at = (rows, self._before(before), self.parameters, self.time(index))
-        still, rates = jnp.zeros_like(rows), (cotangent.velocity, cotangent.acceleration)
-        right = self.pieces.inertial_pull(at, Inertial(still, *rates, still))[0] + self.rows(cotangent) + by_rows
-        weight, own = near.adjoints(np.asarray(right), by_end)
+        at = (rows, self.before(before), self.parameters, self.time(index))
+        weight, own = near.adjoints(np.asarray(self.right(at, cotangent) + by_rows), by_end)
+        return self.carried(near, at, cotangent, by_end, weight, own)
+
+    def right(self, at: StepAt, cotangent: Fields) -> Array:
+        """Of R_uᵀ λ (rows, 3), but for what comes through the history: the cotangent by the unknowns after a step."""
+        still = jnp.zeros_like(at[0])
+        rates = Inertial(still, cotangent.velocity, cotangent.acceleration, still)
+        return self.pieces.inertial_pull(at, rates)[0] + self.rows(cotangent)
+
+    def carried(
+        self, near: StepBalance, at: StepAt, cotangent: Fields, by_end: Parameters, weight: NDArray, own: NDArray
+    ) -> tuple[Fields, Parameters]:
+        """The cotangent of the fields before a step and of the problem, linear in all that is given but `at`.
+
+        Args:
+            near: the step.
+            at: what `MotionPieces.inertial` takes there.
+            cotangent: of the fields after it.
+            by_end: what its history gives all float arrays of the problem at its end.
+            weight, own: λ (rows, 3) and ν of the step's saddle.
+        """
+        still, rates = jnp.zeros_like(at[0]), (cotangent.velocity, cotangent.acceleration)
         free, kept, lag = weight * self.base.free, near.multipliers, self.rule.force_lag
         slope, tree = near.sensitivity.pull_both(free, kept.beside(own) if len(own) else ())
         slope = -lag * (slope + (kept.spread(own) if len(own) else 0.0)) * np.asarray(self.system.pressureless)
-        history, rest = self.parted(by_end)
-        history, rest = self._less(history, rest, tree)
+        history, rest = self.less(*self.parted(by_end), tree)
         history, damped = self.remembered.without_multipliers(history), still
         if near.drag is not None:
             by_start, tree, by_rate = near.drag.pull(free)
             slope, damped = slope - by_start, -jnp.asarray(by_rate)
-            history, rest = self._less(history, rest, tree)
+            history, rest = self.less(history, rest, tree)
         _, earlier, own_parameters, _ = self.pieces.inertial_pull(at, Inertial(-jnp.asarray(weight), *rates, damped))
         moved = self.fields(jnp.asarray(slope), earlier.velocity, earlier.acceleration, history)
         return moved._replace(displacement=moved.displacement + earlier.displacement), added(own_parameters, rest)
 
-    def _less(self, history: History, rest: Parameters, tree: Parameters) -> tuple[History, Parameters]:
+    def less(self, history: History, rest: Parameters, tree: Parameters) -> tuple[History, Parameters]:
         """A cotangent of the history and of the problem at rest, less one of all arrays."""
         return jax.tree.map(lambda a, b: a - b, (history, rest), self.parted(tree))
 
-    def _near(self, before: Fields, after: Fields, index: int) -> tuple[StepBalance, Array, Problem]:
+    def near(self, before: Fields, after: Fields, index: int) -> tuple[StepBalance, Array, Problem]:
         """The balance of a step linearised, the rows it ends with, and the problem there."""
         problem, rows = self.at(before.history, 1.0 - self.rule.force_lag), np.asarray(self.rows(after))
         self.begin(problem, before, index)
@@ -114,30 +136,33 @@ class MotionSteps(MotionMarch):
         near, begins = self.linearized(bound, before, rows, index), index / self.count
         if self.stiff:
             old = np.asarray(self.rows(before))
-            at = (jnp.asarray(rows), self._before(before), self.parameters, self.time(index))
+            at = (jnp.asarray(rows), self.before(before), self.parameters, self.time(index))
             rate = np.asarray(self.pieces.inertial(*at).damped)
             tissue = Sensitivity(problem, old, begins, tissue_alone=True)
             near.drag = Drag(tissue, rate, float(self.damping.stiffness))
         return near, jnp.asarray(rows), self.ended(before.history, after.history, rows, index)
 
     @staticmethod
-    def _before(fields: Fields) -> Before:
+    def before(fields: Fields) -> Before:
         return Before(fields.displacement, fields.velocity, fields.acceleration)
 
     def push_start(self, along: Parameters) -> Fields:
         """The change of the fields at time 0."""
         history = jax.jvp(self.at_rest(), (self.parameters,), (along,))[1]
-        return self.fields(*self._first().push(history, along), history)
+        return self.fields(*self.first().push(history, along), history)
 
     def pull_start(self, cotangent: Fields) -> Parameters:
         """The cotangent of the fields at time 0, carried to the problem."""
-        fields = [padded(jnp.asarray(part), len(self.base.points)) for part in cotangent[:3]]
-        history, by_first = self._first().pull(*fields)
+        history, by_first = self.first().pull(*self.padded(cotangent))
         kept = jax.tree.map(lambda a, b: a + b, split(cotangent.history)[0], history)
         by_rest = jax.vjp(self.at_rest(), self.parameters)[1](kept)[0]
         return jax.tree.map(lambda a, b: a + b, by_first, by_rest)
 
-    def _first(self) -> MotionStart:
+    def padded(self, cotangent: Fields) -> list[Array]:
+        """Of displacement, velocity and acceleration (rows, 3)."""
+        return [padded(jnp.asarray(part), len(self.base.points)) for part in cotangent[:3]]
+
+    def first(self) -> MotionStart:
         start = self.start()
         return MotionStart(self, self.system, self.pieces, start.velocity, start.acceleration)
 
@@ -146,16 +171,29 @@ class MotionSteps(MotionMarch):
         bound = self.remembered.put(self.rest, state.history)
         bound = bound.bound_at(np.asarray(self.rows(state)), index / self.count)
         parameters, fixed = split(bound)
+        slope = jax.grad(self.value(measure, fixed, index), argnums=(0, 1))
+        return self.cotangent(*slope(self.parts(state), parameters))
 
-        def value(fields: tuple[Array, ...], given: Parameters) -> Array:
+    def value(self, measure: Measure, fixed: Any, index: int) -> Callable[[tuple[Array, ...], Parameters], Array]:
+        """J as a function of displacement, velocity, acceleration and pressure, and of all arrays."""
+
+        def of(fields: tuple[Array, ...], given: Parameters) -> Array:
             moved, velocity, acceleration, pressure = fields
             motion = self.motion(Fields(moved, velocity, acceleration, None, pressure), index)
             return scalar(measure(motion, eqx.combine(given, fixed)))
 
-        fields = (state.displacement, state.velocity, state.acceleration, state.pressure)
-        (moved, velocity, acceleration, pressure), direct = jax.grad(value, argnums=(0, 1))(fields, parameters)
+        return of
+
+    def cotangent(self, parts: tuple[Array, ...], direct: Parameters) -> tuple[Fields, Parameters]:
+        """Slopes by `parts` and by all arrays as those by the fields, and by the problem at rest."""
+        moved, velocity, acceleration, pressure = parts
         history, rest = self.parted(direct)
         return Fields(moved, velocity, acceleration, history, pressure), rest
+
+    @staticmethod
+    def parts(fields: Fields) -> tuple[Array, ...]:
+        """Displacement, velocity, acceleration and pressure."""
+        return fields.displacement, fields.velocity, fields.acceleration, fields.pressure
 
     def directional(self, direction: Parameters) -> list[Fields]:
         """The change of the fields after each step [per unit of the direction]; see `changes`."""

@@ -59,6 +59,10 @@ class Multipliers:
             tree = eqx.tree_at(held.where, tree, jax.numpy.asarray(held.laid(values[span], leaf)))
         return tree
 
+    def known(self, tree: Any) -> NDArray[np.float64]:
+        """m of a problem-shaped tree: the inverse of `put`."""
+        return np.concatenate([np.zeros(0), *(h.read(h.where(tree)) for h in self.held)])
+
     def taken(self, tree: Parameters) -> NDArray[np.float64]:
         """Of a cotangent of all arrays, that of the multipliers."""
         return np.concatenate([np.zeros(0), *(h.gathered(h.where(tree)) for h in self.held)])
@@ -72,7 +76,7 @@ class Multipliers:
                 continue
             term = self.sensitivity.problem.terms()[held.term]
             pressure = contact_points(term, points, self.displacement, fraction, TERM_CHUNK).pressure
-            found.append(pressure.ravel() - held.gathered(leaf))
+            found.append(pressure.ravel() - held.read(leaf))
         return np.concatenate(found)
 
     def forces(self, change: NDArray) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Second derivatives through load steps: products of the Hessian of J = Σ Jₙ(uₙ, p) over all of them.
+"""Second derivatives through load steps and steps in time: products of the Hessian of J = Σ Jₙ(xₙ, p) over all.
 
 The sweep of `swept_steps` differentiated along ṗ. A state is carried with its change, a cotangent with its rate: with λ
 of a step's reverse and (u̇, ḣ) of its forward derivative
@@ -20,7 +20,9 @@ from .first import Functional, slopes
 from .linearization import Linearization
 from .load_steps import Loaded, LoadSteps
 from .marching import reverse_sweep
+from .motion_steps import MotionSteps
 from .parameters import Parameters, filled, split
+from .second_motion import MotionRates
 from .swept_steps import check_measures, gathered
 
 Pair = tuple[Any, Any]
@@ -28,8 +30,8 @@ Pair = tuple[Any, Any]
 
 
 def hessian_product(
-    steps: LoadSteps,
-    measures: Mapping[int, Functional],
+    steps: LoadSteps | MotionSteps,
+    measures: Mapping[int, Any],
     direction: Parameters,
     *,
     checkpoints: int | None = None,
@@ -37,26 +39,21 @@ def hessian_product(
     """d²J/dp² ṗ, exact: a problem-shaped tree.
 
     Args:
-        steps: from the body at rest.
-        measures: step → functional, as of `LoadSteps.gradient`.
+        steps: from the body at rest, or in time from the start of its motion.
+        measures: step → functional, as of `LoadSteps.gradient` or `MotionSteps.gradient`.
         direction: ṗ, a problem-shaped tree, None for what does not change.
         checkpoints: states kept besides the start; all of them by default.
 
     Raises:
-        SolverError: as `LoadSteps.gradient`; or the direction is not shaped like the problem.
+        SolverError: as `LoadSteps.gradient`; the direction is not shaped like the problem; in time,
+            an integrator that conserves energy.
     """
-    check_measures(measures, steps.count, "LoadSteps")
+    check_measures(measures, steps.count, type(steps).__name__)
     parameters, _ = split(steps.problem)
-    march = _WithRates(steps, measures, filled(direction, parameters))
-    (cotangent, rate), (_, total) = reverse_sweep(
-        march, march.start(), steps.count, march.seed, checkpoints=checkpoints
-    )
-
-    def pull(given: Parameters, history: Any) -> Parameters:
-        return jax.vjp(steps.at_rest(), given)[1](history)[0]
-
-    _, through = jax.jvp(pull, (parameters, cotangent[1]), (march.along, rate[1]))
-    return gathered(through, total)
+    along = filled(direction, parameters)
+    march = _WithRates(steps, measures, along) if isinstance(steps, LoadSteps) else MotionRates(steps, measures, along)
+    start, (_, total) = reverse_sweep(march, march.start(), steps.count, march.seed, checkpoints=checkpoints)
+    return gathered(march.pull_start(start), total)
 
 
 class _WithRates:
@@ -106,6 +103,15 @@ class _WithRates:
         (by_rows, direct), (rate, direct_rate) = jax.jvp(slope, (rows, parameters), (moved, way))
         ((_, kept), (_, kept_rate)), rest = self._parted(rows, direct, direct_rate)
         return ((by_rows, kept), (rate, kept_rate)), rest
+
+    def pull_start(self, cotangent: Pair) -> Parameters:
+        """The rate of what a cotangent of the first state gives the problem."""
+        (_, history), (_, rate) = cotangent
+
+        def pull(given: Parameters, kept: Any) -> Parameters:
+            return jax.vjp(self.steps.at_rest(), given)[1](kept)[0]
+
+        return jax.jvp(pull, (split(self.steps.problem)[0], history), (self.along, rate))[1]
 
     def _parted(self, rows: Any, slope: Parameters, rate: Parameters) -> tuple[tuple[Loaded, Loaded], Pair]:
         """A cotangent of all arrays and its rate, each of the history (no unknowns go over) and of the problem."""

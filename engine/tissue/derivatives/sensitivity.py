@@ -126,6 +126,17 @@ class Sensitivity:
         slope = sum(scatter(part[1]) for scatter, part in zip(self._scatter, rates, strict=True))  # pyright: ignore[reportArgumentType]
         return np.asarray(slope), self._collected(rates, through)
 
+    def pull_rate_rate(
+        self, weight: NDArray, first: NDArray, along: NDArray, direction: Parameters
+    ) -> tuple[NDArray[np.float64], Parameters]:
+        """The derivative along (u̇, ṗ) of what `pull_rate` gives along `first` (rows, 3) m alone, of elements."""
+        way = filled(direction, self.parameters)
+        free, move = np.where(self.held, 0.0, weight), self._rows(way.model.points)
+        pairs = zip(self.blocks, way.model.blocks, strict=True)
+        rates = [batch.pull_rate_rate(free, first, move, along, block.material) for batch, block in pairs]
+        slope = sum(scatter(np.asarray(part[1])) for scatter, part in zip(self._scatter, rates, strict=False))
+        return np.asarray(slope), self._collected(rates, jax.tree.map(jax.numpy.zeros_like, self.parameters))
+
     def _rows(self, points: Any) -> NDArray[np.float64]:
         """A change of the nodes as a field of all rows: pressures have no place of their own in any force."""
         rest = len(self.held) - self.problem.model.nodes
