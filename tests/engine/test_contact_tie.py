@@ -12,7 +12,7 @@ from test_contact_tissue import two_blocks
 from preop.engine.tissue import fields
 from preop.engine.tissue.contact import Tie
 from preop.engine.tissue.contact.clipping import segments
-from preop.engine.tissue.contact.tie_table import Multipliers
+from preop.engine.tissue.contact.tie_multipliers import Multipliers
 from preop.engine.tissue.loads import Gravity
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model

@@ -59,7 +59,7 @@ class Tie(eqx.Module):
     jump: float | None = eqx.field(static=True)
     reach: float | None = eqx.field(static=True)
     table: TieTable | None = None
-    multiplier: Float[Array, "n 3"] | None = None
+    multiplier: Float[Array, " m"] | None = None
 
     def __init__(
         self,
@@ -114,13 +114,13 @@ class Tie(eqx.Module):
         """One term over the segments."""
         own = self if self.table is not None else self.resolved(model)
         table: Any = own.table
-        multiplier = jnp.zeros((len(table.slave_nodes), 3)) if self.multiplier is None else self.multiplier
+        traction = jnp.zeros((len(table.slave_nodes), 3)) if own.multiplier is None else table.field(own.multiplier)
         return [
             TieTerm(
                 jnp.asarray(table.nodes),
                 jnp.asarray(table.gram),
                 jnp.broadcast_to(own.penalty, (len(table.nodes),)),  # pyright: ignore[reportArgumentType]
-                multiplier[table.local],
+                traction[table.local],
             )
         ]
 
@@ -129,7 +129,8 @@ class Tie(eqx.Module):
         if self.multiplier is not None:
             return self
         own = self if self.table is not None else self.resolved(model)
-        return replace_fields(own, multiplier=jnp.zeros((len(own.table.slave_nodes), 3)))  # pyright: ignore[reportOptionalMemberAccess]
+        table: Any = own.table
+        return replace_fields(own, multiplier=jnp.zeros(sum(space.size for space in table.multipliers)))
 
     def mean_jumps(self, model: Model, displacement: np.ndarray) -> Float[np.ndarray, "n 3"]:
         """around each node of the first surface [m]: its jump projected on N_a."""
@@ -137,27 +138,23 @@ class Tie(eqx.Module):
         return table.project(table.jumps(np.asarray(displacement)))
 
     def multipliers(self) -> list[Any]:
-        """What Uzawa's rounds move on: tractions (n, 3) [Pa]; nothing in the penalty method."""
+        """What Uzawa's rounds move on: unknown tractions (m,) [Pa], component by component, of nodes that are neither
+        held nor shared (`TieTable.field` gives all); nothing in the penalty method."""
         return [self.multiplier] if self.jump and self.multiplier is not None else []
 
     def with_multipliers(self, values: list[Array]) -> Tie:
         """With others."""
         return replace_fields(self, multiplier=values[0]) if values else self
 
-    def admissible(self) -> Tie:
-        """With the nearest multipliers that the rule of held and shared nodes allows, to which Uzawa's rounds keep."""
-        table, known = cast(Any, self.table), cast(Array, self.multiplier)
-        return replace_fields(self, multiplier=jnp.einsum("kab,bk->ak", table.admissible(), known))
-
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[Tie, bool]:
         """λ_a ← λ_a + ε × mean jump, where one is larger than allowed."""
-        jumps = self.mean_jumps(model, displacement)
-        if not self.jump or np.abs(jumps).max(initial=0.0) <= self.jump:
-            return self, False
         begun = self.begun(model)
-        return replace_fields(
-            begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
-        ), True
+        table: Any = begun.table
+        own = table.nearest(table.jumps(np.asarray(displacement)))
+        if not self.jump or np.abs(table.field(own)).max(initial=0.0) <= self.jump:
+            return self, False
+        moved = jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jnp.asarray(own)
+        return replace_fields(begun, multiplier=moved), True
 
     def renewed(self, model: Model, displacement: Array, fraction: Any) -> tuple[list[Array], Array]:
         """What `augmented` would move λ to [Pa], and whether it need not, as a pure function of every array."""
@@ -166,8 +163,8 @@ class Tie(eqx.Module):
         apart = jnp.concatenate([moved[:, :half], -moved[:, half:]], axis=1)
         share = table.gram[:, :half] @ apart
         right = jnp.zeros((len(table.slave_nodes), 3)).at[table.local.ravel()].add(share.reshape(-1, 3))
-        jumps = jnp.einsum("kab,bk->ak", table.projections(), right)
-        return [known + penalty * jumps], jnp.all(jnp.abs(jumps) <= cast(float, self.jump))
+        own = table.nearest(right)
+        return [known + penalty * own], jnp.all(jnp.abs(table.field(own)) <= cast(float, self.jump))
 
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""

@@ -151,7 +151,8 @@ class Multipliers:
         """Arrays of the term that change where only multipliers do."""
         still = _still(batch)
         whole = held.laid(values, leaf)
-        of_term = whole[held.tie.table.local] if held.tie is not None else whole[held.chosen]  # pyright: ignore
+        table: Any = None if held.tie is None else held.tie.table
+        of_term = whole[held.chosen] if table is None else table.field(whole)[table.local]
         return replace(still, multiplier=of_term)
 
     def _gathered(self, held: Held, of_term: Any) -> NDArray[np.float64]:
@@ -161,7 +162,7 @@ class Multipliers:
         table: Any = held.tie.table
         whole = np.zeros((len(table.slave_nodes), 3))
         np.add.at(whole, table.local, np.asarray(of_term))
-        return held.gathered(whole)
+        return table.gathered(whole)
 
 
 def schur(product: Callable[[NDArray], NDArray], right: NDArray, *, strict: bool = True) -> NDArray[np.float64]:
