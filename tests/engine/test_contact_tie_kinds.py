@@ -280,6 +280,33 @@ def test_the_tangent_of_a_tie_is_symmetric_and_a_slope(bound: Problem) -> None:
     assert np.abs(blocks - blocks.transpose(0, 2, 1, 4, 3)).max() < 1e-14 * np.abs(blocks).max()
 
 
+def drawn(share: float) -> tuple[Model, NDArray]:
+    """Two blocks of T10, on the lower one's tied face a middle node drawn along its edge; the place of that node."""
+    model = joined(
+        {
+            "low": block("T10", (2, 2, 1), (0, 0, 0), (40, 40, 20), 0.0),
+            "up": block("T10", (3, 3, 1), (0, 0, 20), (40, 40, 40), 0.0),
+        }
+    )
+    points, facets = np.array(model.points), model.facets_of("low_z1")
+    ends = np.stack([facets[:, [0, 1, 2]], facets[:, [1, 2, 0]], facets[:, 3:]], axis=2).reshape(-1, 3)
+    inside = ((points[ends[:, 2], :2] > 1e-9) & (points[ends[:, 2], :2] < 0.04 - 1e-9)).all(axis=1)
+    first, second, middle = ends[inside][0]
+    points[middle] += share * (points[second] - points[first])
+    return eqx.tree_at(lambda m: m.points, model, jnp.asarray(points)), points[middle]
+
+
+def test_products_that_no_rule_settles_are_told() -> None:
+    """A middle node at nearly a quarter of its edge: slopes have no bound at its corner; a fifth off is integrated."""
+    tie = Tie("up_z0", "low_z1")
+    assert tie.resolved(drawn(0.2)[0]).table is not None
+    model, place = drawn(0.249)
+    with pytest.raises(SolverError, match=r"facet \d+ of its kind at \[.*\] mm are known to .* only") as told:
+        tie.resolved(model)
+    at = np.array(str(told.value).split("[")[1].split("]")[0].split(), float)
+    assert np.linalg.norm(at - 1e3 * place) < 15.0
+
+
 def stood(height: float = 20.0, across: float = 0.0, turned: bool = False) -> Model:
     """A block of tetrahedra on one of hexahedra, its lower side `height` mm up, and sets of them."""
     low = block("H8", (2, 2, 1), (0, 0, 0), (40, 40, 20))
