@@ -102,9 +102,10 @@ def test_a_large_facet_is_no_neighbour_of_all_facets() -> None:
     large = np.array([[[1.0, 0, 0], [1.0, 1.0, 0], [21.0, 0.5, 0]]])
     sides = small, np.concatenate([small[:, ::-1] + [0.0, 0.0, 0.01], large])
     found = np.concatenate(list(near_pairs(*sides, 0.02)))
-    circles = [(side.mean(axis=1), np.linalg.norm(side - side.mean(axis=1)[:, None], axis=2).max(axis=1)) for side in sides]
-    apart = np.linalg.norm(circles[0][0][:, None] - circles[1][0][None], axis=2)
-    expected = np.argwhere(apart <= 0.02 + circles[0][1][:, None] + circles[1][1][None])
+    middle = [side.mean(axis=1, keepdims=True) for side in sides]
+    radius = [np.linalg.norm(side - at, axis=2).max(axis=1) for side, at in zip(sides, middle, strict=True)]
+    apart = np.linalg.norm(middle[0] - middle[1][:, 0], axis=2)
+    expected = np.argwhere(apart <= 0.02 + radius[0][:, None] + radius[1])
     assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, expected.tolist()))
     assert len(found) < 30 * len(small)
 
@@ -128,7 +129,7 @@ def test_batches_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_products_take_little_more_memory_than_what_is_kept() -> None:
-    """Of 44,000 segments: the clipping, and the products of pairs of facets; all at once took 26 and 4 times as much."""
+    """Clipping 44,000 segments, and products of pairs of facets: at once they took 26 and 4 times what is kept."""
     (points, first), (others, second) = sheet(50, up=True), sheet(65, up=False)
     places, second = np.concatenate([points, others]), second + len(points)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Products of the shape functions of two facets over the triangles their overlap is cut into, and how exact they are."""
+"""Products of the shape functions of two facets over the triangles that their overlap is cut into, and their error."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
+from ....imaging.errors import SolverError
 from .. import given
 from ..model import Model
 from ..terms import Term
@@ -25,6 +26,10 @@ surface to the other, which such facets cannot follow: a cantilever of two tied 
 Those of six nodes can, and their many multipliers would settle too slowly."""
 DEFAULT_JUMP = 1e-6
 """Largest mean jump left at a node, over the size of a facet."""
+
+
+UNCOVERED = ("refuse", "free")
+"""What may be done with parts that have nothing opposite."""
 
 
 class Tie(eqx.Module):
@@ -43,6 +48,7 @@ class Tie(eqx.Module):
     | ε `penalty` | traction per jump; None takes 10 or 100 (`_stiff`) times the softer side's stiffness | Pa/m |
     | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
+    | `uncovered` | parts of `facets` with nothing opposite: `"refuse"` tells them, `"free"` leaves them untied | – |
 
     The segments are cut once: a derivative by node positions leaves them as they are, exact where the surfaces move as
     one, no shape derivative where nodes move within the tied surface. A gap at rest is kept, not closed: the solid
@@ -58,6 +64,7 @@ class Tie(eqx.Module):
     penalty: Float[Array, ""] | None
     jump: float | None = eqx.field(static=True)
     reach: float | None = eqx.field(static=True)
+    uncovered: str = eqx.field(static=True)
     table: TieTable | None = None
     multiplier: Float[Array, " m"] | None = None
 
@@ -69,8 +76,14 @@ class Tie(eqx.Module):
         penalty: float | None = None,
         jump: float | None = None,
         reach: float | None = None,
+        uncovered: Literal["refuse", "free"] = "refuse",
     ) -> None:
         self.facets, self.other = facets, other
+        if uncovered not in UNCOVERED:
+            raise SolverError(
+                f"uncovered={uncovered!r} is no choice", where=self.label, advice=f"Give one of {', '.join(UNCOVERED)}"
+            )
+        self.uncovered = uncovered
         self.jump = None if jump is None else given.number(jump, "a jump", self.label, low=0.0, advice="Give m")
         self.reach = None if reach is None else given.number(reach, "a reach", self.label, above=0.0, advice="Give m")
         self.penalty = check_numbers(self.label, penalty, None, 0.0, None, None)[0]
@@ -100,7 +113,7 @@ class Tie(eqx.Module):
             self,
             penalty=jnp.asarray(self._stiff(model, sides)) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(model, (sides[0], sides[1]), held, shared, reach, self.label),
+            table=tie_table(model, (sides[0], sides[1]), held, shared, reach, self.uncovered == "free", self.label),
         )
 
     def _stiff(self, model: Model, sides: list[list[NDArray]]) -> float:

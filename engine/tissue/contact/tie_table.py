@@ -16,8 +16,9 @@ from ..elements import facet_of
 from ..model import Model
 from .clipping import segments
 from .overlap import Overlap, overlaps, solids_behind
-from .tie_coverage import Group, check_coverage
+from .tie_coverage import Group, check_coverage, plane_areas
 from .tie_multipliers import Multipliers
+from .uncovered_facets import MOST
 
 
 class TieTable(eqx.Module):
@@ -96,6 +97,7 @@ def tie_table(
     held: NDArray,
     shared: NDArray,
     reach: float,
+    free: bool,
     where: str,
 ) -> TieTable:
     """Cut the overlap of two surfaces, each of groups of facets (n, 3, 4 or 6) of one kind.
@@ -103,6 +105,7 @@ def tie_table(
     Args:
         held: (rows, 3) prescribed components.
         shared: (rows,) nodes that lie on another tie as well.
+        free: whether parts of the slave surface without a partner are left free.
 
     Raises:
         SolverError: a part of the slave surface without a partner, or with two.
@@ -116,8 +119,21 @@ def tie_table(
             cut = segments(slave.corners, master.corners, reach, (slave.sheet, master.sheet))
             area += np.bincount(cut.slave, cut.areas, minlength=len(area))
             found += overlaps(points, (slave.facets, master.facets), cut, master.behind, where)
-    check_coverage(first, second, covered, reach, where)
-    return _joined(found, np.unique(np.concatenate([facets.ravel() for facets in sides[0]])), held, shared)
+    check_coverage(first, second, covered, reach, free, where)
+    slave_nodes = np.unique(np.concatenate([facets.ravel() for facets in sides[0]]))
+    return _joined(found, slave_nodes, held, shared | _beyond(first, covered, len(shared)))
+
+
+def _beyond(slave: Sequence[Group], covered: Sequence[NDArray], nodes: int) -> NDArray[np.bool_]:
+    """(nodes,) those with nothing opposite to most of the area of their facets.
+
+    Multipliers of their own would stand on what little is left: the loop that moves them on would not settle.
+    """
+    total = np.zeros((2, nodes))
+    for group, area in zip(slave, covered, strict=True):
+        for sum_, part in zip(total, (area, plane_areas(group.corners)), strict=True):
+            np.add.at(sum_, group.facets, part[:, None])
+    return total[0] < MOST * total[1]
 
 
 def _group(model: Model, facets: NDArray) -> Group:
