@@ -37,6 +37,10 @@ class Segments(NamedTuple):
         a, b, c = (self.corners[:, k] for k in range(3))
         return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
+    def rows(self, chosen: NDArray) -> Segments:
+        """Some of them."""
+        return Segments(self.slave[chosen], self.master[chosen], self.corners[chosen], self.axes[chosen])
+
 
 class Planes(NamedTuple):
     """Of each facet (n, 3): a place on it, two unit vectors along it, and one outward."""

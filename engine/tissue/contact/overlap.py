@@ -59,7 +59,7 @@ class Sides(NamedTuple):
         """Segments, so many at a time, with the places of their nodes."""
         for start in range(0, len(chosen), BATCH):
             rows = slice(start, start + BATCH)
-            cut = Segments(*(part[chosen[rows]] for part in self.cut))
+            cut = self.cut.rows(chosen[rows])
             first, second = self.facets[0][cut.slave], self.facets[1][cut.master]
             carrier = second if self.carriers is None else self.carriers[cut.master]
             places = self.points[first], self.points[second]
