@@ -69,13 +69,6 @@ def with_multipliers(problem: Problem, values: Float[Array, " n"]) -> Problem:
     return replace(begun, contacts=tuple(contacts))
 
 
-def admissible(problem: Problem) -> Problem:
-    """With multipliers of ties that are their neighbours' where nodes have none of their own (`Tie.admissible`)."""
-    tied = [contact.multipliers() and hasattr(contact, "admissible") for contact in problem.contacts]
-    contacts = zip(problem.contacts, tied, strict=True)
-    return replace(problem, contacts=tuple(contact.admissible() if own else contact for contact, own in contacts))
-
-
 def renewed(problem: Problem, rows: Array, fraction: Any) -> tuple[Float[Array, " n"], Bool[Array, ""]]:
     """M(u, m): what one more round makes of the multipliers; and whether all is as close as asked."""
     parts, close = [jnp.zeros(0)], jnp.ones((), bool)

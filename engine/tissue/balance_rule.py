@@ -1,10 +1,6 @@
 """The implicit rule of a balance: K u̇ = −∂R/∂p ṗ, and with multipliers the saddle of both.
 
-    [R_u R_m; Q_u Q_m] (u̇, ṁ) = −(r, q),   R(u, Πm),   Q = M(u, Πm) − m,   by GCR on   Q_m − Q_u R_u⁻¹ R_m
-
-Π leaves admissible multipliers as they are. A tie's at held and shared nodes follow from their neighbours'; with them
-free, Q would hold less than there is, and the transposed system ask for more than it could answer. With Π, Q_m = Π − I
-answers them.
+    [R_u R_m; Q_u Q_m] (u̇, ṁ) = −(r, q),   Q = M(u, m) − m,   by GCR on   Q_m − Q_u R_u⁻¹ R_m
 
 as in `derivatives.multipliers`, but of traced arrays: what is here can be transposed, differentiated again and batched.
 """
@@ -21,7 +17,7 @@ from jaxtyping import Array
 
 from ..linear.device import Blocks
 from ..linear.gcr import gcr
-from .augmented_balance import admissible, renewed, with_multipliers
+from .augmented_balance import renewed, with_multipliers
 from .device_newton import Newton, Options
 from .problem import Problem
 from .residual import external_force, internal_force
@@ -36,14 +32,14 @@ Pair = tuple[Array, Array]
 
 
 def forces(rows: Array, multipliers: Array, problem: Problem, fraction: Array) -> Array:
-    """R(u, Πm): internal less external forces (rows, 3) [N]."""
-    posed = admissible(with_multipliers(problem, multipliers)) if multipliers.size else problem
+    """R(u, m): internal less external forces (rows, 3) [N]."""
+    posed = with_multipliers(problem, multipliers) if multipliers.size else problem
     return internal_force(rows, posed, fraction) - external_force(rows, posed, fraction)
 
 
 def closing(rows: Array, multipliers: Array, problem: Problem, fraction: Array) -> Array:
-    """Q = M(u, Πm) − m (n,) [Pa]."""
-    return renewed(admissible(with_multipliers(problem, multipliers)), rows, fraction)[0] - multipliers
+    """Q = M(u, m) − m (n,) [Pa]."""
+    return renewed(with_multipliers(problem, multipliers), rows, fraction)[0] - multipliers
 
 
 def answered(problem: Problem, at: Pair, fraction: Array, right: Pair) -> Pair:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import equinox as eqx
 import numpy as np
 import pytest
@@ -10,9 +12,9 @@ from scipy import sparse
 from test_contact_tissue import two_blocks
 
 from preop.engine.tissue import fields
-from preop.engine.tissue.contact import Tie
-from preop.engine.tissue.contact.clipping import segments
-from preop.engine.tissue.contact.tie_table import Multipliers
+from preop.engine.tissue.contact import Tie, clipping, overlap
+from preop.engine.tissue.contact.clipping import near_pairs, segments
+from preop.engine.tissue.contact.tie_multipliers import Multipliers
 from preop.engine.tissue.loads import Gravity
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
@@ -81,6 +83,65 @@ def test_overlap_is_cut_exactly() -> None:
     assert areas.sum() == pytest.approx(1.0, abs=1e-12)
     middles = [(a + b) / 2, (b + c) / 2, (c + a) / 2]
     assert sum((areas / 3) @ (m[:, 0] * m[:, 1]) for m in middles) == pytest.approx(0.25, abs=1e-12)
+
+
+def sheet(cells: int, *, up: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The unit square in two triangles per cell: points, and nodes facing up or down."""
+    side = np.linspace(0.0, 1.0, cells + 1)
+    points = np.stack([*np.meshgrid(side, side, indexing="ij"), np.zeros((cells + 1, cells + 1))], axis=2)
+    low = np.arange((cells + 1) ** 2).reshape(cells + 1, cells + 1)[:-1, :-1].ravel()
+    square = np.stack([low, low + cells + 1, low + cells + 2, low + 1], axis=1)
+    facets = np.concatenate([square[:, [0, 1, 2]], square[:, [0, 2, 3]]])
+    return points.reshape(-1, 3), facets if up else facets[:, ::-1]
+
+
+def test_a_large_facet_is_no_neighbour_of_all_facets() -> None:
+    """Pairs are those whose circles meet, each with its own radius; a large facet beside adds no others."""
+    points, facets = sheet(12, up=True)
+    small = points[facets]
+    large = np.array([[[1.0, 0, 0], [1.0, 1.0, 0], [21.0, 0.5, 0]]])
+    sides = small, np.concatenate([small[:, ::-1] + [0.0, 0.0, 0.01], large])
+    found = np.concatenate(list(near_pairs(*sides, 0.02)))
+    middle = [side.mean(axis=1, keepdims=True) for side in sides]
+    radius = [np.linalg.norm(side - at, axis=2).max(axis=1) for side, at in zip(sides, middle, strict=True)]
+    apart = np.linalg.norm(middle[0] - middle[1][:, 0], axis=2)
+    expected = np.argwhere(apart <= 0.02 + radius[0][:, None] + radius[1])
+    assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, expected.tolist()))
+    assert len(found) < 30 * len(small)
+
+
+def test_batches_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    (points, first), (others, second) = sheet(6, up=True), sheet(8, up=False)
+    places, second = np.concatenate([points, others]), second + len(points)
+    found = []
+    for many, few in ((100_000, 100_000), (50, 7)):
+        monkeypatch.setattr(clipping, "BATCH", many)
+        monkeypatch.setattr(clipping, "LOOKED_UP", few)
+        monkeypatch.setattr(overlap, "BATCH", few)
+        cut = segments(places[first], places[second], 0.01)
+        (one,) = overlap.overlaps(places, (first, second), cut, [], "a tie")
+        total = np.zeros((len(places), len(places)))
+        nodes = np.concatenate([one.slave, one.master], axis=1)
+        np.add.at(total, (nodes[:, :, None], nodes[:, None]), one.gram)
+        found.append(total)
+    assert found[0].sum() == pytest.approx(4.0, abs=1e-13)  # ones on both sides, over the unit square
+    assert np.abs(found[0] - found[1]).max() < 1e-15
+
+
+def test_products_take_little_more_memory_than_what_is_kept() -> None:
+    """Clipping 44,000 segments, and products of pairs of facets: at once they took 26 and 4 times what is kept."""
+    (points, first), (others, second) = sheet(50, up=True), sheet(65, up=False)
+    places, second = np.concatenate([points, others]), second + len(points)
+    tracemalloc.start()
+    cut = segments(places[first], places[second], 0.01)
+    kept, clipped = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    (one,) = overlap.overlaps(places, (first, second), cut, [], "a tie")
+    _, multiplied = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(cut.slave) > 40_000
+    assert clipped < 6 * kept
+    assert multiplied - kept < 3 * one.gram.nbytes
 
 
 def test_a_surface_without_a_partner_is_told() -> None:

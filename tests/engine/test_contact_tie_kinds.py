@@ -280,6 +280,33 @@ def test_the_tangent_of_a_tie_is_symmetric_and_a_slope(bound: Problem) -> None:
     assert np.abs(blocks - blocks.transpose(0, 2, 1, 4, 3)).max() < 1e-14 * np.abs(blocks).max()
 
 
+def drawn(share: float) -> tuple[Model, NDArray]:
+    """Two blocks of T10, on the lower one's tied face a middle node drawn along its edge; the place of that node."""
+    model = joined(
+        {
+            "low": block("T10", (2, 2, 1), (0, 0, 0), (40, 40, 20), 0.0),
+            "up": block("T10", (3, 3, 1), (0, 0, 20), (40, 40, 40), 0.0),
+        }
+    )
+    points, facets = np.array(model.points), model.facets_of("low_z1")
+    ends = np.stack([facets[:, [0, 1, 2]], facets[:, [1, 2, 0]], facets[:, 3:]], axis=2).reshape(-1, 3)
+    inside = ((points[ends[:, 2], :2] > 1e-9) & (points[ends[:, 2], :2] < 0.04 - 1e-9)).all(axis=1)
+    first, second, middle = ends[inside][0]
+    points[middle] += share * (points[second] - points[first])
+    return eqx.tree_at(lambda m: m.points, model, jnp.asarray(points)), points[middle]
+
+
+def test_products_that_no_rule_settles_are_told() -> None:
+    """A middle node at nearly a quarter of its edge: slopes have no bound at its corner; a fifth off is integrated."""
+    tie = Tie("up_z0", "low_z1")
+    assert tie.resolved(drawn(0.2)[0]).table is not None
+    model, place = drawn(0.249)
+    with pytest.raises(SolverError, match=r"facet \d+ of its kind at \[.*\] mm are known to .* only") as told:
+        tie.resolved(model)
+    at = np.array(str(told.value).split("[")[1].split("]")[0].split(), float)
+    assert np.linalg.norm(at - 1e3 * place) < 15.0
+
+
 def stood(height: float = 20.0, across: float = 0.0, turned: bool = False) -> Model:
     """A block of tetrahedra on one of hexahedra, its lower side `height` mm up, and sets of them."""
     low = block("H8", (2, 2, 1), (0, 0, 0), (40, 40, 20))
@@ -305,6 +332,65 @@ def test_surfaces_that_do_not_meet_are_told_apart(options: dict, sides: tuple[st
     """What is there instead, where, and what to do."""
     with pytest.raises(SolverError, match=told):
         stood(**options).problem(supports=[Fixed("low_z0")], contacts=[Tie(*sides)])
+
+
+def without(model: Model, name: str, missing: int) -> Model:
+    """With a facet left out of a set."""
+    kept = np.delete(model.facets_of(name), missing, axis=0)
+    return eqx.tree_at(lambda m: m.facet_sets, model, {**model.facet_sets, name: kept})
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("H8", 0), ("H8", 40), ("T4", 3), ("T4", 87)])
+def test_a_facet_without_a_partner_is_told(kind: str, missing: int) -> None:
+    """One of 100 or 200, at the rim or within, all of whose nodes have partners; it may be left free by word."""
+    low, up = (block(kind, (10, 10, 1), (0, 0, z), (40, 40, z + 20)) for z in (0, 20))
+    model = joined({"low": low, "up": up})
+    place = 1e3 * np.asarray(model.points)[model.facets_of("low_z1")[missing]].mean(axis=0)
+    holed = without(model, "low_z1", missing)
+    with pytest.raises(SolverError, match=r"1 facet has more than half of its area with nothing opposite") as told:
+        Tie("up_z0", "low_z1").resolved(holed)
+    at = np.array(str(told.value).split("[")[1].split("]")[0].split(), float)
+    assert np.abs(at - place).max() < 0.01
+    areas = []
+    for one in (model, holed):
+        table = Tie("up_z0", "low_z1", uncovered="free").resolved(one).table
+        areas.append(float(table.gram[:, : table.local.shape[1], : table.local.shape[1]].sum()))  # pyright: ignore
+    assert areas[0] == pytest.approx(0.04**2)
+    assert 0.004 < 1 - areas[1] / areas[0] < 0.012
+
+
+def test_what_overhangs_may_be_left_untied() -> None:
+    """Half of a block beyond the other's edge: the rest is tied, as closely as asked."""
+    tie = Tie("up_z0", "low_z1", uncovered="free")
+    problem = stood(across=20.0).problem(
+        supports=[Fixed("low_z0")], loads=[Traction("up_z1", (0.0, 0.0, -10.0))], contacts=[tie]
+    )
+    solution = solve(problem).require_converged()
+    (tied,) = solution.problems[-1].contacts
+    jumps = tied.mean_jumps(problem.model, np.asarray(solution.final.displacement))
+    over = np.asarray(problem.model.points)[tied.table.slave_nodes, 0] > 0.04 + 0.04 / 3
+    assert over.sum() >= 4
+    assert np.abs(jumps[over]).max() == 0.0
+    assert np.abs(jumps).max() <= tied.jump
+
+
+def test_outlines_meshed_differently_are_tied() -> None:
+    """On the rims of two rings the chords of one reach beyond those of the other: all of some thin facets there."""
+    lower, upper = ring("H8", (2, 6, 1), (10.0, 20.0)), ring("H8", (8, 18, 1), (10.0, 20.0))
+    points = np.asarray(upper.points)
+    radius = np.linalg.norm(points[:, :2], axis=1)
+    layered = 0.01 * (2.0 - (1.0 - (radius - 0.01) / 0.01) ** 3)  # cells of 0.02 and 0.14 mm outside
+    stretch = np.stack([layered / radius, layered / radius, np.ones(len(radius))], axis=1)
+    upper = eqx.tree_at(lambda m: m.points, upper, jnp.asarray(points * stretch + [0.0, 0.0, 0.01]))
+    model = joined({"low": lower, "up": upper})
+    table = Tie("up_z0", "low_z1").resolved(model).table
+    assert table is not None
+    assert len(model.facets_of("up_z0")) - len(np.unique(table.nodes[:, :4], axis=0)) >= 6
+
+
+def test_a_choice_that_is_none_is_told() -> None:
+    with pytest.raises(SolverError, match=r"uncovered='no' is no choice. Give one of refuse, free"):
+        Tie("a", "b", uncovered="no")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.5])

@@ -14,7 +14,9 @@ import pytest
 from preop.engine.tissue import fields, march
 from preop.engine.tissue.contact import TissueContact, contact_state
 from preop.engine.tissue.contact.closest import closest
+from preop.engine.tissue.contact.crossing_surface import buried, crossed
 from preop.engine.tissue.contact.look import Look
+from preop.engine.tissue.contact.watch import Watch
 from preop.engine.tissue.materials import NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.prescribed import Prescribed
@@ -336,3 +338,65 @@ def test_a_body_inside_another_is_no_balance(monkeypatch: pytest.MonkeyPatch) ->
     solution = solve(problem, check_stability=False)
     assert solution.result is ResultCode.passed_through
     assert "contact of 'up_z0' with 'low_z1'" in solution.where
+
+
+def closed_by(points: np.ndarray, share: float) -> np.ndarray:
+    """Displacement (nodes, 3) that bends the ring's ends on, by a share of 175° each: at 1/35 they meet."""
+    angle, radius = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
+    away = np.where(angle > 0, angle - np.pi, angle + np.pi)
+    turned = np.pi + away * (1.0 + share)
+    return np.stack([radius * np.cos(turned), radius * np.sin(turned), points[:, 2]], axis=1) - points
+
+
+@pytest.mark.parametrize("reach", [None, 2e-3])
+def test_a_body_within_itself_is_seen(reach: float | None) -> None:
+    """Ends that are apart or overlap by 0.2 mm, which contact feels, are not; those that overlap by 24 mm are, turned
+    as a whole or not."""
+    model = letter_c()
+    points = np.asarray(model.points)
+    contact = TissueContact("skin", reach=reach)
+    problem = model.problem(supports=[Fixed("back")], contacts=[contact])
+    turn, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))
+    turn *= np.sign(np.linalg.det(turn))
+    for share, passed in ((0.0, False), (0.02, False), (0.03, False), (0.2, True)):
+        for rotation in (np.eye(3), turn):
+            watch = Watch(problem)
+            end = (points + closed_by(points, share)) @ rotation.T - points
+            found = watch.passed((0.0, np.zeros_like(points)), (1.0, end))
+            assert ("contact of 'skin' with 'itself', at" in found) == passed
+            assert watch.passed((0.0, end), (1.0, end)) == ("" if not passed else found)
+
+
+def test_flat_faces_do_not_cross_themselves() -> None:
+    """In one plane nothing meets, turned or not; two boxes that overlap do, and their corners lie in each other."""
+    low, up = bodies.box((3, 3, 3), size=(30.0, 30.0, 30.0)), bodies.box((2, 2, 2), place=lambda u: 20.0 * u + 17.0)
+    faces = [np.concatenate([part.facet_sets[f"{a}{v}"] for a in "xyz" for v in (0, 1)]) for part in (low, up)]
+    points, triangles = np.vstack([low.points, up.points]), np.vstack([faces[0], faces[1] + len(low.points)])
+    turn, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))
+    for rotation in (np.eye(3), turn):
+        place = points @ rotation.T
+        assert not crossed(place, faces[0]).any()
+        found, middle = crossed(place, triangles), points[triangles].mean(axis=1)
+        assert found.any()
+        assert ((middle[found] > 10.0) & (middle[found] < 37.0)).any(axis=1).all()
+    inside = buried(points[len(low.points) :], points[faces[0]])
+    assert inside.tolist() == (up.points < 30.0).all(axis=1).tolist()
+
+
+def test_flaps_pushed_through_each_other_are_no_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ring's arms led 24 mm past each other in one step, Newton's method as far as it likes: told by name."""
+    model = letter_c()
+    points = np.asarray(model.points)
+    sets = {**model.node_sets, "arms": np.flatnonzero(points[:, 0] > -0.01).astype(np.int32)}
+    model = eqx.tree_at(lambda m: m.node_sets, model, sets)
+    monkeypatch.setattr(Look, "stride", lambda *_: 1.0)
+    monkeypatch.setattr(march, "MAX_CUTBACKS", 0)
+    monkeypatch.setattr(march, "check_contacts", lambda *_: None)  # which finds held facets in held facets
+    problem = model.problem(
+        supports=[Fixed("back")],
+        prescribed=[Prescribed("arms", lambda x: closed_by(np.asarray(x), 0.2))],
+        contacts=[TissueContact("skin")],
+    )
+    solution = solve(problem, check_stability=False)
+    assert solution.result is ResultCode.passed_through
+    assert "contact of 'skin' with 'itself'" in solution.where

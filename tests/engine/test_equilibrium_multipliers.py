@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 from test_contact_tissue import two_blocks
 
 from preop.engine.tissue.contact import HalfSpace, RigidBody, RigidContact, Tie
+from preop.engine.tissue.contact.tie_multipliers import SHIFT
 from preop.engine.tissue.device_newton import Options
 from preop.engine.tissue.equilibrium import Frame, _traceable, balance, equilibrium
 from preop.engine.tissue.loads import Traction
@@ -92,6 +94,52 @@ def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
             step = 1e-4
             ends = [measure(equilibrium(posed(problem, theta + s * step * way), tolerance=EXACT)) for s in (-1, 1)]
             assert float(slope[k]) == pytest.approx(float(ends[1] - ends[0]) / (2 * step), rel=1e-5)
+
+
+def tie_of(cells: int) -> tuple[Model, Any]:
+    """A tie of 2 × cells² triangles at a support, multipliers begun."""
+    model = two_blocks((cells - 1, cells - 1, 1), (cells, cells, 1), "T4")
+    problem = model.problem(supports=[Fixed("low_z0"), Fixed("up_x0", "x")], contacts=[Tie("up_z0", "low_z1")])
+    return model, problem.begun().contacts[0]
+
+
+def test_a_round_is_the_projection_on_free_multipliers() -> None:
+    """What a compiled round adds, against E (EᵀME)⁻¹ Eᵀ by a dense solve with M from the overlap, to 1e-12."""
+    model, tie = tie_of(4)
+    table, moved = tie.table, 1e-3 * np.random.default_rng(2).standard_normal(model.points.shape)
+    half, count = table.local.shape[1], len(table.slave_nodes)
+    mass = np.zeros((count, count))
+    for rows, gram in zip(table.local, table.gram[:, :half, :half], strict=True):
+        mass[np.ix_(rows, rows)] += gram
+    begun = tie.with_multipliers([jnp.asarray(np.random.default_rng(3).standard_normal(tie.multiplier.shape))])
+    (found,), _ = jax.jit(lambda u: begun.renewed(model, u, 1.0))(jnp.asarray(moved))
+    change = np.asarray(table.field(found - begun.multiplier))
+    held = np.isin(table.slave_nodes, model.nodes_of("up_x0"))
+    assert [space.size for space in table.multipliers] == [count - held.sum(), count, count]
+    for k, space in enumerate(table.multipliers):
+        known = space.extension.toarray()
+        assert known.sum(axis=1) == pytest.approx(1.0)
+        small = known.T @ mass @ known
+        small += SHIFT * small.diagonal().max() * np.eye(space.size)
+        exact = float(tie.penalty) * known @ np.linalg.solve(small, known.T @ table.jumps(moved)[:, k])
+        assert np.abs(change[:, k] - exact).max() < 1e-12 * np.abs(exact).max()
+
+
+def sizes(jaxpr: Any) -> list[int]:
+    """Of all constants and values of a traced function, loops within it included."""
+    inner = [part for equation in jaxpr.eqns for part in jaxprs_in_params(equation.params)]
+    own = [v.aval.size for e in jaxpr.eqns for v in (*e.invars, *e.outvars) if hasattr(v.aval, "size")]
+    return own + [size for part in inner for size in sizes(part)]
+
+
+def test_a_round_in_a_pure_function_has_no_dense_matrix() -> None:
+    """The largest array of a round is in proportion to the nodes of the tie."""
+    largest = []
+    for cells in (8, 16):
+        model, tie = tie_of(cells)
+        traced = jax.make_jaxpr(lambda u, t=tie, m=model: t.renewed(m, u, 1.0)[0])(model.points)
+        largest.append(max(sizes(traced.jaxpr)) / len(tie.table.slave_nodes))
+    assert largest[1] < 1.5 * largest[0]  # of a dense matrix more than 3
 
 
 def test_a_tie_built_again_finds_what_is_compiled() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from .surface import unit
 
 CORNERS = 9
 """A quadrangle cut by the four lines of another has at most eight corners; one more is never used."""
+BATCH, LOOKED_UP = 16384, 1024
+"""Pairs that are clipped at a time, and facets whose neighbours are looked up at a time: bounds the memory."""
 FACING = 0.5
 """Cosine of the largest angle, 60°, between the normals of facets that are tied."""
 
@@ -34,6 +37,10 @@ class Segments(NamedTuple):
         a, b, c = (self.corners[:, k] for k in range(3))
         return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
+    def rows(self, chosen: NDArray) -> Segments:
+        """Some of them."""
+        return Segments(self.slave[chosen], self.master[chosen], self.corners[chosen], self.axes[chosen])
+
 
 class Planes(NamedTuple):
     """Of each facet (n, 3): a place on it, two unit vectors along it, and one outward."""
@@ -47,26 +54,33 @@ def segments(slave: NDArray, master: NDArray, reach: float, sheets: tuple[NDArra
     """Overlap of facets (S, 3 or 4, 3) and (M, 3 or 4, 3) [m] that face each other no further than reach apart.
 
     Each master facet is projected onto the slave's plane along the slave's normal and cut by the slave's edges
-    (Sutherland and Hodgman 1974), all pairs at once.
+    (Sutherland and Hodgman 1974), many pairs at once.
 
     Args:
         sheets: which facets of each side, (S,) and (M,), are of sheets, which have no outside: they face either way.
     """
-    pairs = _near(slave, master, reach)
-    plane = planes(slave)
-    towards = np.einsum("ni,ni->n", plane.normal[pairs[:, 0]], planes(master).normal[pairs[:, 1]])
-    off = master[pairs[:, 1]] - plane.origin[pairs[:, 0], None]
-    height = np.abs(np.einsum("ni,nai->na", plane.normal[pairs[:, 0]], off)).min(axis=1)
-    facing = towards < -FACING
-    if sheets is not None:
-        facing |= (towards > FACING) & (sheets[0][pairs[:, 0]] | sheets[1][pairs[:, 1]])
-    chosen = np.flatnonzero(facing & (height <= reach))
-    pairs, towards = pairs[chosen], towards[chosen]
+    of_slave, of_master = planes(slave), planes(master)
+    either = (np.zeros(len(slave), bool), np.zeros(len(master), bool)) if sheets is None else sheets
+    found = []
+    for pairs in near_pairs(slave, master, reach):
+        normal = of_slave.normal[pairs[:, 0]]
+        towards = np.einsum("ni,ni->n", normal, of_master.normal[pairs[:, 1]])
+        off = master[pairs[:, 1]] - of_slave.origin[pairs[:, 0], None]
+        height = np.abs(np.einsum("ni,nai->na", normal, off)).min(axis=1)
+        facing = towards < -FACING
+        facing |= (towards > FACING) & (either[0][pairs[:, 0]] | either[1][pairs[:, 1]])
+        chosen = np.flatnonzero(facing & (height <= reach))
+        found.append(_overlap(slave, master, of_slave, pairs[chosen], towards[chosen] < 0))
+    return Segments(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _overlap(slave: NDArray, master: NDArray, plane: Planes, pairs: NDArray, against: NDArray) -> Segments:
+    """Of pairs of facets, whose normals are `against` each other or not."""
     origin, axes = plane.origin[pairs[:, 0]], plane.axes[pairs[:, 0]]
     flat = [
         np.einsum("nki,nai->nak", axes, part - origin[:, None]) for part in (slave[pairs[:, 0]], master[pairs[:, 1]])
     ]
-    opposite = np.where((towards < 0)[:, None, None], flat[1][:, ::-1], flat[1])
+    opposite = np.where(against[:, None, None], flat[1][:, ::-1], flat[1])
     polygon, count = _clip(opposite, flat[0])
     return _fan(pairs, polygon, count, flat[0], origin, axes)
 
@@ -79,13 +93,40 @@ def planes(corners: NDArray) -> Planes:
     return Planes(corners.mean(axis=1), np.stack([first, np.cross(normal, first)], axis=1), normal)
 
 
-def _near(slave: NDArray, master: NDArray, reach: float) -> NDArray[np.int64]:
-    centres = [part.mean(axis=1) for part in (slave, master)]
-    radii = [np.linalg.norm(p - c[:, None], axis=2).max() for p, c in zip((slave, master), centres, strict=True)]
-    found = cKDTree(centres[0]).sparse_distance_matrix(
-        cKDTree(centres[1]), radii[0] + radii[1] + reach, output_type="ndarray"
-    )
-    return np.stack([found["i"], found["j"]], axis=1).astype(np.int64)
+def near_pairs(slave: NDArray, master: NDArray, reach: float) -> Iterator[NDArray[np.int64]]:
+    """Pairs (n, 2) of facets whose circles come within reach of each other, `BATCH` at a time, at least one batch.
+
+    Facets of like size have a tree of their centres: a large one among small ones is no neighbour of all.
+    """
+    (first, second), (wide, narrow) = zip(_circles(slave), _circles(master), strict=True)
+    sizes = [np.floor(np.log2(np.maximum(radius, 1e-300))).astype(int) for radius in (wide, narrow)]
+    trees = [(mine, cKDTree(second[mine])) for mine in _classes(sizes[1])]
+    kept = np.zeros((0, 2), np.int64)
+    for rows in (rows for own in _classes(sizes[0]) for rows in _parts(own)):
+        for mine, tree in trees:
+            limit = reach + wide[rows].max() + narrow[mine].max()
+            near = cKDTree(first[rows]).sparse_distance_matrix(tree, limit, output_type="ndarray")
+            pairs = np.stack([rows[near["i"]], mine[near["j"]]], axis=1)
+            pairs = pairs[near["v"] <= reach + wide[pairs[:, 0]] + narrow[pairs[:, 1]]]
+            kept = np.concatenate([kept, pairs])
+            while len(kept) >= BATCH:
+                yield kept[:BATCH]
+                kept = kept[BATCH:]
+    yield kept
+
+
+def _circles(facets: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means of the corners (n, 3), and how far the furthest lies from there (n)."""
+    centre = facets.mean(axis=1)
+    return centre, np.linalg.norm(facets - centre[:, None], axis=2).max(axis=1)
+
+
+def _classes(sizes: NDArray) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
+
+
+def _parts(rows: NDArray) -> Iterator[NDArray[np.int64]]:
+    yield from (rows[k : k + LOOKED_UP] for k in range(0, len(rows), LOOKED_UP))
 
 
 def _clip(polygon: NDArray, window: NDArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -38,7 +38,7 @@ def search(
     """
     pseudo = surface.normals(place)
     corners = place[surface.facets]
-    point, facet = _candidates(points, triangle.corners(corners), reach)
+    point, facet = candidates(points, triangle.corners(corners), reach)
     keep = np.einsum("ni,ni->n", normals[point], pseudo.facet[facet]) < OPPOSED
     if refused is not None:
         key = point * len(surface.facets) + facet
@@ -54,7 +54,7 @@ def search(
     return Met(point, facet, near, _side(points[point] - near.point, surface, facet, near.feature, pseudo))
 
 
-def _candidates(points: NDArray, corners: NDArray, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def candidates(points: NDArray, corners: NDArray, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (point, facet) closer than reach, found by facets of like size, each with a tree of their centres."""
     centre = corners.mean(axis=1)
     radius = np.linalg.norm(corners - centre[:, None], axis=2).max(axis=1)
@@ -111,7 +111,7 @@ def not_contact(
     other there: they bend alike, or one is the back of the other (a thin wall).
     """
     corners = place[surface.facets]
-    point, facet = _candidates(points, triangle.corners(corners), 2.0 * reach)
+    point, facet = candidates(points, triangle.corners(corners), 2.0 * reach)
     near = closest(points[point], corners[facet])
     normal = surface.normals(place).facet[facet]
     opposed = np.einsum("ni,ni->n", normals[point], normal) < OPPOSED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
+from ....imaging.errors import SolverError
 from .. import given
 from ..model import Model
 from ..terms import Term
@@ -25,6 +26,10 @@ surface to the other, which such facets cannot follow: a cantilever of two tied 
 Those of six nodes can, and their many multipliers would settle too slowly."""
 DEFAULT_JUMP = 1e-6
 """Largest mean jump left at a node, over the size of a facet."""
+
+
+UNCOVERED = ("refuse", "free")
+"""What may be done with parts that have nothing opposite."""
 
 
 class Tie(eqx.Module):
@@ -43,6 +48,7 @@ class Tie(eqx.Module):
     | ε `penalty` | traction per jump; None takes 10 or 100 (`_stiff`) times the softer side's stiffness | Pa/m |
     | `jump` | mean jump allowed at a node; None takes 1e-6 of a facet's size; 0 is the penalty method | m |
     | `reach` | how far apart the surfaces may lie at rest; None takes a fifth of a facet | m |
+    | `uncovered` | parts of `facets` with nothing opposite: `"refuse"` tells them, `"free"` leaves them untied | – |
 
     The segments are cut once: a derivative by node positions leaves them as they are, exact where the surfaces move as
     one, no shape derivative where nodes move within the tied surface. A gap at rest is kept, not closed: the solid
@@ -58,8 +64,9 @@ class Tie(eqx.Module):
     penalty: Float[Array, ""] | None
     jump: float | None = eqx.field(static=True)
     reach: float | None = eqx.field(static=True)
+    uncovered: str = eqx.field(static=True)
     table: TieTable | None = None
-    multiplier: Float[Array, "n 3"] | None = None
+    multiplier: Float[Array, " m"] | None = None
 
     def __init__(
         self,
@@ -69,8 +76,14 @@ class Tie(eqx.Module):
         penalty: float | None = None,
         jump: float | None = None,
         reach: float | None = None,
+        uncovered: Literal["refuse", "free"] = "refuse",
     ) -> None:
         self.facets, self.other = facets, other
+        if uncovered not in UNCOVERED:
+            raise SolverError(
+                f"uncovered={uncovered!r} is no choice", where=self.label, advice=f"Give one of {', '.join(UNCOVERED)}"
+            )
+        self.uncovered = uncovered
         self.jump = None if jump is None else given.number(jump, "a jump", self.label, low=0.0, advice="Give m")
         self.reach = None if reach is None else given.number(reach, "a reach", self.label, above=0.0, advice="Give m")
         self.penalty = check_numbers(self.label, penalty, None, 0.0, None, None)[0]
@@ -100,7 +113,7 @@ class Tie(eqx.Module):
             self,
             penalty=jnp.asarray(self._stiff(model, sides)) if self.penalty is None else self.penalty,
             jump=DEFAULT_JUMP * size if self.jump is None else self.jump,
-            table=tie_table(model, (sides[0], sides[1]), held, shared, reach, self.label),
+            table=tie_table(model, (sides[0], sides[1]), held, shared, reach, self.uncovered == "free", self.label),
         )
 
     def _stiff(self, model: Model, sides: list[list[NDArray]]) -> float:
@@ -114,13 +127,13 @@ class Tie(eqx.Module):
         """One term over the segments."""
         own = self if self.table is not None else self.resolved(model)
         table: Any = own.table
-        multiplier = jnp.zeros((len(table.slave_nodes), 3)) if self.multiplier is None else self.multiplier
+        traction = jnp.zeros((len(table.slave_nodes), 3)) if own.multiplier is None else table.field(own.multiplier)
         return [
             TieTerm(
                 jnp.asarray(table.nodes),
                 jnp.asarray(table.gram),
                 jnp.broadcast_to(own.penalty, (len(table.nodes),)),  # pyright: ignore[reportArgumentType]
-                multiplier[table.local],
+                traction[table.local],
             )
         ]
 
@@ -129,7 +142,8 @@ class Tie(eqx.Module):
         if self.multiplier is not None:
             return self
         own = self if self.table is not None else self.resolved(model)
-        return replace_fields(own, multiplier=jnp.zeros((len(own.table.slave_nodes), 3)))  # pyright: ignore[reportOptionalMemberAccess]
+        table: Any = own.table
+        return replace_fields(own, multiplier=jnp.zeros(sum(space.size for space in table.multipliers)))
 
     def mean_jumps(self, model: Model, displacement: np.ndarray) -> Float[np.ndarray, "n 3"]:
         """around each node of the first surface [m]: its jump projected on N_a."""
@@ -137,27 +151,23 @@ class Tie(eqx.Module):
         return table.project(table.jumps(np.asarray(displacement)))
 
     def multipliers(self) -> list[Any]:
-        """What Uzawa's rounds move on: tractions (n, 3) [Pa]; nothing in the penalty method."""
+        """What Uzawa's rounds move on: unknown tractions (m,) [Pa], component by component, of nodes that are neither
+        held nor shared (`TieTable.field` gives all); nothing in the penalty method."""
         return [self.multiplier] if self.jump and self.multiplier is not None else []
 
     def with_multipliers(self, values: list[Array]) -> Tie:
         """With others."""
         return replace_fields(self, multiplier=values[0]) if values else self
 
-    def admissible(self) -> Tie:
-        """With the nearest multipliers that the rule of held and shared nodes allows, to which Uzawa's rounds keep."""
-        table, known = cast(Any, self.table), cast(Array, self.multiplier)
-        return replace_fields(self, multiplier=jnp.einsum("kab,bk->ak", table.admissible(), known))
-
     def augmented(self, model: Model, displacement: np.ndarray, fraction: float) -> tuple[Tie, bool]:
         """λ_a ← λ_a + ε × mean jump, where one is larger than allowed."""
-        jumps = self.mean_jumps(model, displacement)
-        if not self.jump or np.abs(jumps).max(initial=0.0) <= self.jump:
-            return self, False
         begun = self.begun(model)
-        return replace_fields(
-            begun, multiplier=jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jumps
-        ), True
+        table: Any = begun.table
+        own = table.nearest(table.jumps(np.asarray(displacement)))
+        if not self.jump or np.abs(table.field(own)).max(initial=0.0) <= self.jump:
+            return self, False
+        moved = jnp.asarray(begun.multiplier) + jnp.asarray(begun.penalty) * jnp.asarray(own)
+        return replace_fields(begun, multiplier=moved), True
 
     def renewed(self, model: Model, displacement: Array, fraction: Any) -> tuple[list[Array], Array]:
         """What `augmented` would move λ to [Pa], and whether it need not, as a pure function of every array."""
@@ -166,8 +176,8 @@ class Tie(eqx.Module):
         apart = jnp.concatenate([moved[:, :half], -moved[:, half:]], axis=1)
         share = table.gram[:, :half] @ apart
         right = jnp.zeros((len(table.slave_nodes), 3)).at[table.local.ravel()].add(share.reshape(-1, 3))
-        jumps = jnp.einsum("kab,bk->ak", table.projections(), right)
-        return [known + penalty * jumps], jnp.all(jnp.abs(jumps) <= cast(float, self.jump))
+        own = table.nearest(right)
+        return [known + penalty * own], jnp.all(jnp.abs(table.field(own)) <= cast(float, self.jump))
 
     def advanced(self, model: Model, displacement: np.ndarray, fraction: float) -> Tie:
         """Itself: multipliers are kept as the first guess of the next step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ....imaging.errors import SolverError
 from ..model import MM
 from .clipping import planes, segments
 from .overlap import Solids
+from .uncovered_facets import uncovered
 
 UNCOVERED = 0.02
 """Share of the area of a tied surface that may have nothing opposite."""
@@ -29,12 +30,13 @@ class Group(NamedTuple):
 
 
 def check_coverage(
-    slave: Sequence[Group], master: Sequence[Group], covered: Sequence[NDArray], reach: float, where: str
+    slave: Sequence[Group], master: Sequence[Group], covered: Sequence[NDArray], reach: float, free: bool, where: str
 ) -> None:
-    """The first surface has the other opposite, but for 2 % of its area, and nowhere twice.
+    """The first surface has the other opposite, nowhere twice, but for 2 % of its area and less than half of a facet.
 
     Args:
         covered: area [m²] of each facet of each group that was found opposite.
+        free: whether what has nothing opposite is left free, as long as something has.
 
     Raises:
         SolverError: one has not; how much of the surface, which facet, where, and what is there.
@@ -42,23 +44,40 @@ def check_coverage(
     whole = np.concatenate([plane_areas(group.corners) for group in slave])
     found = np.concatenate(covered)
     share = found / whole
-    middle = np.concatenate([group.corners.mean(axis=1) for group in slave])
-    if found.sum() < (1 - UNCOVERED) * whole.sum():
-        bad = int(np.argmin(share))
-        what, advice = _why(*_one(slave, bad), master, reach)
-        raise SolverError(
-            f"{100 * (1 - found.sum() / whole.sum()):.1f} % of the surface has nothing opposite, the first is facet "
-            f"{bad} at {np.round(middle[bad] / MM, 2)} mm: {what}",
-            where=where,
-            advice=advice,
-        )
+    if not found.any() or (not free and found.sum() < (1 - UNCOVERED) * whole.sum()):
+        missing = f"{100 * (1 - found.sum() / whole.sum()):.1f} % of the surface has"
+        _refuse(missing, int(np.argmin(share)), slave, master, reach, where)
+    told = np.zeros(0, np.int64) if free else _uncovered(slave, master, share, reach)
+    if told.size:
+        missing = f"{len(told)} facet{'s have' if len(told) > 1 else ' has'} more than half of its area with"
+        _refuse(missing, int(told[0]), slave, master, reach, where)
     if share.max(initial=0.0) > TWICE:
         bad = int(np.argmax(share))
+        middle = _one(slave, bad)[0][0].mean(axis=0)
         raise SolverError(
-            f"facet {bad} at {np.round(middle[bad] / MM, 2)} mm has the other surface opposite {share[bad]:.1f} times",
+            f"facet {bad} at {np.round(middle / MM, 2)} mm has the other surface opposite {share[bad]:.1f} times",
             where=where,
             advice="Leave out facets that lie behind others, name each once, or give a smaller reach",
         )
+
+
+def _uncovered(slave: Sequence[Group], master: Sequence[Group], share: NDArray, reach: float) -> NDArray[np.int64]:
+    corners = [group.corners for group in slave]
+    nodes = [group.facets[:, : group.corners.shape[1]] for group in slave]
+    return uncovered(corners, nodes, share, [group.corners for group in master], reach)
+
+
+def _refuse(
+    missing: str, bad: int, slave: Sequence[Group], master: Sequence[Group], reach: float, where: str
+) -> NoReturn:
+    corners, sheet = _one(slave, bad)
+    what, advice = _why(corners, sheet, master, reach)
+    at = np.round(corners[0].mean(axis=0) / MM, 2)
+    raise SolverError(
+        f"{missing} nothing opposite, the first is facet {bad} at {at} mm: {what}",
+        where=where,
+        advice=f"{advice}. With uncovered='free' such parts are left untied",
+    )
 
 
 def plane_areas(corners: NDArray) -> NDArray[np.float64]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from ..elements import facet_of
 from ..model import Model
 from .clipping import segments
 from .overlap import Overlap, overlaps, solids_behind
-from .tie_coverage import Group, check_coverage
+from .tie_coverage import Group, check_coverage, plane_areas
+from .tie_multipliers import Multipliers
+from .uncovered_facets import MOST
 
 
 class TieTable(eqx.Module):
@@ -30,7 +31,7 @@ class TieTable(eqx.Module):
         nodes: of the slave's facet, then of the master's or of the solid behind it.
         gram: ∫ φ_i φ_j dA over the overlap [m²], φ the shape functions in the order of the nodes.
         slave_nodes: nodes that carry multipliers; `local` their rows of each pair.
-        multipliers: of each component of λ.
+        multipliers: of each component of λ; of all three the same where the same nodes are held.
     """
 
     nodes: Int[np.ndarray, "pairs m"]
@@ -60,88 +61,34 @@ class TieTable(eqx.Module):
         apart = self._apart(moved - moved[self.nodes[0, 0]])
         return np.sqrt(np.maximum(np.einsum("pai,pab,pbi->p", apart, self.gram, apart) / area, 0.0))
 
+    @property
+    def starts(self) -> list[int]:
+        """Where the unknown multipliers of the second and third component begin among all of them."""
+        return np.cumsum([space.size for space in self.multipliers]).tolist()[:-1]
+
+    def field(self, own: Any) -> Any:
+        """λ (n, 3) at the slave's nodes from the unknown multipliers (m,), component by component; numpy or traced."""
+        kind: Any = np if isinstance(own, np.ndarray) else jnp
+        parts = kind.split(own, self.starts)
+        return kind.stack([space.field(part) for space, part in zip(self.multipliers, parts, strict=True)], axis=1)
+
+    def gathered(self, weight: NDArray) -> NDArray[np.float64]:
+        """The transpose of `field`: (m,) from (n, 3)."""
+        return np.concatenate([space.extension.T @ weight[:, k] for k, space in enumerate(self.multipliers)])
+
+    def nearest(self, right: Any) -> Any:
+        """The multipliers (m,) of the field nearest to what is weighted by N_a (n, 3); numpy or traced."""
+        kind: Any = np if isinstance(right, np.ndarray) else jnp
+        return kind.concatenate([space.nearest(right[:, k]) for k, space in enumerate(self.multipliers)])
+
     def project(self, right: NDArray) -> NDArray[np.float64]:
         """Mean jumps (n, 3) from weighted ones (n, 3)."""
-        return np.stack([space.project(right[:, k]) for k, space in enumerate(self.multipliers)], axis=1)
-
-    def projections(self) -> Float[np.ndarray, "3 n n"]:
-        """`project` as a matrix for each component."""
-        return np.stack([space.project(np.eye(len(self.slave_nodes))) for space in self.multipliers])
-
-    def admissible(self) -> Float[np.ndarray, "3 n n"]:
-        """Π of each component: the nearest multipliers that `Multipliers` can take."""
-        return np.stack([space.admissible() for space in self.multipliers])
+        return self.field(self.nearest(right))
 
     def _apart(self, moved: NDArray) -> NDArray[np.float64]:
         """Coefficients (pairs, m, 3) of u − u' in the shape functions."""
         own, half = moved[self.nodes], self.local.shape[1]
         return np.concatenate([own[:, :half], -own[:, half:]], axis=1)
-
-
-class Multipliers:
-    """Σ N_a λ_a of one component, where λ of held nodes and of nodes shared with other ties is their neighbours' mean.
-
-    They have nothing left for a multiplier of their own to do; that they take their neighbours' keeps constants. Where
-    ties share every node, λ is one constant; where all are held, there is none.
-
-    Equal by content: a static part of what is compiled, which the same problem built again is to find.
-    """
-
-    def __init__(self, mass: Any, held: NDArray, shared: NDArray) -> None:
-        own = np.flatnonzero(~(held | shared))
-        if own.size:
-            self.extension = _spread(abs(mass), own)
-        else:
-            own = np.arange(0 if held.all() else 1)
-            self.extension = sparse.csr_matrix(np.ones((len(held), 0 if held.all() else 1)))
-        self.own = own  # nodes where the extension is the identity
-        small = (self.extension.T @ mass @ self.extension).tocsc()
-        shift = 1e-12 * max(small.diagonal().max(initial=0.0), 1e-300)
-        count = small.shape[0]
-        small = (small + shift * sparse.identity(count, format="csc")).tocsc()
-        self.solve = splu(small).solve if count else None
-        self._content = _digest(self.extension, small)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Multipliers) and self._content == other._content
-
-    def __hash__(self) -> int:
-        return hash(self._content)
-
-    def project(self, right: NDArray) -> NDArray[np.float64]:
-        """The function nearest to weighted jumps."""
-        return np.zeros_like(right) if self.solve is None else self.extension @ self.solve(self.extension.T @ right)
-
-    def admissible(self) -> Float[np.ndarray, "n n"]:
-        """Π = E (EᵀE)⁻¹ Eᵀ, E the extension: the orthogonal projector onto its range."""
-        whole = self.extension.toarray()
-        return whole @ np.linalg.solve(whole.T @ whole, whole.T)
-
-
-def _digest(*parts: Any) -> bytes:
-    """Of what sparse matrices hold, whose bytes need not be kept then."""
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(repr(part.shape).encode())
-        for array in (part.indptr, part.indices, part.data):
-            found.update(array.tobytes())
-    return found.digest()
-
-
-def _spread(weights: sparse.csr_matrix, own: NDArray) -> sparse.csr_matrix:
-    """(nodes, own): 1 at nodes of their own, the others ring by ring the weighted mean of neighbours that have one."""
-    count = weights.shape[0]
-    spread = sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), (count, len(own)))
-    known = np.zeros(count, bool)
-    known[own] = True
-    while not known.all():
-        total = np.asarray(weights[:, known].sum(axis=1)).ravel() * ~known
-        ring = total > 0
-        if not ring.any():
-            break
-        spread = spread + sparse.diags(np.where(ring, 1.0 / np.where(ring, total, 1.0), 0.0)) @ weights @ spread
-        known |= ring
-    return spread.tocsr()
 
 
 def tie_table(
@@ -150,6 +97,7 @@ def tie_table(
     held: NDArray,
     shared: NDArray,
     reach: float,
+    free: bool,
     where: str,
 ) -> TieTable:
     """Cut the overlap of two surfaces, each of groups of facets (n, 3, 4 or 6) of one kind.
@@ -157,6 +105,7 @@ def tie_table(
     Args:
         held: (rows, 3) prescribed components.
         shared: (rows,) nodes that lie on another tie as well.
+        free: whether parts of the slave surface without a partner are left free.
 
     Raises:
         SolverError: a part of the slave surface without a partner, or with two.
@@ -170,8 +119,21 @@ def tie_table(
             cut = segments(slave.corners, master.corners, reach, (slave.sheet, master.sheet))
             area += np.bincount(cut.slave, cut.areas, minlength=len(area))
             found += overlaps(points, (slave.facets, master.facets), cut, master.behind, where)
-    check_coverage(first, second, covered, reach, where)
-    return _joined(found, np.unique(np.concatenate([facets.ravel() for facets in sides[0]])), held, shared)
+    check_coverage(first, second, covered, reach, free, where)
+    slave_nodes = np.unique(np.concatenate([facets.ravel() for facets in sides[0]]))
+    return _joined(found, slave_nodes, held, shared | _beyond(first, covered, len(shared)))
+
+
+def _beyond(slave: Sequence[Group], covered: Sequence[NDArray], nodes: int) -> NDArray[np.bool_]:
+    """(nodes,) those with nothing opposite to most of the area of their facets.
+
+    Multipliers of their own would stand on what little is left: the loop that moves them on would not settle.
+    """
+    total = np.zeros((2, nodes))
+    for group, area in zip(slave, covered, strict=True):
+        for sum_, part in zip(total, (area, plane_areas(group.corners)), strict=True):
+            np.add.at(sum_, group.facets, part[:, None])
+    return total[0] < MOST * total[1]
 
 
 def _group(model: Model, facets: NDArray) -> Group:
@@ -198,8 +160,15 @@ def _joined(found: Sequence[Overlap], slave_nodes: NDArray, held: NDArray, share
         start += pairs
     local = np.searchsorted(slave_nodes, slave)
     mass = _summed(gram[:, : widths[0], : widths[0]], local, len(slave_nodes))
-    spaces = tuple(Multipliers(mass, held[slave_nodes, k], shared[slave_nodes]) for k in range(3))
+    spaces = _spaces(mass, held[slave_nodes], shared[slave_nodes])
     return TieTable(np.concatenate([slave, master], axis=1), gram, slave_nodes, local, spaces)
+
+
+def _spaces(mass: sparse.csr_matrix, held: NDArray, shared: NDArray) -> tuple[Multipliers, ...]:
+    """Of each component; one factor for those with the same held nodes."""
+    kept = {held[:, k].tobytes(): k for k in (2, 1, 0)}
+    found = {k: Multipliers(mass, held[:, k], shared) for k in kept.values()}
+    return tuple(found[kept[held[:, k].tobytes()]] for k in range(3))
 
 
 def _widened(nodes: NDArray, width: int) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Whether bodies have passed through each other between two states, each of which is in balance.
 
 A tissue's point knows what is within its reach; one that got further in has no force on it. What gets through a rigid
-body is followed by `way_through`.
+body is followed by `way_through`; a body that gets through itself is seen from its surface (`own_crossing`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..floating import assemblies
 from ..model import MM, Model
 from ..problem import Problem
 from .look import Look, surface_points
+from .own_crossing import OwnCrossing
 from .rigid import RigidContact
 from .surface_distance import signed_distance
 from .tissue import TissueContact
@@ -38,6 +39,7 @@ class Watch:
         self.model = problem.model
         self._solids: list[Solid] | None = None
         self._inside: dict[tuple[int, int], NDArray[np.bool_]] = {}
+        self._own: dict[tuple[int, int], OwnCrossing] = {}
         self._ways: dict[int, Ways] = {}
 
     def passed(self, before: tuple[float, Any], after: tuple[float, Any]) -> str:
@@ -60,25 +62,45 @@ class Watch:
     def _sunk(self, index: int, contact: TissueContact, start: NDArray, end: NDArray) -> NDArray | None:
         """Place of a point that is deeper in the other body than it looks, and was not so at first."""
         for side, look in enumerate(contact.bind(self.model)):
-            solid = self._other(look)
-            if solid is None:
+            key = (index, side)
+            sight = self._own.get(key) or self._sight(look)
+            if sight is None:
                 continue
-            if (index, side) not in self._inside:
-                self._inside[index, side] = deeper(look, solid, start)
-            found = deeper(look, solid, end) & ~self._inside[index, side]
+            if isinstance(sight, OwnCrossing):
+                self._own[key] = sight
+            if key not in self._inside:
+                self._inside[key] = sight.lost(start)
+            found = sight.lost(end) & ~self._inside[key]
             if found.any():
-                point, _ = surface_points(look.slave, np.asarray(self.model.points) + end, look.facet, look.rule)
-                return point[int(np.argmax(found))]
+                return sight.places(end)[int(np.argmax(found))]
         return None
 
-    def _other(self, look: Look) -> Solid | None:
-        """The body that carries the facets that are met; None where it is the same as that which looks."""
+    def _sight(self, look: Look) -> Across | OwnCrossing | None:
+        """How what has passed is told: of the body that carries the facets that are met, another one or the same."""
         if self._solids is None:
             self._solids = solids(self.model)
         for solid in self._solids:
             if solid.nodes[look.master.facets].all():
-                return None if solid.nodes[look.slave.faces].any() else solid
+                if not solid.nodes[look.slave.faces].any():
+                    return Across(look, solid)
+                return OwnCrossing(look, solid.triangles) if _closed(solid.triangles) else None
         return None
+
+
+class Across(NamedTuple):
+    """Points that look for another body: lost where they are further inside it than they can look."""
+
+    look: Look
+    solid: Solid
+
+    def lost(self, displacement: NDArray) -> NDArray[np.bool_]:
+        """Of each point, at a displacement (nodes, 3) [m]."""
+        return deeper(self.look, self.solid, displacement)
+
+    def places(self, displacement: NDArray) -> NDArray[np.float64]:
+        """Of the points (n, 3) [m]."""
+        place = np.asarray(self.look.points) + displacement
+        return surface_points(self.look.slave, place, self.look.facet, self.look.rule)[0]
 
 
 def solids(model: Model) -> list[Solid]:
@@ -90,6 +112,14 @@ def solids(model: Model) -> list[Solid]:
         mine[np.concatenate(parts)] = True
         found.append(Solid(mine, triangles[mine[triangles].all(axis=1)]))
     return found
+
+
+def _closed(triangles: NDArray) -> bool:
+    """Whether as many run along each edge one way as the other; else there is no inside, as where sheets hang on it."""
+    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).astype(np.int64)
+    count = int(ends.max(initial=0)) + 1
+    there, back = (np.sort(ends[:, k] * count + ends[:, 1 - k]) for k in (0, 1))
+    return len(triangles) > 0 and bool((there == back).all())
 
 
 def _outside(model: Model, corners: int) -> NDArray[np.int64]:

@@ -38,29 +38,13 @@ class Held:
 
     def laid(self, values: NDArray, like: Any) -> NDArray[np.float64]:
         """The whole array of the problem from these multipliers."""
-        if self.tie is not None:
-            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
-            parts = np.split(values, np.cumsum([s.extension.shape[1] for s in spaces])[:-1])
-            return np.stack([s.extension @ part for s, part in zip(spaces, parts, strict=True)], axis=1)
         found = np.zeros(np.shape(like))
         found[self.chosen] = values.reshape(found[self.chosen].shape)
         return found
 
-    def read(self, leaf: Any) -> NDArray[np.float64]:
-        """The multipliers from which `laid` makes the whole array."""
-        whole = np.asarray(leaf)
-        if self.tie is not None:
-            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
-            return np.concatenate([whole[s.own, k] for k, s in enumerate(spaces)])
-        return whole[self.chosen].ravel()
-
     def gathered(self, leaf: Any) -> NDArray[np.float64]:
-        """The transpose of `laid`: of a cotangent. Multipliers themselves are `read`."""
-        whole = np.asarray(leaf)
-        if self.tie is not None:
-            spaces = self.tie.table.multipliers  # pyright: ignore[reportOptionalMemberAccess]
-            return np.concatenate([s.extension.T @ whole[:, k] for k, s in enumerate(spaces)])
-        return whole[self.chosen].ravel()
+        """The transpose of `laid`, and its inverse: each multiplier stands in one place."""
+        return np.asarray(leaf)[self.chosen].ravel()
 
 
 def held_by(problem: Problem, displacement: NDArray, fraction: float) -> list[Held]:
@@ -96,23 +80,12 @@ def held_by(problem: Problem, displacement: NDArray, fraction: float) -> list[He
 
 def jumps(tie: Any, along: NDArray) -> NDArray[np.float64]:
     """ε times the mean jumps around the nodes that carry multipliers of their own, component by component."""
-    table = tie.table
-    right = table.jumps(along)
-    spaces = table.multipliers
-    return float(tie.penalty) * np.concatenate(
-        [s.solve(s.extension.T @ right[:, k]) for k, s in enumerate(spaces) if s.solve is not None]
-    )
+    return float(tie.penalty) * tie.table.nearest(tie.table.jumps(along))
 
 
 def jumps_turned(tie: Any, own: NDArray, rows: int) -> NDArray[np.float64]:
     """The transpose of `jumps` (rows, 3)."""
-    table, spaces = tie.table, tie.table.multipliers
-    parts = np.split(own, np.cumsum([s.extension.shape[1] for s in spaces])[:-1])
-    weight = np.stack(
-        [
-            s.extension @ s.solve(part) if s.solve is not None else np.zeros(len(table.slave_nodes))
-            for s, part in zip(spaces, parts, strict=True)
-        ],
-        axis=1,
-    )
+    table = tie.table
+    parts = zip(table.multipliers, np.split(own, table.starts), strict=True)
+    weight = table.field(np.concatenate([space.solve(part) for space, part in parts]))
     return float(tie.penalty) * table.jumps_turned(weight, rows)

@@ -135,7 +135,7 @@ class Linearization(Saddle):
             return  # nothing is met
         if all(held.batch is None for held in kept.held):
             return  # the jumps of ties are linear: their derivative does not wait for the multipliers
-        now, left = kept.known(self.problem), kept.left()
+        now, left = kept.taken(self.problem), kept.left()
         change = schur(self.closing_product, -left, strict=False)
         size = float(np.abs(now).max(initial=0.0))
         if np.abs(change).max() > SETTLED * size:

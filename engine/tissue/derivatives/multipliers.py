@@ -59,12 +59,8 @@ class Multipliers:
             tree = eqx.tree_at(held.where, tree, jax.numpy.asarray(held.laid(values[span], leaf)))
         return tree
 
-    def known(self, tree: Any) -> NDArray[np.float64]:
-        """m of a problem-shaped tree: the inverse of `put`."""
-        return np.concatenate([np.zeros(0), *(h.read(h.where(tree)) for h in self.held)])
-
     def taken(self, tree: Parameters) -> NDArray[np.float64]:
-        """Of a cotangent of all arrays, that of the multipliers."""
+        """m of a problem-shaped tree, or of a cotangent of all arrays that of the multipliers."""
         return np.concatenate([np.zeros(0), *(h.gathered(h.where(tree)) for h in self.held)])
 
     def left(self) -> NDArray[np.float64]:
@@ -76,7 +72,7 @@ class Multipliers:
                 continue
             term = self.sensitivity.problem.terms()[held.term]
             pressure = contact_points(term, points, self.displacement, fraction, TERM_CHUNK).pressure
-            found.append(pressure.ravel() - held.read(leaf))
+            found.append(pressure.ravel() - held.gathered(leaf))
         return np.concatenate(found)
 
     def forces(self, change: NDArray) -> NDArray[np.float64]:
@@ -155,7 +151,8 @@ class Multipliers:
         """Arrays of the term that change where only multipliers do."""
         still = _still(batch)
         whole = held.laid(values, leaf)
-        of_term = whole[held.tie.table.local] if held.tie is not None else whole[held.chosen]  # pyright: ignore
+        table: Any = None if held.tie is None else held.tie.table
+        of_term = whole[held.chosen] if table is None else table.field(whole)[table.local]
         return replace(still, multiplier=of_term)
 
     def _gathered(self, held: Held, of_term: Any) -> NDArray[np.float64]:
@@ -165,7 +162,7 @@ class Multipliers:
         table: Any = held.tie.table
         whole = np.zeros((len(table.slave_nodes), 3))
         np.add.at(whole, table.local, np.asarray(of_term))
-        return held.gathered(whole)
+        return table.gathered(whole)
 
 
 def schur(product: Callable[[NDArray], NDArray], right: NDArray, *, strict: bool = True) -> NDArray[np.float64]:

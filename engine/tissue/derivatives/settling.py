@@ -88,7 +88,7 @@ def settle(
         kept = near.multipliers
         if not kept.size:
             return now
-        left, old = kept.left(), kept.known(now[0])
+        left, old = kept.left(), kept.taken(now[0])
         size = max(np.abs(old).max(), np.abs(left).max())
         off, known = np.abs(left).max(), near_enough
         near_enough = bool(off <= LIMIT * size)

@@ -29,10 +29,11 @@ class Hex8(MeanDilatation):
 
     def shape(self, points: NDArray) -> NDArray:
         """N_a = (1 + ξ ξ_a)(1 + η η_a)(1 + ζ ζ_a)/8."""
-        return (1 + points[:, None] * CORNERS).prod(axis=2) / 8
+        factor = 1 + points[:, None] * CORNERS  # (Q, 8, 3)
+        return factor[..., 0] * factor[..., 1] * factor[..., 2] / 8
 
     def gradient(self, points: NDArray) -> NDArray:
         """By the product rule."""
         factor = 1 + points[:, None] * CORNERS
-        others = [factor[..., [1, 2]], factor[..., [0, 2]], factor[..., [0, 1]]]
-        return CORNERS * np.stack([pair.prod(axis=2) for pair in others], axis=2) / 8
+        others = [factor[..., i] * factor[..., j] for i, j in ((1, 2), (0, 2), (0, 1))]
+        return CORNERS * np.stack(others, axis=2) / 8
