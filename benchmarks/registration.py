@@ -6,8 +6,8 @@ The phantom's liver (vessels outside of it left out) is imaged on two grids: one
 the other the model's. Truths: `engine/tissue/registration/phantom.py`; none lies in the family that the registration
 can represent. `--cases` of them are pushed by pads: on these the registration was built. `--others` of them are pushed
 by pads from other seeds, whose likelihood nothing was chosen by, and `--fresh` by packs on which the organ slides.
-Truths that cannot be computed are drawn anew and counted; a registration that fails is a row. A folder keeps truths for later
-runs.
+Truths that cannot be computed are drawn anew and counted; a registration that fails is a row. A folder keeps truths for
+later runs.
 """
 
 from __future__ import annotations
