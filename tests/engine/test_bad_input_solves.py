@@ -92,7 +92,7 @@ WAYS: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, ...]]]] = {
     "prior": (lambda **k: register(MODEL, CLOUD, surface="z1", prior=Prior(**k)), {
         "displacement": (NAN, "a", -1, 0), "length": (NAN, "a", -1, 0), "modes": (NAN, "a", -1, 0),
         "pose": ((NAN, 1), "a", (-1, 1), (0, 1), 1.0), "unfollowed": ((NAN, 1), "a", (1, -1), (0, 1)),
-        "unlike": (NAN, -0.1, 2.0, "a", (1, 1)), "pushed": (NAN, -0.1, 2.0)}),
+        "unlike": (NAN, -0.1, 2.0, "a", (1, 1)), "uneven": (NAN, -0.1, 2.0)}),
 }  # fmt: skip
 ARGUMENTS = [
     pytest.param(way, name, value, id=f"{way} {name} {index}")
