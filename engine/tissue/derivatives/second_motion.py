@@ -26,11 +26,9 @@ from .motion_pieces import Before, Inertial
 from .motion_steps import Measure, MotionSteps, StepAt
 from .parameters import Parameters, split
 from .remembered import History
+from .second_march import Pair, RatesMarch
 from .step_balance import StepBalance
 from .swept_steps import added
-
-Pair = tuple[Any, Any]
-"""A value and its rate along the direction."""
 
 
 class _Turned(NamedTuple):
@@ -43,7 +41,7 @@ class _Turned(NamedTuple):
     tree: Parameters
 
 
-class MotionRates:
+class MotionRates(RatesMarch[MotionSteps]):
     """The march of states with their changes, for `reverse_sweep`.
 
     Args:
@@ -56,7 +54,7 @@ class MotionRates:
     """
 
     def __init__(self, steps: MotionSteps, measures: Mapping[int, Measure], along: Parameters) -> None:
-        self.steps, self.measures, self.along = steps, measures, along
+        super().__init__(steps, measures, along)
         if steps.rule.conserving:
             raise SolverError(
                 "an integrator that conserves energy has no second derivatives through time",
@@ -64,15 +62,6 @@ class MotionRates:
                 advice="Take GeneralizedAlpha, Midpoint or Newmark; or differences of MotionSteps.gradient, or "
                 "Gauss-Newton products by MotionSteps.directional and gradient",
             )
-
-    def start(self) -> Pair:
-        """The fields at time 0, and their change."""
-        return self.steps.start(), self.steps.push_start(self.along)
-
-    def advance(self, before: Pair, index: int) -> Pair:
-        """The fields after a step, and their change."""
-        after = self.steps.advance(before[0], index)
-        return after, self.steps.push(before[0], after, index, before[1], self.along)
 
     def pull(self, before: Pair, after: Pair, index: int, cotangent: Pair) -> tuple[Pair, Pair]:
         """A cotangent of the fields after a step with its rate, carried to the fields before and to the problem."""

@@ -16,17 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .first import Functional, slopes
+from .first import slopes
 from .linearization import Linearization
 from .load_steps import Loaded, LoadSteps
 from .marching import reverse_sweep
 from .motion_steps import MotionSteps
 from .parameters import Parameters, filled, split
+from .second_march import Pair, RatesMarch
 from .second_motion import MotionRates
 from .swept_steps import check_measures, gathered
-
-Pair = tuple[Any, Any]
-"""A value and its rate along the direction."""
 
 
 def hessian_product(
@@ -56,18 +54,8 @@ def hessian_product(
     return gathered(march.pull_start(start), total)
 
 
-class _WithRates:
-    """The march of states with their changes, for `reverse_sweep`."""
-
-    def __init__(self, steps: LoadSteps, measures: Mapping[int, Functional], along: Parameters) -> None:
-        self.steps, self.measures, self.along = steps, measures, along
-
-    def start(self) -> Pair:
-        return self.steps.start(), self.steps.push_start(self.along)
-
-    def advance(self, before: Pair, index: int) -> Pair:
-        after = self.steps.advance(before[0], index)
-        return after, self.steps.push(before[0], after, index, before[1], self.along)
+class _WithRates(RatesMarch[LoadSteps]):
+    """Through load steps."""
 
     def pull(self, before: Pair, after: Pair, index: int, cotangent: Pair) -> tuple[Pair, Pair]:
         steps, fraction = self.steps, self.steps.fractions[index + 1]
