@@ -13,6 +13,7 @@ later runs.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import pickle
 import time
 from itertools import product
@@ -91,6 +92,8 @@ def table(truth, model, outline, name: str, count: int, folder: Path | None) -> 
         scored.append(row(model, outline, case, seed - 1))
         print(scored[-1].line, flush=True)
     done = [one for one in scored if one.score is not None]
+    if not done:
+        return [*lines, *(one.line for one in scored), "", f"None of {count} registered."]
     z = np.concatenate([one.score for one in done if one.score is not None])
     held = held_by(done)
     rigid, registered = np.mean([one.rigid for one in done]), np.mean([one.registered for one in done])
@@ -146,8 +149,12 @@ def liver(grid: int, count: int, edge: float, seed: int):
 
 
 def kept(folder: Path | None, kind: str, truth, seed: int, *setting: float):
-    """`drawn`, or as the folder keeps it."""
-    name = f"{kind}-{len(truth.elements)}-{seed}-" + "-".join(f"{value:g}" for value in setting) + ".pkl"
+    """`drawn`, or as the folder keeps it; drawn anew where the phantom's code is another."""
+    from preop.engine.tissue.registration import camera, phantom, pushes
+
+    sources = b"".join(Path(module.__file__).read_bytes() for module in (camera, phantom, pushes))
+    code = hashlib.sha256(sources).hexdigest()[:8]
+    name = f"{kind}-{len(truth.elements)}-{code}-{seed}-" + "-".join(f"{value:g}" for value in setting) + ".pkl"
     if folder is not None and (folder / name).exists():
         return pickle.loads((folder / name).read_bytes())
     case = drawn(truth, seed, *setting)

@@ -6,6 +6,7 @@ no such fibre. A strand is itself a fibre: its stretch and tension are not told 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ INNER = ("base", "law", "sheet")
 
 
 def fiber_names(model: Model) -> tuple[str, ...]:
-    """Names of the directions of the model's materials, each once: `fiber`, `first_fiber`, `sheet` …"""
+    """Names of the directions of the model's materials, each once: `fiber`, `first_fiber`, `sheet`, `base.fiber` …"""
     found = (name for block in model.blocks for name in _directions(block.material))
     return tuple(dict.fromkeys(found))
 
@@ -66,7 +67,8 @@ def at_points(model: Model, values: NDArray, points: Any) -> Float[np.ndarray, "
     """Values of nodes (nodes, ...) or elements (elements, ...) at places in the body.
 
     Nodal values follow the shape functions; element values are first averaged to the nodes (`fields.to_nodes`), so that
-    they are continuous, and smoothed where materials meet. Where both numbers agree they are taken for nodal values.
+    they are continuous, and smoothed where materials meet; elements of NaN count for nothing there. Where both numbers
+    agree they are taken for nodal values.
 
     Args:
         model: the model.
@@ -80,13 +82,14 @@ def at_points(model: Model, values: NDArray, points: Any) -> Float[np.ndarray, "
 
     values, places = np.asarray(values, float), np.atleast_2d(np.asarray(points, float))
     elements = sum(len(block.nodes) for block in model.blocks)
-    if len(values) not in (model.nodes, elements):
+    count = len(values) if values.ndim else 0
+    if count not in (model.nodes, elements):
         raise SolverError(
-            f"there are {len(values)} values for {model.nodes} nodes and {elements} elements",
+            f"values of shape {values.shape} are neither for {model.nodes} nodes nor for {elements} elements",
             where="at_points",
             advice="Give a value for each node or for each element",
         )
-    nodal = values if len(values) == model.nodes else to_nodes(model, values)
+    nodal = values if count == model.nodes else to_nodes(model, values)
     if places.shape[1:] != (3,) or not np.isfinite(places).all():
         raise SolverError(f"points of shape {places.shape} are no places", where="at_points", advice="Give (n, 3) in m")
     nodes, weights, _ = locate(model, places, "at_points")
@@ -111,26 +114,30 @@ def _or_none(
     reference: Array,
     moved: Array,
 ) -> Array:
-    unit = _direction(material, name)
+    unit = _directions(material).get(name)
     if unit is None:
         return jnp.full((*shape, len(reference)), jnp.nan)
     return measure(element, material, jnp.asarray(unit), reference, moved)
 
 
-def _directions(law: Any) -> list[str]:
-    own = [name for frame in getattr(law, "frames", ()) for name in frame]
-    return own + [name for part in _parts(law) for name in _directions(part)]
+def _directions(law: Any) -> dict[str, Any]:
+    """Directions (E, 3) or (E, Q, 3) of a law and of what it is made of, by name.
+
+    An inner one whose name an outer one has is told by its path: `base.fiber` of an active law about Holzapfel–Ogden.
+    """
+    found: dict[str, Any] = {}
+    for path, unit in _paths(law, ""):
+        name = path.rsplit(".", 1)[-1]
+        found[path if name in found else name] = unit
+    return found
 
 
-def _direction(law: Any, name: str) -> Any:
-    """(E, 3) or (E, Q, 3) of the law or of what it is made of; None if nothing has it."""
-    if any(name in frame for frame in getattr(law, "frames", ())):
-        return getattr(law, name)
-    return next((unit for part in _parts(law) if (unit := _direction(part, name)) is not None), None)
-
-
-def _parts(law: Any) -> list[eqx.Module]:
-    return [part for at in INNER if isinstance(part := getattr(law, at, None), eqx.Module)]
+def _paths(law: Any, within: str) -> Iterator[tuple[str, Any]]:
+    for frame in getattr(law, "frames", ()):
+        yield from ((within + name, getattr(law, name)) for name in frame)
+    for at in INNER:
+        if isinstance(part := getattr(law, at, None), eqx.Module):
+            yield from _paths(part, f"{within}{at}.")
 
 
 def _lines(unit: Array, gradient: Array) -> Float[Array, "3 Q E"]:

@@ -92,16 +92,21 @@ def strain_energy(model: Model, state: State) -> float:
 
 
 def to_nodes(model: Model, values: NDArray) -> Float[np.ndarray, "nodes ..."]:
-    """Element values (E, ...) averaged to the nodes of the model, weighted by reference volume."""
+    """Element values (E, ...) averaged to the nodes of the model, weighted by reference volume.
+
+    Elements of NaN (those without such a fibre) have no weight; a node of no others is NaN.
+    """
     weight = element_volumes(model)
     flat = np.asarray(values, float).reshape(len(values), -1)
-    total, share = np.zeros((model.nodes, flat.shape[1])), np.zeros(model.nodes)
+    told = ~np.isnan(flat)
+    flat = np.where(told, flat, 0.0)
+    total, share = np.zeros((2, model.nodes, flat.shape[1]))
     for block in model.blocks:
         nodes, source = np.asarray(block.nodes), np.asarray(block.source)
         for corner in range(block.element.own_nodes):
             np.add.at(total, nodes[:, corner], weight[source, None] * flat[source])
-            np.add.at(share, nodes[:, corner], weight[source])
-    average = total / np.maximum(share, 1e-300)[:, None]
+            np.add.at(share, nodes[:, corner], weight[source, None] * told[source])
+    average = np.divide(total, share, out=np.full_like(total, np.nan), where=share > 0.0)
     return average.reshape(model.nodes, *np.shape(values)[1:])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from preop.engine.tissue import fields
 from preop.engine.tissue.fiber_fields import at_points, fiber_direction, fiber_names, fiber_stress, fiber_stretch
-from preop.engine.tissue.materials import ActiveContraction, HolzapfelGasserOgden, NeoHookean
+from preop.engine.tissue.materials import ActiveContraction, HolzapfelGasserOgden, HolzapfelOgden, NeoHookean
 from preop.engine.tissue.model import Model
 from preop.engine.tissue.solution import State
 from preop.engine.tissue.verification.meshes import box, bricks
@@ -46,7 +46,7 @@ def test_along_a_fibre_as_by_hand(model: Model) -> None:
 
 
 def test_elements_without_the_fibre_have_no_value() -> None:
-    mesh = box((2, 1, 1), size=(20.0, 10.0, 10.0))
+    mesh = box((2, 2, 1), size=(20.0, 10.0, 10.0))
     half = np.asarray(mesh.points[mesh.tetrahedra, 0].mean(axis=1) > 10.0, np.int32)
     mesh = type(mesh)(mesh.points, mesh.tetrahedra, half, {0: "plain", 1: "wall"}, mesh.facet_sets, mesh.node_sets)
     wall = HolzapfelGasserOgden.example()
@@ -59,6 +59,10 @@ def test_elements_without_the_fibre_have_no_value() -> None:
         stretch = fiber_stretch(model, state, name)
         assert np.isnan(stretch[half == 0]).all()
         assert stretch[half == 1] == pytest.approx(np.linalg.norm(F @ unit), rel=1e-12)
+    stretch = fiber_stretch(model, state, "first_fiber")
+    inside = at_points(model, stretch, [[0.0101, 0.004, 0.005], [0.015, 0.004, 0.006]])
+    assert inside == pytest.approx(stretch[half == 1][0], rel=1e-12)
+    assert np.isnan(at_points(model, stretch, [0.003, 0.004, 0.005])).all()
     with pytest.raises(SolverError, match=r"no material has a direction 'fiber'. Choose from \['first_fiber'"):
         fiber_stress(model, state, "fiber")
 
@@ -77,8 +81,19 @@ def test_values_at_places_follow_the_shape_functions(model: Model) -> None:
     assert at_points(model, stress, places) == pytest.approx(np.broadcast_to(stress[0], (3, 3, 3)), rel=1e-9)
     with pytest.raises(SolverError, match=r"1 of 1 points lie outside of the body"):
         at_points(model, stress, [0.05, 0.0, 0.0])
-    with pytest.raises(SolverError, match="there are 3 values for"):
-        at_points(model, np.zeros(3), places)
+    for wrong in (np.zeros(3), 3.0):
+        with pytest.raises(SolverError, match=r"values of shape \(3?,?\) are neither for"):
+            at_points(model, wrong, places)
+
+
+def test_a_fibre_within_a_law_of_the_same_name_has_its_path() -> None:
+    inner, across = HolzapfelOgden.example(), np.array([0.0, 0.0, 1.0])
+    model = Model.from_mesh(box((1, 1, 1)), {"*": ActiveContraction(inner, TENSION, across)})
+    assert fiber_names(model)[:2] == ("fiber", "base.fiber")
+    state = moved(model, F)
+    assert fiber_stretch(model, state, "fiber") == pytest.approx(np.linalg.norm(F @ across), rel=1e-12)
+    own = np.asarray(inner.fiber).ravel()[:3]
+    assert fiber_stretch(model, state, "base.fiber") == pytest.approx(np.linalg.norm(F @ own), rel=1e-12)
 
 
 def test_fibres_by_element_are_their_own() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from preop.engine.tissue.registration.prior import Prior
 from preop.engine.tissue.registration.uneven import SCALES, Mixture, Scales, rescaled
 
 DRAWS = 400_000
@@ -29,6 +30,33 @@ def test_the_scale_is_lognormal() -> None:
     assert scales.probability @ np.log(scales.size) ** 2 == pytest.approx(0.09, rel=0.1)
     assert Scales.of(0.0).size.tolist() == [1.0]
     assert SCALES.min() == 0.5
+
+
+def test_the_default_is_cut_off_below_a_half() -> None:
+    """As `Prior.uneven` and the theory say, against quadrature of the normal law between ln ½ and ln 8."""
+    scales = Scales.of(Prior().uneven)
+    log = np.linspace(np.log(0.5) - np.log(2) / 4, np.log(8) + np.log(2) / 4, 20001)
+    density = norm.pdf(log)
+    density /= density.sum()
+    assert scales.probability @ np.log(scales.size) == pytest.approx(density @ log, abs=0.02)
+    rms = np.sqrt(scales.probability @ np.log(scales.size) ** 2)
+    assert rms == pytest.approx(np.sqrt(density @ log**2), abs=0.02)
+    assert rms == pytest.approx(0.8, abs=0.05)
+    assert scales.size[np.searchsorted(np.cumsum(scales.probability), 0.5)] == pytest.approx(np.sqrt(2))
+
+
+def test_the_share_beyond_a_plane_is_that_of_draws() -> None:
+    draw = np.random.default_rng(3)
+    place = np.array([[[0.0, 0.0, 0.0], [1e-3, 0.0, 0.0]], [[2e-3, 1e-3, 0.0], [0.0, 0.0, 1e-3]]])
+    root = 1e-3 * draw.standard_normal((2, 2, 2, 3, 3))
+    probability = np.array([[0.5, 0.2], [0.2, 0.1]])
+    mixture = Mixture(place, root @ root.swapaxes(-1, -2), probability)
+    plane, way = np.array([[1e-3, 0.0, 0.0], [0.0, 1e-3, 1e-3]]), np.array([[2.0, 1.0, 0.0], [0.0, -1.0, 3.0]])
+    which = draw.choice(4, DRAWS, p=probability.ravel())
+    shift = np.einsum("dkij,dkj->dki", root.reshape(4, 2, 3, 3)[which], draw.standard_normal((DRAWS, 2, 3)))
+    beyond = (np.einsum("dki,ki->dk", place[which // 2] + shift - plane, way) > 0.0).mean(axis=0)
+    assert mixture.beyond(plane, way) == pytest.approx(beyond, abs=4.0 * 0.5 / np.sqrt(DRAWS))
+    assert mixture.beyond(plane, 0.0 * way) == pytest.approx([0.5, 0.5])
 
 
 def test_one_gaussian_has_its_own_quantiles() -> None:

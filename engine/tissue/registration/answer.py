@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from .. import given
 from ..fitting.location import locate
@@ -92,17 +91,17 @@ class Registration:
 
     @cached_property
     def rigid_nearer(self) -> float:
-        """Probability that `rigid` places a point of the body nearer to the truth than `targets`, in the mean over it.
+        """Probability that `rigid` places a point nearer to the truth than `targets`, in the mean over `ASKED` nodes.
 
-        Nearer is what lies beyond the plane half way: Φ(−|a|/2σ), a from the one place to the other, σ along a.
+        Nearer is what lies beyond the plane half way: Φ(−|a|/2σ) of a Gaussian, a from the one place to the other, σ
+        along a; here of the mixture. One half where the two places are the same.
         """
         nodes = np.asarray(self.model.points)
         some = nodes[:: max(len(nodes) // ASKED, 1)]
-        place, covariance = self.targets(some)
+        mixture = self._mixture(some)
+        place = mixture.moments()[0]
         way = self.rigid.seen_from_model(some) - place
-        size = np.maximum(np.linalg.norm(way, axis=1), 1e-12)
-        across = np.sqrt(np.einsum("ki,kij,kj->k", way, covariance, way)) / size
-        return float(ndtr(-0.5 * size / across).mean())
+        return float(mixture.beyond(place + 0.5 * way, way).mean())
 
     def targets(self, points: Float[NDArray, "k 3"]) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3 3"]]:
         """Where points of the preoperative model [m] now are [m], and their covariance [m²].

@@ -27,9 +27,9 @@ class Prior:
         unlike: share of its deformation (RMS along each axis, rigid motion taken out) by which a body errs besides, for
             its stiffness is not known. A stiffness field of log-spread 0.35 with one hard tumour changes the phantom's
             displacements by 0.11 to 0.15 of them.
-        uneven: spread of the logarithm of the scale of loads that nothing seen tells of, about that of those it does:
-            an organ is pushed in a few places, and what pushes where it is hidden may be far less or far more. 0: as
-            large. Chosen by likelihood on the phantom's seeds 0 to 24 out of 0, 0.35, 0.7 and 1.
+        uneven: τ of the scale of loads that nothing seen tells of, over that of those it does: an organ is pushed in a
+            few places, and what pushes where it is hidden may be far more, ½ to 8 times (`uneven.py`). 0: as large.
+            Chosen by likelihood on the phantom's seeds 0 to 24 out of 0, 0.35, 0.7 and 1, the last being the best.
     """
 
     displacement: float = 0.01
