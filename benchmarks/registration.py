@@ -26,16 +26,17 @@ from machine_line import machine_line
 RESULTS = Path(__file__).with_name("results") / "registration.md"
 PARTS = ["liver", "liver_tumor", "liver_vessels", "portal_vein_intrahepatic"]
 SETTINGS = list(product((0.01, 0.02, 0.03), (0.2, 0.4, 0.6), (0.001, 0.002)))
+BANDS = ((0.0, 0.1), (0.1, 0.2), (0.2, 0.25), (0.25, 0.3), (0.3, 1.0))
 FIRST_SEED = {"pads": 0, "pads, other seeds": 401, "packs": 100}
 HEADER = (
     "| seed | deformation mm | visible | noise mm | best rigid mm | rigid mm | registered mm | largest mm "
-    "| predicted mm | z spread | in 68 % | in 95 % | doubted | s |"
+    "| predicted mm | z spread | in 68 % | in 95 % | rigid nearer: said | true | doubted | s |"
 )
 
 
 class Scored(NamedTuple):
     """A line of the table; and, where it was registered, of all coordinates z and whether the intervals hold them;
-    mean errors [mm] and settings."""
+    mean errors [mm], settings, and the share of targets that rigid alignment is nearer to, as said and as it is."""
 
     line: str
     score: np.ndarray | None = None
@@ -44,6 +45,8 @@ class Scored(NamedTuple):
     registered: float = np.nan
     visible: float = np.nan
     deformation: float = np.nan
+    said: float = np.nan
+    nearer: float = np.nan
 
 
 def main() -> None:
@@ -81,7 +84,7 @@ def main() -> None:
 
 def table(truth, model, outline, name: str, count: int, folder: Path | None) -> list[str]:
     """The rows of one kind of truth, their sums, and means by what was seen and by deformation."""
-    lines, scored, skipped, seed = [HEADER, "|" + "---|" * 14], [], 0, FIRST_SEED[name]
+    lines, scored, skipped, seed = [HEADER, "|" + "---|" * 16], [], 0, FIRST_SEED[name]
     kind = name.split(",")[0]
     print("\n".join([name, *lines]))
     for number in range(count):
@@ -104,7 +107,7 @@ def table(truth, model, outline, name: str, count: int, folder: Path | None) -> 
         f"in 68 %: {held[0]:.2f}; in 95 %: {held[1]:.2f}."
     )
     lines += [*(one.line for one in scored), "", summary, "", *grouped(done, "visible"), ""]
-    lines += grouped(done, "deformation")
+    lines += [*grouped(done, "deformation"), "", nearer(done)]
     print("\n".join(lines[-12:]))
     return lines
 
@@ -122,6 +125,17 @@ def grouped(done: list[Scored], name: str) -> list[str]:
             f"{sum(one.registered < 3.0 for one in chosen)} | {held[0]:.2f} | {held[1]:.2f} |"
         )
     return lines
+
+
+def nearer(done: list[Scored]) -> str:
+    """How often rigid alignment is nearer, by how often it was said to be."""
+    parts = []
+    for low, high in BANDS:
+        chosen = [one for one in done if low <= one.said < high]
+        if chosen:
+            true = np.mean([one.nearer for one in chosen])
+            parts.append(f"{100 * low:.0f} to {100 * high:.0f} %: {100 * true:.0f} % ({len(chosen)} cases)")
+    return f"Targets that rigid alignment is nearer to, where `rigid_nearer` is {'; '.join(parts)}."
 
 
 def held_by(done: list[Scored]) -> np.ndarray:
@@ -191,12 +205,14 @@ def row(model, outline, case, seed: int) -> Scored:
     held = held_in(found, case)
     score = ((place - case.moved) / np.sqrt(np.einsum("kii->ki", covariance))).ravel()
     predicted = 1e3 * np.sqrt(np.einsum("kii->k", covariance))
+    nearer, doubted = (rigid < away).mean(), "yes" if "Doubt" in found.statement else ""
     line = (
         f"{head}| {1e3 * case.rigid_best:.2f} | {rigid.mean():.2f} | {away.mean():.2f} | {away.max():.1f} "
         f"| {predicted.mean():.2f} | {np.sqrt((score**2).mean()):.2f} | {held[0].mean():.2f} "
-        f"| {held[1].mean():.2f} | {'yes' if 'Doubt' in found.statement else ''} | {time.perf_counter() - start:.0f} |"
+        f"| {held[1].mean():.2f} | {found.rigid_nearer:.2f} | {nearer:.2f} | {doubted} | {time.perf_counter() - start:.0f} |"
     )
-    return Scored(line, score, held, rigid.mean(), away.mean(), round(case.visible, 1), round(case.deformation, 2))
+    settings = round(case.visible, 1), round(case.deformation, 2)
+    return Scored(line, score, held, rigid.mean(), away.mean(), *settings, found.rigid_nearer, nearer)
 
 
 if __name__ == "__main__":

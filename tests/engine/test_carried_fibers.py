@@ -53,7 +53,10 @@ def apart(one: Problem, other: Problem, name: str) -> float:
     return float(np.degrees(np.arcsin(np.clip(cross, 0.0, 1.0))).max())
 
 
-@pytest.mark.parametrize(("element", "method"), [("T4", "newton"), ("T10", "fixed point")])
+@pytest.mark.parametrize(
+    ("element", "method"),
+    [("T4", "newton"), pytest.param("T10", "fixed point", marks=[pytest.mark.slow, pytest.mark.long])],
+)
 def test_the_load_free_body_is_found_with_its_fibres(element: str, method: str) -> None:
     """From the directions of the scan; taken for those of the load-free body they would be off by degrees."""
     true = bar(element)

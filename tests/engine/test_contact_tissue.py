@@ -89,7 +89,8 @@ def test_pressure_across_meshes_that_do_not_match(element: str, refine: int, lim
 
 
 @pytest.mark.parametrize(
-    ("element", "friction"), [("T4", 0.0), ("T4", 0.4), pytest.param("T10", 0.4, marks=pytest.mark.slow)]
+    ("element", "friction"),
+    [("T4", 0.0), ("T4", 0.4), pytest.param("T10", 0.4, marks=[pytest.mark.slow, pytest.mark.long])],
 )
 def test_forces_and_moments_cancel_away_from_balance(element: str, friction: float) -> None:
     """At a random displacement, with friction and a history of slip: linear and angular momentum to round-off."""

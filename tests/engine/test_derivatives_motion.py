@@ -119,7 +119,7 @@ LONG = pytest.mark.long
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["newmark", *(pytest.param(n, marks=LONG) for n in ("alpha", "midpoint", "energy-momentum"))]
+    "name", [pytest.param(n, marks=LONG) for n in ("newmark", "alpha", "midpoint", "energy-momentum")]
 )
 def test_tissue_that_slides_with_friction(name: str) -> None:
     picks = SLIDING[name]
@@ -219,7 +219,7 @@ HELD: dict[str, tuple[Callable[[], Problem], Integrator, Damping | None, Pick]] 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rigid", "tie", pytest.param("tissue", marks=LONG)])
+@pytest.mark.parametrize("name", ["rigid", *(pytest.param(n, marks=LONG) for n in ("tie", "tissue"))])
 def test_multipliers_in_motion(name: str) -> None:
     """Where forces are taken no point is in the other, nor do tied surfaces part: whatever the penalty."""
     pose, rule, damping, path = HELD[name]

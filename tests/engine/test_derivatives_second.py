@@ -164,6 +164,7 @@ def test_through_contact(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_mixed_elements() -> None:
     """Displacements and pressures, nearly incompressible: the tangent is a saddle point of scaled rows."""
     problem = box(2, "T10P1", 0.4999).problem(loads=[Traction("x1", (30.0, 0.0, 10.0))], supports=[Fixed("z0")])

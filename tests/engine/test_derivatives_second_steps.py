@@ -54,7 +54,7 @@ def bent(u: Any, problem: Problem) -> Any:
 @pytest.mark.parametrize(
     ("contact", "name", "picks"),
     [
-        ("friction", "path", SOLID),
+        pytest.param("friction", "path", SOLID, marks=pytest.mark.long),
         pytest.param("friction", "path", VISCOUS, marks=pytest.mark.long),
         pytest.param("penetration", "relaxation", VISCOUS, marks=pytest.mark.long),
     ],

@@ -141,7 +141,8 @@ def test_second_order_of_tissue_that_slides() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stick", [None, pytest.param(2e4, marks=pytest.mark.long)], ids=["slides", "sticks"])
+@pytest.mark.long
+@pytest.mark.parametrize("stick", [None, 2e4], ids=["slides", "sticks"])
 def test_tissue_that_drags_over_facets(stick: float | None) -> None:
     """Coulomb slip, and sticking so soft that points come over other facets while they stick: reverse and forward."""
     friction = 0.2 if stick is None else 5.0

@@ -131,7 +131,7 @@ def test_gradients_through_the_motion_of_a_body() -> None:
 
 RULES = [
     pytest.param(GeneralizedAlpha(0.8), id="viscous", marks=pytest.mark.long),
-    pytest.param(EnergyMomentum(), id="energy-momentum"),
+    pytest.param(EnergyMomentum(), id="energy-momentum", marks=pytest.mark.long),
 ]
 
 

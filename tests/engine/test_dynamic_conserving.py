@@ -82,7 +82,9 @@ def test_a_long_flight_keeps_all_three() -> None:
     assert drift["midpoint"] > 1e-3
 
 
-@pytest.mark.parametrize(("kind", "steps"), [pytest.param("H8", 8, marks=pytest.mark.slow), ("T10", 8)])
+@pytest.mark.parametrize(
+    ("kind", "steps"), [pytest.param("H8", 8, marks=[pytest.mark.slow, pytest.mark.long]), ("T10", 8)]
+)
 def test_other_elements_keep_all_three(kind: str, steps: int) -> None:
     """H8 of a nearly incompressible law (its volume ratio is the mean over the element), and T10."""
     law = DecoupledNeoHookean(4e3, 4e5) if kind == "H8" else NeoHookean.from_young(1e4, 0.3)

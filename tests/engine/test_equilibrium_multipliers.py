@@ -71,7 +71,7 @@ def measure(rows: jax.Array) -> jax.Array:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n == "tie")) for n in CASES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n != "tie at a support")) for n in CASES])
 def test_multipliers_are_moved_on_in_a_pure_function(name: str) -> None:
     """The displacement of `static.solve`, as far as what it leaves open; values and slopes of a batch by `vmap`."""
     problem = CASES[name]()
@@ -155,6 +155,7 @@ def test_a_tie_built_again_finds_what_is_compiled() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_rounds_that_ran_out_give_a_state_and_no_slope() -> None:
     """As close as asked after one round, but not at the limit, of which derivatives are: told, and NaN."""
     problem = leaning(1e-3)

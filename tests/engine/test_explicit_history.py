@@ -53,6 +53,7 @@ def test_a_block_that_slides_on_a_table_is_slowed_by_friction() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_tissues_rub_as_with_implicit_steps() -> None:
     """One block thrown onto another, obliquely: the same shape and velocity as by the midpoint rule."""
     model = two_blocks((2, 2, 1), (2, 2, 1), "T4", poisson=0.3)

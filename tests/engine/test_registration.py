@@ -119,6 +119,7 @@ def test_it_says_what_was_seen_and_what_stays_open(registered) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_slab_that_slides_on_packs_is_followed() -> None:
     """A truth of another kind, one-sided contact without friction: within 3 mm, and within the widths that are said."""
     fine = outline_of(slab((32, 20, 8)))

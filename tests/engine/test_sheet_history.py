@@ -108,7 +108,7 @@ LAWS = {"viscous": LAW, "softened": Mullins(BASE, 2.0, 300.0, 0.1)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["viscous", pytest.param("softened", marks=LONG)])
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=LONG) for k in LAWS])
 def test_a_compressible_sheet_answers_as_a_thin_solid(kind: str) -> None:
     """The stretch across follows from zero stress there at each instant; stretched, held, let back halfway."""
     law, results = LAWS[kind], []
@@ -158,7 +158,7 @@ def test_a_bent_shell_relaxes_by_its_series() -> None:
     assert ratio == pytest.approx(series(STEPS), rel=0.02)
 
 
-@pytest.mark.parametrize("element", [pytest.param("M6", marks=LONG), "L2"])
+@pytest.mark.parametrize("element", [pytest.param("M6", marks=LONG), pytest.param("L2", marks=pytest.mark.slow)])
 def test_gradient_through_viscous_steps(element: str) -> None:
     """Of a force at the end in strengths, times and thickness or area, against central differences of new solves."""
     if element == "L2":
@@ -196,6 +196,8 @@ def test_gradient_through_viscous_steps(element: str) -> None:
         assert float(np.sum(np.asarray(pick(slope)) * base)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_explicit_steps_follow_the_same_history() -> None:
     """A strand of two elements swings along itself under a sudden pull: implicit and explicit steps agree."""
     law = Viscoelastic(BASE, (0.8,), (0.01,))

@@ -165,6 +165,7 @@ def test_bad_sheets_are_named() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradients_in_thickness_and_rest_length() -> None:
     """The adjoint against finite differences, through the stretch across the sheet."""
     body = Model.from_mesh(bodies.bricks((1, 1, 1), size=(100.0, 100.0, 100.0)), {"body": LAW})

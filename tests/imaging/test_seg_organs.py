@@ -91,7 +91,8 @@ def test_a_stalk_goes_and_a_sharp_edge_stays() -> None:
 
 
 VARIANTS = pytest.mark.parametrize(
-    ("seed", "phase"), [pytest.param(2, "portal", marks=pytest.mark.long), (3, "arterial")]
+    ("seed", "phase"),
+    [pytest.param(2, "portal", marks=pytest.mark.long), pytest.param(3, "arterial", marks=pytest.mark.long)],
 )
 
 
@@ -145,7 +146,7 @@ def test_real_portal_scan_reaches_the_thresholds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.shared_data
-@pytest.mark.parametrize("kind", ["point", pytest.param("box", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.long) for kind in ("point", "box")])
 def test_real_portal_liver_with_one_seed(kind: str) -> None:
     """In pixels of 1.1 mm, which takes a third of the time."""
     from preop.imaging.labelfile import read_masks

@@ -36,6 +36,8 @@ def variants() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_one_point_in_a_huge_tumour_at_the_border_brings_the_liver_to_its_aim() -> None:
     """The tumour of 45 mm radius is as dark as the stomach and bare of liver on one side: it is left out at first."""
     pv = variants()
