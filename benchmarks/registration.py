@@ -206,10 +206,11 @@ def row(model, outline, case, seed: int) -> Scored:
     score = ((place - case.moved) / np.sqrt(np.einsum("kii->ki", covariance))).ravel()
     predicted = 1e3 * np.sqrt(np.einsum("kii->k", covariance))
     nearer, doubted = (rigid < away).mean(), "yes" if "Doubt" in found.statement else ""
+    told = f"{found.rigid_nearer:.2f} | {nearer:.2f} | {doubted} | {time.perf_counter() - start:.0f}"
     line = (
         f"{head}| {1e3 * case.rigid_best:.2f} | {rigid.mean():.2f} | {away.mean():.2f} | {away.max():.1f} "
         f"| {predicted.mean():.2f} | {np.sqrt((score**2).mean()):.2f} | {held[0].mean():.2f} "
-        f"| {held[1].mean():.2f} | {found.rigid_nearer:.2f} | {nearer:.2f} | {doubted} | {time.perf_counter() - start:.0f} |"
+        f"| {held[1].mean():.2f} | {told} |"
     )
     settings = round(case.visible, 1), round(case.deformation, 2)
     return Scored(line, score, held, rigid.mean(), away.mean(), *settings, found.rigid_nearer, nearer)

@@ -19,7 +19,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # As the command line does: with threads the small dense kernels of a solve only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-# Compiling is most of what these tests do, and half of that is LLVM's optimisation.
+# Compiling is most of what these tests do: without LLVM's optimisation four files of derivatives took a quarter less.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 SEED = 20240229
