@@ -28,7 +28,9 @@ _SIDES = np.array([[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3
 
 
 def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> SurfaceMesh:
-    """Read a surface from .stl, .obj, .vtp, .vtk, .vtu, .msh or .inp: the boundary of the file's solids, or where it has none, its triangles.
+    """Read a surface from .stl, .obj, .vtp, .vtk, .vtu, .msh or .inp.
+
+    Of a file with solids it is their boundary, of another its triangles and quadrangles.
 
     Args:
         path: the file.
