@@ -42,8 +42,7 @@ def with_file_sets(mesh: Mesh, facets: Sets, nodes: Sets, path: Path) -> Mesh:
         if missing == len(group):
             continue
         if missing:
-            raise MeshError(f"{missing} of the {len(group)} facets of set {name!r} are no side of a solid",
-                            where=str(path), advice="Export facets and solids from one mesh")  # fmt: skip
+            raise no_sides(name, missing, len(group), path)
         placed[name] = _turned(sides, rank, np.asarray(group, np.int64))
     points = {name: np.unique(group[group >= 0]).astype(np.int32) for name, group in nodes.items()}
     points = {name: group for name, group in points.items() if len(group)}
@@ -54,6 +53,12 @@ def with_file_sets(mesh: Mesh, facets: Sets, nodes: Sets, path: Path) -> Mesh:
         raise MeshError(f"set {name!r} has the name of another set of the mesh", where=str(path),
                         advice="Give it another name in the file")  # fmt: skip
     return replace(mesh, facet_sets={**mesh.facet_sets, **placed}, node_sets={**mesh.node_sets, **points})
+
+
+def no_sides(name: str, missing: int, count: int, path: Path) -> MeshError:
+    """The error of a set of which some facets are on the solids and some are not."""
+    return MeshError(f"{missing} of the {count} facets of set {name!r} are no side of a solid",
+                     where=str(path), advice="Export facets and solids from one mesh")  # fmt: skip
 
 
 def _sides(mesh: TetMesh | HexMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

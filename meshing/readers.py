@@ -13,7 +13,7 @@ from ..imaging.errors import GeometryError, MeshError
 from .abaqus_format import read_inp
 from .connectivity import without_unused
 from .file_mesh import NO_REGION, SOLIDS, FileMesh
-from .file_sets import with_file_sets
+from .file_sets import no_sides, with_file_sets
 from .gmsh_format import read_msh
 from .legacy_formats import read_msh1, read_vtk
 from .mesh import SurfaceMesh, TetMesh
@@ -193,7 +193,12 @@ def _cut(file: FileMesh, path: Path) -> FileMesh:
     none = np.empty(0, np.int64)
     solids = np.concatenate([file.cells.get("tetrahedron", none.reshape(0, 4)), cut])
     owners = [file.regions.get("tetrahedron", none), np.repeat(file.regions.get("hexahedron", none), 24)]
-    facets = {name: {"triangle": _quartered(group, hexahedra, len(file.points))} for name, group in file.facets.items()}
+    facets = {}
+    for name, group in file.facets.items():
+        facets[name] = {"triangle": _quartered(group, hexahedra, len(file.points))}
+        lost = int((facets[name]["triangle"] < 0).all(axis=1).sum()) // 4
+        if lost < (count := sum(map(len, group.values()))) and lost:
+            raise no_sides(name, lost, count, path)
     cells, regions = {"tetrahedron": solids}, {"tetrahedron": np.concatenate(owners)}
     return FileMesh(points, cells, regions, file.names, facets, file.nodes)
 
