@@ -65,7 +65,8 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
 
     Gmsh's physical groups and Abaqus' sets come along: groups of solids as regions (of a cell in several the smallest),
     groups of triangles as facet sets, groups of lines and points and sets of nodes as node sets. Of quadratic elements
-    the corners are read. Tetrahedra without volume are dropped.
+    the corners are read, other solids are refused. Tetrahedra without volume are dropped. What is Abaqus' own, and when
+    its files cannot be told from ones cut off: `abaqus_format`.
 
     Args:
         path: the file.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from preop.imaging.errors import MeshError
+from preop.meshing.hexahedra import read_hexahedra
 from preop.meshing.mesh import TetMesh
 from preop.meshing.readers import read_surface, read_tetrahedra
 
@@ -76,6 +77,13 @@ def test_a_volume_of_version_4_in_no_group(tmp_path):
 def test_what_is_damaged_or_not_read_is_named(tmp_path, cells, nodes, message):
     with pytest.raises(MeshError, match=message):
         read(tmp_path, cells, nodes=nodes)
+
+
+def test_tetrahedra_beside_hexahedra_are_not_left_out_in_silence(tmp_path):
+    nodes = "1 0 0 0\n2 9 0 0\n3 9 9 0\n4 0 9 0\n5 0 0 9\n6 9 0 9\n7 9 9 9\n8 0 9 9\n9 0 0 18\n"
+    read(tmp_path, "1 5 2 5 1 1 2 3 4 5 6 7 8\n2 4 2 5 1 5 6 8 9\n", nodes=nodes)
+    with pytest.raises(MeshError, match="holds 1 tetrahedra beside its hexahedra"):
+        read_hexahedra(tmp_path / "a.msh", unit="mm")
 
 
 def test_a_file_cut_within_its_last_number_is_damaged(tmp_path):
