@@ -56,6 +56,11 @@ def _read(sections: dict[str, bytes], path: Path) -> tuple[Any, Groups]:
         return _tagged(_parsed(path, path))
     four = check_version_4(sections, binary != b"0", path) if version.startswith(b"4") else None
     two = check_version_2(sections, path) if four is None and binary == b"0" else None
+    if two is not None:  # meshio counts the tags of elements without any as those of the next
+        padded = re.sub(
+            rb"^([ \t]*\d+[ \t]+\d+[ \t]+)0[ \t]", rb"\g<1>2 0 0 ", sections["Elements"], flags=re.MULTILINE
+        )
+        sections = {**sections, "Elements": padded}
     with TemporaryDirectory() as folder:
         # meshio stops at some of the other sections, which are read here or not wanted.
         copy = Path(folder) / "mesh.msh"

@@ -49,6 +49,7 @@ def test_groups_of_one_name_or_one_number_stay_apart(tmp_path):
 def test_what_is_in_no_group_is_one_region_with_or_without_names(tmp_path):
     cells = WHOLE + "2 4 2 0 1 2 3 4 5\n"
     assert volumes(read(tmp_path, cells)) == pytest.approx({"solid_5": 1, "solid_1": 2})
+    assert volumes(read(tmp_path, "1 4 0 2 3 4 5\n2 4 2 5 1 1 2 3 4\n")) == pytest.approx({"solid_1": 2, "solid_5": 1})
     assert volumes(read(tmp_path, cells, '3 5 "liver"\n')) == pytest.approx({"liver": 1, "solid": 2})
 
 
