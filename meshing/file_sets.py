@@ -21,8 +21,9 @@ Sets = Mapping[str, NDArray[np.integer]]
 def with_file_sets(mesh: Mesh, facets: Sets, nodes: Sets, path: Path) -> Mesh:
     """The mesh with a file's sets beside its own.
 
-    Facets turn their normals outward, between two regions out of the smaller one (by volume). Sets that lie apart from
-    the solids, such as a shell's, are left out, and so are nodes that no solid has.
+    Facets turn their normals outward, between two regions out of the smaller one (by volume), inside one region as the
+    file turns them. Sets that lie apart from the solids, such as a shell's, are left out, and so are nodes that no
+    solid has.
 
     Args:
         mesh: what the file's solids became; its own sets stay.
@@ -41,9 +42,8 @@ def with_file_sets(mesh: Mesh, facets: Sets, nodes: Sets, path: Path) -> Mesh:
         if missing == len(group):
             continue
         if missing:
-            raise MeshError(f"{missing} of the {len(group)} facets of set {name!r} are no side of a solid",
-                            where=str(path), advice="Export facets and solids from one mesh")  # fmt: skip
-        placed[name] = _turned(sides, rank, found)
+            raise no_sides(name, missing, len(group), path)
+        placed[name] = _turned(sides, rank, np.asarray(group, np.int64))
     points = {name: np.unique(group[group >= 0]).astype(np.int32) for name, group in nodes.items()}
     points = {name: group for name, group in points.items() if len(group)}
     for name in {*placed, *points} & {*mesh.facet_sets, *mesh.node_sets}:
@@ -53,6 +53,12 @@ def with_file_sets(mesh: Mesh, facets: Sets, nodes: Sets, path: Path) -> Mesh:
         raise MeshError(f"set {name!r} has the name of another set of the mesh", where=str(path),
                         advice="Give it another name in the file")  # fmt: skip
     return replace(mesh, facet_sets={**mesh.facet_sets, **placed}, node_sets={**mesh.node_sets, **points})
+
+
+def no_sides(name: str, missing: int, count: int, path: Path) -> MeshError:
+    """The error of a set of which some facets are on the solids and some are not."""
+    return MeshError(f"{missing} of the {count} facets of set {name!r} are no side of a solid",
+                     where=str(path), advice="Export facets and solids from one mesh")  # fmt: skip
 
 
 def _sides(mesh: TetMesh | HexMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -80,14 +86,23 @@ def _found(sides: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int
     return np.where(at < len(distinct), first[np.minimum(at, len(distinct) - 1)], -1)
 
 
-def _turned(sides: NDArray[np.int64], rank: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int32]:
-    """(F, corners) those sides, each as the smaller of the regions at it has it."""
-    wanted = np.unique(np.sort(sides[found], axis=1), axis=0)
+def _turned(sides: NDArray[np.int64], rank: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(F, corners) the sides with a group's nodes, each as the smaller of the regions at it has it, or as the group."""
+    wanted, first = np.unique(np.sort(group, axis=1), axis=0, return_index=True)
     rows = np.flatnonzero(_found(wanted, sides) >= 0)  # once on the boundary, twice inside
-    key = np.sort(sides[rows], axis=1)
-    order = np.lexsort((rows, rank[rows], *key.T[::-1]))
-    _, first = np.unique(key[order], axis=0, return_index=True)
+    like = _found(wanted, sides[rows])
+    against = _turn(sides[rows]) != _turn(group[first[like]])
+    order = np.lexsort((rows, against, rank[rows], like))
+    _, first = np.unique(like[order], return_index=True)
     return sides[np.sort(rows[order][first])].astype(np.int32)
+
+
+def _turn(facets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(F,) which way round a facet goes from its lowest node: to the lower of that one's two neighbours or not."""
+    each = np.arange(len(facets))
+    lowest = facets.argmin(axis=1)
+    corners = facets.shape[1]
+    return facets[each, (lowest + 1) % corners] < facets[each, lowest - 1]
 
 
 def _keys(facets: NDArray[np.integer]) -> NDArray[np.integer]:

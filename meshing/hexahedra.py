@@ -31,13 +31,17 @@ def read_hexahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", r
 
     Raises:
         GeometryError: the size is implausible for the unit.
-        MeshError: the file is missing, damaged, of another format, holds no hexahedron, or one that is folded.
+        MeshError: the file is missing, damaged, of another format, holds no hexahedron, one that is folded, or
+            solids of another kind.
     """
     path = Path(path)
     file = read_file(path)
     hexahedra = file.cells.get("hexahedron", np.empty((0, 8), np.int64))
     if not len(hexahedra):
         raise MeshError("the file holds no hexahedron", where=str(path), advice="Read it with read_tetrahedra")
+    if others := len(file.cells.get("tetrahedron", ())):
+        raise MeshError(f"the file holds {others} tetrahedra beside its hexahedra", where=str(path),
+                        advice="Read it with read_tetrahedra, which cuts the hexahedra")  # fmt: skip
     points = in_mm(file.points, hexahedra, unit, path)
     turned: NDArray[np.bool_] = np.all(hexahedron_jacobians(points[hexahedra]) < 0, axis=1)
     hexahedra = np.where(turned[:, None], hexahedra[:, UPSIDE_DOWN], hexahedra)

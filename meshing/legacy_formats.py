@@ -5,19 +5,21 @@ Each parser raises MeshError that names the file and what is wrong with it.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import MeshError
-from .file_mesh import CORNERS, FileMesh
+from .file_mesh import CORNERS, FileMesh, unsupported_cells
 
 _TYPES = {
     "float": ">f4", "double": ">f8", "int": ">i4", "long": ">i8", "vtktypeint64": ">i8", "vtktypeint32": ">i4",
     "unsigned_int": ">u4", "vtkidtype": ">i8",
 }  # fmt: skip
 _VTK_KINDS = {5: "triangle", 9: "quad", 10: "tetrahedron", 12: "hexahedron"}
+_VTK_LINES = {1, 2, 3, 4, 21}
 _MSH_KINDS = {2: "triangle", 3: "quad", 4: "tetrahedron", 5: "hexahedron"}
 
 
@@ -73,6 +75,7 @@ def _by_kind(
     cells: list[NDArray[np.int64]], types: NDArray[np.int64] | None, path: Path
 ) -> dict[str, NDArray[np.int64]]:
     found: dict[str, list[NDArray[np.int64]]] = {}
+    refused: Counter[str] = Counter()
     for place, cell in enumerate(cells):
         if types is None:
             # a polygon of any size is a fan of triangles
@@ -83,6 +86,10 @@ def _by_kind(
             if len(cell) != CORNERS[kind]:
                 raise MeshError(f"cell {place} should be a {kind} but has {len(cell)} corners", where=str(path))
             found.setdefault(kind, []).append(cell)
+        elif place < len(types) and int(types[place]) not in _VTK_LINES:
+            refused[f"{types[place]} of VTK"] += 1
+    if refused:
+        raise unsupported_cells(refused, path)
     return {kind: np.array(group, dtype=np.int64) for kind, group in found.items()}
 
 

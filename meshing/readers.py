@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import GeometryError, MeshError
+from .abaqus_format import read_inp
 from .connectivity import without_unused
-from .file_mesh import FileMesh
-from .file_sets import with_file_sets
+from .file_mesh import NO_REGION, SOLIDS, FileMesh
+from .file_sets import no_sides, with_file_sets
+from .gmsh_format import read_msh
 from .legacy_formats import read_msh1, read_vtk
 from .mesh import SurfaceMesh, TetMesh
-from .named_formats import read_named
 from .sets import boundary_facets, with_region_sets
 from .tetwild import turned_round
 from .vtk_arrays import region_names
@@ -27,7 +28,9 @@ _SIDES = np.array([[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3
 
 
 def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> SurfaceMesh:
-    """Read a surface from .stl, .obj, .vtp, .vtk, .vtu, .msh or .inp (solids give their boundary).
+    """Read a surface from .stl, .obj, .vtp, .vtk, .vtu, .msh or .inp.
+
+    Of a file with solids it is their boundary, of another its triangles and quadrangles.
 
     Args:
         path: the file.
@@ -44,9 +47,10 @@ def read_surface(path: str | os.PathLike, *, unit: str, name: str = "") -> Surfa
     path = Path(path)
     file = read_file(path)
     points, cells = file.points, file.cells
-    if "triangle" not in cells and "quad" not in cells:
+    if any(kind in cells for kind in SOLIDS) or not any(kind in cells for kind in ("triangle", "quad")):
         solid = _cut(file, path)
-        points, cells = solid.points, {"triangle": boundary_facets(solid.cells["tetrahedron"].astype(np.int32))[0]}
+        turned, kept = turned_round(solid.points, solid.cells["tetrahedron"].astype(np.int32))
+        points, cells = solid.points, {"triangle": boundary_facets(turned[kept])[0]}
     triangles = [cells[k] for k in ("triangle",) if k in cells]
     if "quad" in cells:
         triangles += [cells["quad"][:, [0, 1, 2]], cells["quad"][:, [0, 2, 3]]]
@@ -61,13 +65,14 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
 
     Gmsh's physical groups and Abaqus' sets come along: groups of solids as regions (of a cell in several the smallest),
     groups of triangles as facet sets, groups of lines and points and sets of nodes as node sets. Of quadratic elements
-    the corners are read. Tetrahedra without volume are dropped.
+    the corners are read, other solids are refused. Tetrahedra without volume are dropped. What is Abaqus' own, and when
+    its files cannot be told from ones cut off: `abaqus_format`.
 
     Args:
         path: the file.
         unit: of the file's coordinates: "mm", "cm" or "m".
         name: of what the file gives no region; of several regions that the file does not name, followed by their ids.
-        region: its id, where the file has none: groups of .msh and .inp, integer cell data "region" of .vtu.
+        region: its id, where the file has none: sets of .msh and .inp, integer cell data "region" of .vtu.
 
     Raises:
         GeometryError: the size is implausible for the unit.
@@ -84,21 +89,24 @@ def read_tetrahedra(path: str | os.PathLike, *, unit: str, name: str = "solid", 
     number = renumbering(len(points), tetrahedra[kept])
     points, tetrahedra = without_unused(points, tetrahedra[kept])
     mesh = with_region_sets(TetMesh(points, tetrahedra, stored, named))
-    facets = {text: number[group["triangle"]] for text, group in file.facets.items() if "triangle" in group}
+    facets = {
+        text: np.where(group["triangle"] < 0, -1, number[group["triangle"]])
+        for text, group in file.facets.items()
+        if "triangle" in group
+    }
     return with_file_sets(mesh, facets, {text: number[group] for text, group in file.nodes.items()}, path)
 
 
 def regions_of(
     file: FileMesh, kind: str, kept: NDArray[np.bool_], name: str, region: int
 ) -> tuple[NDArray[np.int32], dict[int, str]]:
-    """Ids of the cells of a kind that are kept, and the names of the regions; 0 of a file with names is in none."""
+    """Ids of the cells of a kind that are kept, and the names of the regions."""
     stored = file.regions.get(kind, np.empty(0, np.int64))
     if stored.size != len(kept):  # none, or several values per element: no ids
         stored = np.full(len(kept), region)
     stored = stored[kept]
-    if file.names and 0 not in file.names:
-        free = region if region not in stored else int(stored.max()) + 1
-        stored = np.where(stored == 0, free, stored)
+    free = region if region not in stored else int(stored.max()) + 1
+    stored = np.where(stored == NO_REGION, free, stored)
     present = [i for i in np.unique(stored).tolist() if i not in file.names]
     named = {i: name if len(present) == 1 else f"{name}_{i}" for i in present}
     return stored.astype(np.int32), named | {i: text for i, text in file.names.items() if i in stored}
@@ -118,7 +126,7 @@ def read_file(path: Path) -> FileMesh:
         MeshError: the file is missing, damaged or of another format.
     """
     kinds = {".vtk": read_vtk, ".stl": _trimesh, ".obj": _trimesh, ".vtp": _xml, ".vtu": _xml}
-    readers = {**kinds, ".msh": _msh, ".inp": read_named}
+    readers = {**kinds, ".msh": _msh, ".inp": read_inp}
     if path.suffix.lower() not in readers:
         raise MeshError(f"meshes are not read from {path.suffix!r}", where=str(path),
                         advice=f"Use one of {', '.join(readers)}")  # fmt: skip
@@ -132,7 +140,7 @@ def read_file(path: Path) -> FileMesh:
 def _msh(path: Path) -> FileMesh:
     with open(path, "rb") as stream:
         first = stream.readline().strip()
-    return read_msh1(path) if first == b"$NOD" else read_named(path)
+    return read_msh1(path) if first == b"$NOD" else read_msh(path)
 
 
 def _trimesh(path: Path) -> FileMesh:
@@ -186,7 +194,12 @@ def _cut(file: FileMesh, path: Path) -> FileMesh:
     none = np.empty(0, np.int64)
     solids = np.concatenate([file.cells.get("tetrahedron", none.reshape(0, 4)), cut])
     owners = [file.regions.get("tetrahedron", none), np.repeat(file.regions.get("hexahedron", none), 24)]
-    facets = {name: {"triangle": _quartered(group, hexahedra, len(file.points))} for name, group in file.facets.items()}
+    facets = {}
+    for name, group in file.facets.items():
+        facets[name] = {"triangle": _quartered(group, hexahedra, len(file.points))}
+        lost = int((facets[name]["triangle"] < 0).all(axis=1).sum()) // 4
+        if lost < (count := sum(map(len, group.values()))) and lost:
+            raise no_sides(name, lost, count, path)
     cells, regions = {"tetrahedron": solids}, {"tetrahedron": np.concatenate(owners)}
     return FileMesh(points, cells, regions, file.names, facets, file.nodes)
 
@@ -200,7 +213,9 @@ def _quartered(group: Mapping[str, NDArray[np.int64]], hexahedra: NDArray[np.int
         node = np.full(len(both), -1)
         node[inverse.ravel()[: len(faces)]] = points + np.arange(len(faces))
         middle = node[inverse.ravel()[len(faces) :]]
-        parts += [np.stack([quads[:, i], quads[:, (i + 1) % 4], middle], axis=1) for i in range(4)]
+        # A quadrangle that is no side has no middle: its quarters name no side either.
+        quarters = [np.stack([quads[:, i], quads[:, (i + 1) % 4], middle], axis=1) for i in range(4)]
+        parts += [np.where(middle[:, None] < 0, -1, quarter) for quarter in quarters]
     return np.concatenate(parts)
 
 
