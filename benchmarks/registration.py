@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import inspect
 import pickle
 import time
 from itertools import product
@@ -166,7 +167,7 @@ def kept(folder: Path | None, kind: str, truth, seed: int, *setting: float):
     """`drawn`, or as the folder keeps it; drawn anew where the phantom's code is another."""
     from preop.engine.tissue.registration import camera, phantom, pushes
 
-    sources = b"".join(Path(module.__file__).read_bytes() for module in (camera, phantom, pushes))
+    sources = b"".join(inspect.getsource(module).encode() for module in (camera, phantom, pushes))
     code = hashlib.sha256(sources).hexdigest()[:8]
     name = f"{kind}-{len(truth.elements)}-{code}-{seed}-" + "-".join(f"{value:g}" for value in setting) + ".pkl"
     if folder is not None and (folder / name).exists():
