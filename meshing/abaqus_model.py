@@ -83,14 +83,17 @@ class AbaqusModel:
         """
         parts = [scope.name for scope in self._parts.values() if scope.elements]
         instances = [(card, scope) for card, scope in self._instances.values() if scope.elements]
-        for kind, names in (("parts", parts), ("instances", [card.options["NAME"] for card, _ in instances])):
+        for kind, names in (("parts", parts), ("instances", [card.options.get("NAME", "") for card, _ in instances])):
             if len(names) > 1:
                 raise self._not_read(f"the file has {len(names)} {kind} with elements ({', '.join(names)})")
         points = np.array(self.points, np.float64)
         for card, scope in instances:
-            rows = [[float(word) for word in words if word] for _, words in card.data]
+            try:
+                rows = [[float(word) for word in words if word] for _, words in card.data]
+            except ValueError as error:
+                raise self._damaged(f"the place of an instance is no number ({error})", card.line) from error
             if len(rows) > 1 and rows[1][6:] != [0.0]:
-                raise self._not_read(f"instance {card.options['NAME']!r} is rotated")
+                raise self._not_read(f"instance {card.options.get('NAME', '')!r} is rotated")
             if rows:
                 points[list(scope.nodes.values())] += rows[0][:3]
         return points
@@ -133,6 +136,8 @@ class AbaqusModel:
 
     def _add_elements(self, card: Card, scope: Scope) -> None:
         name = card.options.get("TYPE", "").upper()
+        if not name:
+            raise self._damaged("*ELEMENT has no TYPE", card.line)
         what = element_type(name)
         words: list[str] = []
         for line, more in card.data:
@@ -184,13 +189,16 @@ class AbaqusModel:
         if kind in card.options:
             self._named(kind, card, scope).entries.append((line, word, within or scope))
 
-    def _resolved(self, kind: str, scope: Scope, key: str, above: tuple[str, ...]) -> set[int]:
+    def _resolved(self, kind: str, scope: Scope, key: str, above: tuple[tuple[int, str], ...]) -> set[int]:
+        above = (*above, (id(scope), key))
         rows: set[int] = set()
         for line, word, within in scope.sets[kind][key].entries:
             text = str(word).rpartition(".")[2].upper()
             there = self._instance(str(word).rpartition(".")[0], line) if "." in str(word) else within
-            if not text.isdigit() and text in there.sets[kind] and text not in above:
-                rows |= self._resolved(kind, there, text, (*above, key))
+            if (id(there), text) in above:
+                raise self._damaged(f"set {scope.sets[kind][key].name!r} is a set of itself", line)
+            if not text.isdigit() and text in there.sets[kind]:
+                rows |= self._resolved(kind, there, text, above)
             else:
                 rows.add(self._row(kind, text, there, line, f"set {scope.sets[kind][key].name!r}"))
         return rows

@@ -112,6 +112,9 @@ TETRAHEDRON = "*ELEMENT,TYPE=C3D4\n" + ONE
     ("text", "message"),
     [
         (NODES + TETRAHEDRON + "*ELEMENT,TYPE=C3D6\n2,2,3,4,5,6,1\n", "not read: 1 of type C3D6"),
+        (NODES + TETRAHEDRON + "*ELEMENT\n2,2,3,4,5\n", "line 10: \\*ELEMENT has no TYPE"),
+        (NODES + TETRAHEDRON + "*NSET,NSET=b\n1,b\n", "line 11: set 'b' is a set of itself"),
+        (PART.format(placed="1.,x,2.\n"), "the place of an instance is no number"),
         (NODES + "4,0,0,30\n" + TETRAHEDRON, "line 8: there are two nodes 4"),
         (NODES + TETRAHEDRON + "1,2,3,4,5\n", "line 10: there are two elements 1"),
         (NODES + TETRAHEDRON + "2,2,3,4\n", "line 10: element 2 of type C3D4 has 3 nodes in place of 4"),
@@ -120,7 +123,7 @@ TETRAHEDRON = "*ELEMENT,TYPE=C3D4\n" + ONE
         (NODES + TETRAHEDRON + "2,2,3,4,5", "ends within its last line"),
         (NODES + TETRAHEDRON + "*ELSET,ELSET=a\n1,2\n", "set 'a' names element 2, which is not there"),
         (NODES + TETRAHEDRON + "*ELSET,ELSET=a\nb\n", "set 'a' names set B, which is not there"),
-        (NODES + TETRAHEDRON + "*ELSET,ELSET=a\na\n", "set 'a' names set A, which is not there"),
+        (NODES + TETRAHEDRON + "*ELSET,ELSET=a\na\n", "set 'a' is a set of itself"),
         (NODES + TETRAHEDRON + "*NSET,NSET=a,GENERATE\n1,4,2\n", "line 11: 1, 4, 2 generates no ids"),
         (NODES + "7,0,0\n" + TETRAHEDRON, "node 7 has 2 of 3 coordinates"),
         (NODES + TETRAHEDRON + "*INCLUDE,INPUT=b.inp\n", "INCLUDE is not read"),
